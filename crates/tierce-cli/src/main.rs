@@ -1,0 +1,2 @@
+//! The tierce program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The only reader of the environment, config files and the home directory.

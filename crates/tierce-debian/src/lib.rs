@@ -1,0 +1,1 @@
+//! The Debian archive: Release, Packages, .deb; knows no builder.

@@ -1,0 +1,1 @@
+//! Plans, checks, selects builders, builds and exports; knows no driver.

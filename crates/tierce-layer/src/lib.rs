@@ -1,0 +1,1 @@
+//! Layer formats: deterministic tar, gzip members, zstd, whiteouts; bytes in, bytes out.

@@ -1,0 +1,1 @@
+//! The native builder: images without Docker, a daemon or root.

@@ -1,0 +1,1 @@
+//! Runs programs in a root file system, isolated; the only unsafe code.

@@ -1,0 +1,1 @@
+//! The local store: blobs, records, OCI layouts, locks, collection; knows no registry.

@@ -1,0 +1,1 @@
+//! From requirements to locks to wheels to layers; knows no builder.
