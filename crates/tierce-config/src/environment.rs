@@ -1,0 +1,141 @@
+//! A snapshot of the process environment, so that tests need not change the real one.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The variables of a process and the user's identity.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, OsString>,
+}
+
+/// Variables that programs run for the user need to reach the network as the user does.
+const NETWORK_VARIABLES: [&str; 8] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+];
+
+/// Where distributions keep the bundle of trusted certificates, the commonest first.
+const CA_BUNDLES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+impl Environment {
+    /// The environment of this process. Variables whose names are not UTF-8 are left out.
+    pub fn of_process() -> Self {
+        Self::from_variables(
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v))),
+        )
+    }
+
+    /// An environment made of `variables`.
+    pub fn from_variables<K: Into<String>, V: Into<OsString>>(
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let variables = variables.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        Environment { variables }
+    }
+
+    /// A variable that is set, not empty, and UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.variables.get(name)?.to_str().filter(|v| !v.is_empty())
+    }
+
+    /// A variable that holds a path.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.variables.get(name).filter(|v| !v.is_empty()).map(PathBuf::from)
+    }
+
+    /// A variable that holds an absolute path: what the XDG base directory specification asks
+    /// of its variables, relative ones being invalid.
+    fn absolute(&self, name: &str) -> Option<PathBuf> {
+        self.path(name).filter(|p| p.is_absolute())
+    }
+
+    /// The user's home directory.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.absolute("HOME").or_else(std::env::home_dir)
+    }
+
+    /// `XDG_CACHE_HOME` or `~/.cache`.
+    pub fn cache_home(&self) -> Option<PathBuf> {
+        self.absolute("XDG_CACHE_HOME").or_else(|| Some(self.home()?.join(".cache")))
+    }
+
+    /// `XDG_CONFIG_HOME` or `~/.config`.
+    pub fn config_home(&self) -> Option<PathBuf> {
+        self.absolute("XDG_CONFIG_HOME").or_else(|| Some(self.home()?.join(".config")))
+    }
+
+    /// The directories of `PATH`.
+    pub fn search_path(&self) -> Vec<PathBuf> {
+        let path = self.variables.get("PATH").cloned().unwrap_or_default();
+        std::env::split_paths(&path).filter(|p| p.is_absolute()).collect()
+    }
+
+    /// The files that may hold registry credentials, the most specific first: what
+    /// `REGISTRY_AUTH_FILE` names, Docker's, podman's.
+    pub fn registry_auth_files(&self) -> Vec<PathBuf> {
+        let docker = self
+            .path("DOCKER_CONFIG")
+            .or_else(|| Some(self.home()?.join(".docker")))
+            .map(|dir| dir.join("config.json"));
+        let podman = self.absolute("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json"));
+        [self.path("REGISTRY_AUTH_FILE"), docker, podman].into_iter().flatten().collect()
+    }
+
+    /// The bundle of certificates that this machine trusts, for programs inside build steps:
+    /// `SSL_CERT_FILE`, else the distribution's.
+    pub fn ca_bundle(&self) -> Option<PathBuf> {
+        self.path("SSL_CERT_FILE")
+            .filter(|p| p.is_file())
+            .or_else(|| CA_BUNDLES.iter().map(PathBuf::from).find(|p| p.is_file()))
+    }
+
+    /// The proxy variables that are set.
+    pub fn network_variables(&self) -> Vec<(String, String)> {
+        NETWORK_VARIABLES
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), self.text(name)?.to_owned())))
+            .collect()
+    }
+
+    /// What `uv` may see: its own settings, proxies, certificates, and where its user lives
+    /// (keyrings and `.netrc`). Not `PATH`: which interpreters exist must not matter.
+    pub fn uv_variables(&self) -> Vec<(String, String)> {
+        let wanted = |name: &str| {
+            (name.starts_with("UV_") && !UV_REFUSED.contains(&name))
+                || NETWORK_VARIABLES.contains(&name)
+                || ["SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT", "NETRC", "HOME"]
+                    .contains(&name)
+        };
+        self.variables
+            .iter()
+            .filter(|(name, _)| wanted(name))
+            .filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_owned())))
+            .collect()
+    }
+}
+
+/// Settings of uv's that would change what a lock means behind the spec's back.
+const UV_REFUSED: [&str; 8] = [
+    "UV_PYTHON",
+    "UV_SYSTEM_PYTHON",
+    "UV_CACHE_DIR",
+    "UV_PROJECT",
+    "UV_WORKING_DIR",
+    "UV_WORKING_DIRECTORY",
+    "UV_OFFLINE",
+    "UV_CONFIG_FILE",
+];
