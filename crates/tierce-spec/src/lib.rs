@@ -1,1 +1,35 @@
-//! What the user wrote: Image, its steps, validation and the image key; no I/O.
+//! What an image is made of, as the user wrote it: [`Image`], its [`Step`]s, validation, and the
+//! [`ImageKey`] that names the result.
+//!
+//! This crate must not know any file system, network, environment, clock or builder: it turns
+//! declarations into checked values, and checked values into keys. What has to be read from the
+//! host is listed by [`Image::inputs`], read by somebody else, and handed back as digests to
+//! [`Image::resolve`].
+
+mod base;
+mod canonical;
+mod image;
+mod image_path;
+mod key;
+mod name;
+mod pip;
+mod python;
+mod resolve;
+mod service_url;
+mod step;
+mod validate;
+
+pub use base::{Base, DebianBase};
+pub use image::{Bytecode, Image};
+pub use image_path::join_image_path;
+pub use key::{FORMAT_VERSION, ImageKey};
+pub use name::{ImageName, NameError};
+pub use pip::PipOptions;
+pub use python::{PythonEnvironment, PythonRequest, PythonVersion, PythonVersionError};
+pub use resolve::{Input, Inputs, ResolveError, ResolvedImage, ResolvedStep};
+pub use service_url::{ServiceUrl, ServiceUrlError};
+pub use step::{
+    Apt, Cmd, Command, Commands, Entrypoint, Env, Labels, Network, Pip, Requirements, SourceFile,
+    SourceFolder, SourceOptions, Step, User, Workdir,
+};
+pub use validate::{FieldPath, Item, Problem, ValidationErrors};

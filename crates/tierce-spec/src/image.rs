@@ -1,0 +1,285 @@
+//! The image as the user wrote it.
+
+use crate::{
+    Apt, Base, Cmd, Command, Commands, DebianBase, Entrypoint, Env, Labels, Network, Pip,
+    PipOptions, PythonEnvironment, PythonRequest, Requirements, SourceFile, SourceFolder,
+    SourceOptions, Step, User, Workdir,
+};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use tierce_oci::{Platform, Reference, ReferenceError};
+
+/// An image as the user wrote it: a value that never changes.
+///
+/// Made by a `from_*` constructor; each `with_*` method returns a new image. Nothing is checked
+/// or read until [`Image::validate`] and [`Image::resolve`].
+///
+/// ```
+/// use tierce_spec::{Image, PipOptions};
+///
+/// let image = Image::from_base("python:3.12-slim")?
+///     .with_name("report")
+///     .with_apt_packages(["git"])
+///     .with_pip_packages(["fastapi", "uvicorn>=0.30"], PipOptions::new())
+///     .with_env_vars([("APP_ENV", "prod")]);
+/// assert_eq!(image.steps().len(), 3);
+/// image.validate()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Image {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) registry: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<String>,
+    pub(crate) base: Base,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) platforms: Vec<Platform>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) python: Option<PythonRequest>,
+    #[serde(default)]
+    pub(crate) bytecode: Bytecode,
+    #[serde(default)]
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Whether Python modules are compiled when the image is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bytecode {
+    /// Nothing was said: the builder's rule.
+    #[default]
+    Auto,
+    /// Compiled; an image that can't be executed here is an error.
+    Compile,
+    /// Not compiled.
+    Skip,
+}
+
+impl Image {
+    fn new(base: Base) -> Self {
+        Image {
+            name: None,
+            registry: None,
+            tag: None,
+            base,
+            platforms: vec![],
+            python: None,
+            bytecode: Bytecode::Auto,
+            steps: vec![],
+        }
+    }
+
+    /// Starts from a Debian suite, assembled from the archive: `"bookworm"`, or a [`DebianBase`]
+    /// with more said.
+    pub fn from_debian(base: impl Into<DebianBase>) -> Self {
+        Image::new(Base::Debian(base.into()))
+    }
+
+    /// Starts from an image in a registry.
+    pub fn from_base(reference: &str) -> Result<Self, ReferenceError> {
+        Ok(Image::new(Base::Registry(reference.parse()?)))
+    }
+
+    /// Starts from an image in a registry.
+    pub fn from_reference(reference: Reference) -> Self {
+        Image::new(Base::Registry(reference))
+    }
+
+    /// Starts from nothing.
+    pub fn from_scratch() -> Self {
+        Image::new(Base::Scratch)
+    }
+
+    /// The same image, called `name`: the repository's path below the registry.
+    pub fn with_name(&self, name: impl Into<String>) -> Self {
+        Image { name: Some(name.into()), ..self.clone() }
+    }
+
+    /// The same image, for `registry`: a host, with the leading path of its repositories if any
+    /// (`ghcr.io/team`).
+    pub fn with_registry(&self, registry: impl Into<String>) -> Self {
+        Image { registry: Some(registry.into()), ..self.clone() }
+    }
+
+    /// The same image, tagged `tag` instead of by its key.
+    pub fn with_tag(&self, tag: impl Into<String>) -> Self {
+        Image { tag: Some(tag.into()), ..self.clone() }
+    }
+
+    /// The same image on another base.
+    pub fn with_base(&self, base: Base) -> Self {
+        Image { base, ..self.clone() }
+    }
+
+    /// With the Debian suite's own Python, or without; changes nothing on other bases.
+    pub fn with_debian_python(&self, python: bool) -> Self {
+        match &self.base {
+            Base::Debian(debian) => {
+                self.with_base(Base::Debian(debian.clone().with_python(python)))
+            }
+            Base::Registry(_) | Base::Scratch => self.clone(),
+        }
+    }
+
+    /// With Debian packages: `name`, `name:architecture`, `name=version` or `name/release`.
+    pub fn with_apt_packages(&self, packages: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.with_step(Step::Apt(Apt { packages: strings(packages) }))
+    }
+
+    /// With Python packages: requirements as PEP 508 has them.
+    pub fn with_pip_packages(
+        &self,
+        packages: impl IntoIterator<Item = impl Into<String>>,
+        options: PipOptions,
+    ) -> Self {
+        self.with_step(Step::Pip(Pip { packages: strings(packages), options }))
+    }
+
+    /// With the Python packages that a requirements file of the host lists.
+    pub fn with_requirements(&self, file: impl Into<PathBuf>, options: PipOptions) -> Self {
+        self.with_step(Step::Requirements(Requirements { file: file.into(), options }))
+    }
+
+    /// With the contents of the host's folder `src` in the image's folder `dst`.
+    pub fn with_source_folder(
+        &self,
+        src: impl Into<PathBuf>,
+        dst: impl Into<String>,
+        options: SourceOptions,
+    ) -> Self {
+        self.with_step(Step::SourceFolder(SourceFolder {
+            src: src.into(),
+            dst: dst.into(),
+            options,
+        }))
+    }
+
+    /// With the host's file `src` as `dst`, or in the folder `dst` where that ends in `/`.
+    pub fn with_source_file(&self, src: impl Into<PathBuf>, dst: impl Into<String>) -> Self {
+        self.with_step(Step::SourceFile(SourceFile { src: src.into(), dst: dst.into() }))
+    }
+
+    /// With environment variables.
+    pub fn with_env_vars(
+        &self,
+        vars: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        let vars = vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self.with_step(Step::Env(Env { vars }))
+    }
+
+    /// With commands, run in the image one after the other.
+    pub fn with_commands(
+        &self,
+        commands: impl IntoIterator<Item = impl Into<Command>>,
+        network: Network,
+    ) -> Self {
+        let commands = commands.into_iter().map(Into::into).collect();
+        self.with_step(Step::Commands(Commands { commands, network }))
+    }
+
+    /// In the working directory `path`, from here on.
+    pub fn with_workdir(&self, path: impl Into<String>) -> Self {
+        self.with_step(Step::Workdir(Workdir { path: path.into() }))
+    }
+
+    /// As `user`, from here on: `user`, `uid`, `user:group` or `uid:gid`.
+    pub fn with_user(&self, user: impl Into<String>) -> Self {
+        self.with_step(Step::User(User { user: user.into() }))
+    }
+
+    /// With what a container always runs.
+    pub fn with_entrypoint(&self, argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.with_step(Step::Entrypoint(Entrypoint { argv: strings(argv) }))
+    }
+
+    /// With the default arguments of what a container runs.
+    pub fn with_cmd(&self, argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.with_step(Step::Cmd(Cmd { argv: strings(argv) }))
+    }
+
+    /// With labels.
+    pub fn with_labels(
+        &self,
+        labels: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        let labels = labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self.with_step(Step::Labels(Labels { labels }))
+    }
+
+    /// With one more step.
+    pub fn with_step(&self, step: Step) -> Self {
+        let mut image = self.clone();
+        image.steps.push(step);
+        image
+    }
+
+    /// For these platforms, instead of those named before; none for the builder's own.
+    pub fn with_platforms(&self, platforms: impl IntoIterator<Item = Platform>) -> Self {
+        Image { platforms: platforms.into_iter().collect(), ..self.clone() }
+    }
+
+    /// For this Python of the base.
+    pub fn with_python(&self, python: PythonRequest) -> Self {
+        Image { python: Some(python), ..self.clone() }
+    }
+
+    /// With Python modules compiled, or not, whatever the builder's rule.
+    pub fn with_bytecode(&self, compile: bool) -> Self {
+        let bytecode = if compile { Bytecode::Compile } else { Bytecode::Skip };
+        Image { bytecode, ..self.clone() }
+    }
+
+    /// The repository's path below the registry.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The registry's host, with the leading path of its repositories if any.
+    pub fn registry(&self) -> Option<&str> {
+        self.registry.as_deref()
+    }
+
+    /// The tag that stands in for the key's.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// What the image starts from.
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// The platforms asked for, as written; empty for the builder's own.
+    pub fn platforms(&self) -> &[Platform] {
+        &self.platforms
+    }
+
+    /// The Python of the base, where one was named.
+    pub fn python(&self) -> Option<&PythonRequest> {
+        self.python.as_ref()
+    }
+
+    /// Whether Python modules are compiled.
+    pub fn bytecode(&self) -> Bytecode {
+        self.bytecode
+    }
+
+    /// The steps, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The one Python environment that all package steps make; `None` where there are none.
+    pub fn python_environment(&self) -> Option<PythonEnvironment<'_>> {
+        PythonEnvironment::of(self)
+    }
+}
+
+fn strings(items: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
+    items.into_iter().map(Into::into).collect()
+}

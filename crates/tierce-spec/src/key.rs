@@ -1,0 +1,234 @@
+//! The key of an image: what names the result of a build before there is one.
+
+use crate::canonical::Encoder;
+use crate::service_url::redact;
+use crate::{
+    Apt, Base, Bytecode, Cmd, Command, Commands, DebianBase, Entrypoint, Env, Image, Labels,
+    Network, Pip, PipOptions, PythonRequest, PythonVersion, Requirements, ResolvedImage,
+    ServiceUrl, SourceFile, SourceFolder, SourceOptions, Step, User, Workdir,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use tierce_oci::{Digest, Platform};
+
+/// The version of the rules by which a declaration becomes bytes. Raised whenever the same
+/// declaration would make another image, so that tags of old rules are not taken for new ones.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The SHA-256 of everything that decides what an image holds.
+///
+/// In it: the base as written, the platforms (sorted), the Python asked for, the bytecode rule,
+/// every step in its order, the content digests of sources (with file modes) and of requirements
+/// files, and [`FORMAT_VERSION`]. Not in it: name, registry and tag of the image, credentials in
+/// URLs, where sources lie on the host, and ignore rules (what they leave in is in the digest).
+/// The order of variables within one environment step and of labels within one label step does
+/// not count.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ImageKey(Digest);
+
+impl ImageKey {
+    /// The whole digest.
+    pub fn digest(&self) -> Digest {
+        self.0
+    }
+
+    /// The key as a tag (distribution specification, `<tag>`): `t` and 24 characters of
+    /// lower-case base32 (RFC 4648, section 6), the digest's first 120 bits.
+    ///
+    /// The leading letter keeps every tag a word: `1e10` and `0777` are numbers to YAML.
+    pub fn tag(&self) -> String {
+        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let mut tag = String::with_capacity(25);
+        tag.push('t');
+        // Five bytes are eight characters of five bits.
+        for group in self.0.as_bytes()[..15].chunks_exact(5) {
+            let bits = group.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
+            for position in (0..8).rev() {
+                tag.push(char::from(ALPHABET[(bits >> (5 * position) & 31) as usize]));
+            }
+        }
+        tag
+    }
+}
+
+impl fmt::Display for ImageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for ImageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ImageKey({})", self.0)
+    }
+}
+
+/// The key of `resolved`.
+pub(crate) fn key(resolved: &ResolvedImage) -> ImageKey {
+    ImageKey(Digest::of(encode(resolved)))
+}
+
+/// The canonical encoding of everything that decides what `resolved` holds.
+///
+/// Each structure is taken apart without `..`: a new field does not compile until somebody has
+/// decided whether it belongs here.
+pub(crate) fn encode(resolved: &ResolvedImage) -> Vec<u8> {
+    let ResolvedImage { image, platforms, digests } = resolved;
+    // `platforms` stand in for the image's own: they are sorted, and never empty.
+    let Image { name: _, registry: _, tag: _, base, platforms: _, python, bytecode, steps } = image;
+    let mut e = Encoder::new("tierce.image", FORMAT_VERSION);
+    encode_base(&mut e, base);
+    e.list("platforms", platforms.iter(), encode_platform);
+    e.option("python", python.as_ref(), encode_python);
+    e.text("bytecode", bytecode_name(*bytecode));
+    e.list("steps", steps.iter().zip(digests), |e, (step, digest)| {
+        encode_step(e, step, digest.as_ref());
+    });
+    e.finish()
+}
+
+fn encode_base(e: &mut Encoder, base: &Base) {
+    match base {
+        Base::Debian(DebianBase {
+            suite,
+            python,
+            mirror,
+            security_mirror,
+            components,
+            packages,
+        }) => e.record("base.debian", |e| {
+            e.text("suite", suite);
+            e.flag("python", *python);
+            e.option("mirror", mirror.as_ref(), encode_url);
+            e.option("security-mirror", security_mirror.as_ref(), encode_url);
+            e.texts("components", components.iter());
+            e.texts("packages", packages.iter());
+        }),
+        Base::Registry(reference) => e.text("base.registry", &reference.to_string()),
+        Base::Scratch => e.record("base.scratch", |_| {}),
+    }
+}
+
+fn encode_platform(e: &mut Encoder, platform: &Platform) {
+    let Platform { os, architecture, variant } = platform;
+    e.record("", |e| {
+        e.text("os", os);
+        e.text("architecture", architecture);
+        e.option("variant", variant.as_deref(), Encoder::text);
+    });
+}
+
+fn encode_python(e: &mut Encoder, name: &str, python: &PythonRequest) {
+    let PythonRequest { version, interpreter } = python;
+    let PythonVersion { major, minor, patch } = version;
+    e.record(name, |e| {
+        e.number("major", u64::from(*major));
+        e.number("minor", u64::from(*minor));
+        e.option("patch", patch.map(u64::from), Encoder::number);
+        e.option("interpreter", interpreter.as_deref(), Encoder::text);
+    });
+}
+
+fn bytecode_name(bytecode: Bytecode) -> &'static str {
+    match bytecode {
+        Bytecode::Auto => "auto",
+        Bytecode::Compile => "compile",
+        Bytecode::Skip => "skip",
+    }
+}
+
+fn encode_url(e: &mut Encoder, name: &str, url: &ServiceUrl) {
+    e.text(name, url.without_credentials().as_str());
+}
+
+fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
+    e.record("", |e| {
+        e.option("digest", digest, Encoder::digest);
+        match step {
+            Step::Apt(Apt { packages }) => {
+                e.text("step", "apt");
+                e.texts("packages", packages.iter());
+            }
+            Step::Pip(Pip { packages, options }) => {
+                e.text("step", "pip");
+                // A requirement may hold a URL, and a URL credentials.
+                e.list("packages", packages.iter(), |e, p| e.text("", &redact(p)));
+                encode_pip_options(e, options);
+            }
+            Step::Requirements(Requirements { file: _, options }) => {
+                e.text("step", "requirements");
+                encode_pip_options(e, options);
+            }
+            Step::SourceFolder(SourceFolder { src: _, dst, options }) => {
+                // The digest is that of what the rules leave in.
+                let SourceOptions { ignore: _, keep_defaults: _ } = options;
+                e.text("step", "source-folder");
+                e.text("dst", dst);
+            }
+            Step::SourceFile(file) => {
+                // `src` counts where it gives the file its name in the image.
+                let SourceFile { src: _, dst: _ } = file;
+                e.text("step", "source-file");
+                e.text("dst", &file.target());
+            }
+            Step::Env(Env { vars }) => {
+                e.text("step", "env");
+                e.list("vars", vars.iter(), encode_pair);
+            }
+            Step::Commands(Commands { commands, network }) => {
+                e.text("step", "commands");
+                e.list("commands", commands.iter(), encode_command);
+                let network = match network {
+                    Network::Host => "host",
+                    Network::None => "none",
+                };
+                e.text("network", network);
+            }
+            Step::Workdir(Workdir { path }) => {
+                e.text("step", "workdir");
+                e.text("path", path);
+            }
+            Step::User(User { user }) => {
+                e.text("step", "user");
+                e.text("user", user);
+            }
+            Step::Entrypoint(Entrypoint { argv }) => {
+                e.text("step", "entrypoint");
+                e.texts("argv", argv.iter());
+            }
+            Step::Cmd(Cmd { argv }) => {
+                e.text("step", "cmd");
+                e.texts("argv", argv.iter());
+            }
+            Step::Labels(Labels { labels }) => {
+                e.text("step", "labels");
+                e.list("labels", labels.iter(), encode_pair);
+            }
+        }
+    });
+}
+
+fn encode_pip_options(e: &mut Encoder, options: &PipOptions) {
+    let PipOptions { index, extra_indexes, pre, extra_args } = options;
+    e.record("options", |e| {
+        e.option("index", index.as_ref(), encode_url);
+        e.list("extra-indexes", extra_indexes.iter(), |e, url| encode_url(e, "", url));
+        e.flag("pre", *pre);
+        e.list("extra-args", extra_args.iter(), |e, arg| e.text("", &redact(arg)));
+    });
+}
+
+fn encode_command(e: &mut Encoder, command: &Command) {
+    match command {
+        Command::Shell(line) => e.text("shell", line),
+        Command::Exec(argv) => e.texts("exec", argv.iter()),
+    }
+}
+
+fn encode_pair(e: &mut Encoder, (name, value): (&String, &String)) {
+    e.record("", |e| {
+        e.text("name", name);
+        e.text("value", value);
+    });
+}

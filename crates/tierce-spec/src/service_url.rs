@@ -1,0 +1,121 @@
+//! Addresses of package indexes and archives, which may carry credentials.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+use url::Url;
+
+/// The address of a package index or archive: an `http`, `https` or `file` URL.
+///
+/// It may carry credentials (`https://user:token@host/simple`). They take part in requests
+/// ([`ServiceUrl::as_url`]) and in nothing else: Display, Debug, JSON and the image key leave
+/// them out, so that two people with credentials of their own share an image.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceUrl(Url);
+
+/// Why a string is not an address of a package index or archive.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceUrlError {
+    /// The string is not a URL.
+    #[error("{text:?} is not a URL")]
+    Malformed {
+        /// The string, without credentials.
+        text: String,
+        /// What is wrong with it.
+        source: url::ParseError,
+    },
+    /// The scheme is one that nothing here can fetch.
+    #[error("{text:?} is not an http, https or file URL")]
+    Scheme {
+        /// The URL, without credentials.
+        text: String,
+    },
+}
+
+impl ServiceUrl {
+    /// The URL to send requests to, with its credentials. Not for messages.
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Whether the URL carries a user name or a password.
+    pub fn has_credentials(&self) -> bool {
+        !self.0.username().is_empty() || self.0.password().is_some()
+    }
+
+    /// The same URL without user name and password.
+    pub fn without_credentials(&self) -> Url {
+        let mut url = self.0.clone();
+        // Both fail only for URLs that can't have credentials.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url
+    }
+}
+
+impl FromStr for ServiceUrl {
+    type Err = ServiceUrlError;
+
+    fn from_str(s: &str) -> Result<Self, ServiceUrlError> {
+        let url = Url::parse(s)
+            .map_err(|source| ServiceUrlError::Malformed { text: redact(s), source })?;
+        match url.scheme() {
+            "http" | "https" | "file" => Ok(ServiceUrl(url)),
+            _ => Err(ServiceUrlError::Scheme { text: redact(s) }),
+        }
+    }
+}
+
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.without_credentials().fmt(f)
+    }
+}
+
+impl fmt::Debug for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServiceUrl({self})")
+    }
+}
+
+impl Serialize for ServiceUrl {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ServiceUrl {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// `text` without the credentials of the URLs in it (RFC 3986, section 3.2.1).
+///
+/// The user name of an `ssh` URL stays: it is part of the address (`git@`), and never the secret.
+pub(crate) fn redact(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after
+            .find(|c: char| matches!(c, '/' | '?' | '#' | '\\' | '"' | '\'') || c.is_whitespace())
+            .unwrap_or(after.len());
+        let (authority, tail) = after.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((user_info, host)) => {
+                if before[..before.len() - 3].ends_with("ssh") {
+                    let user = user_info.split(':').next().unwrap_or_default();
+                    out.push_str(user);
+                    out.push('@');
+                }
+                out.push_str(host);
+            }
+            None => out.push_str(authority),
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}

@@ -1,0 +1,255 @@
+//! The steps of an image.
+
+use crate::PipOptions;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// One step of an image. Steps apply in the order in which they were added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Debian packages, installed by the image's own `apt-get`.
+    Apt(Apt),
+    /// Python packages.
+    Pip(Pip),
+    /// Python packages that a requirements file lists.
+    Requirements(Requirements),
+    /// A folder of the host.
+    SourceFolder(SourceFolder),
+    /// A file of the host.
+    SourceFile(SourceFile),
+    /// Environment variables.
+    Env(Env),
+    /// Commands that run in the image.
+    Commands(Commands),
+    /// The working directory.
+    Workdir(Workdir),
+    /// The user.
+    User(User),
+    /// What a container always runs.
+    Entrypoint(Entrypoint),
+    /// The default arguments of what a container runs.
+    Cmd(Cmd),
+    /// Labels.
+    Labels(Labels),
+}
+
+/// Debian packages, installed by the image's own `apt-get`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Apt {
+    /// `name`, `name:architecture`, `name=version` or `name/release`.
+    pub packages: Vec<String>,
+}
+
+/// Python packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pip {
+    /// Requirements (PEP 508).
+    pub packages: Vec<String>,
+    /// Where they come from, and how they are chosen.
+    #[serde(default)]
+    pub options: PipOptions,
+}
+
+/// Python packages that a requirements file lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Requirements {
+    /// The file on the host, in pip's format.
+    #[serde(with = "host_path")]
+    pub file: PathBuf,
+    /// Where they come from, and how they are chosen.
+    #[serde(default)]
+    pub options: PipOptions,
+}
+
+/// The contents of a folder of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SourceFolder {
+    /// The folder on the host.
+    #[serde(with = "host_path")]
+    pub src: PathBuf,
+    /// The folder of the image that gets the contents of `src`: an absolute path, or one relative
+    /// to the working directory.
+    pub dst: String,
+    /// What is left out.
+    #[serde(default)]
+    pub options: SourceOptions,
+}
+
+/// What a source folder leaves out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SourceOptions {
+    /// Patterns in the language of `.dockerignore`, applied after the folder's own ignore file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// Whether what is left out by default (`.git`, `.venv`, `__pycache__` and kin) is kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_defaults: bool,
+}
+
+impl SourceOptions {
+    /// The defaults: what is never meant to ship is left out, and nothing else.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves out what these patterns match, too.
+    pub fn with_ignore(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.ignore.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Keeps what is left out by default, or not.
+    pub fn with_keep_defaults(self, keep_defaults: bool) -> Self {
+        SourceOptions { keep_defaults, ..self }
+    }
+}
+
+/// A file of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SourceFile {
+    /// The file on the host.
+    #[serde(with = "host_path")]
+    pub src: PathBuf,
+    /// The file's path in the image; the folder that gets it under its own name where this ends
+    /// in `/` or is `.`. Absolute, or relative to the working directory.
+    pub dst: String,
+}
+
+/// Environment variables, of later steps and of the image's containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Env {
+    /// Name to value. Values are literal: nothing is expanded in them.
+    pub vars: BTreeMap<String, String>,
+}
+
+/// Commands that run in the image, one after the other, under one network rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Commands {
+    /// The commands.
+    pub commands: Vec<Command>,
+    /// What they reach.
+    #[serde(default)]
+    pub network: Network,
+}
+
+/// One command of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Command {
+    /// A line for the image's `/bin/sh -c`.
+    Shell(String),
+    /// A program and its arguments, run without a shell.
+    Exec(Vec<String>),
+}
+
+impl Command {
+    /// The argument vector: `/bin/sh -c <line>` for a shell line.
+    pub fn argv(&self) -> Vec<String> {
+        match self {
+            Command::Shell(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
+            Command::Exec(argv) => argv.clone(),
+        }
+    }
+}
+
+impl From<&str> for Command {
+    fn from(line: &str) -> Self {
+        Command::Shell(line.to_owned())
+    }
+}
+
+impl From<String> for Command {
+    fn from(line: String) -> Self {
+        Command::Shell(line)
+    }
+}
+
+impl From<Vec<String>> for Command {
+    fn from(argv: Vec<String>) -> Self {
+        Command::Exec(argv)
+    }
+}
+
+impl std::fmt::Display for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Command::Shell(line) => f.write_str(line),
+            Command::Exec(argv) => f.write_str(&argv.join(" ")),
+        }
+    }
+}
+
+/// What a command reaches over the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// What the host reaches.
+    #[default]
+    Host,
+    /// Nothing.
+    None,
+}
+
+/// The working directory, of later steps and of the image's containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Workdir {
+    /// An absolute path. It is made where the image has none.
+    pub path: String,
+}
+
+/// The user, of later commands and of the image's containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct User {
+    /// `user`, `uid`, `user:group` or `uid:gid` (image specification, `config.User`).
+    pub user: String,
+}
+
+/// What a container always runs. It clears the `cmd` of the base, as in a Dockerfile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Entrypoint {
+    /// A program and its first arguments; empty to run none.
+    pub argv: Vec<String>,
+}
+
+/// The default arguments of what a container runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Cmd {
+    /// The arguments; a program first where there is no entrypoint.
+    pub argv: Vec<String>,
+}
+
+/// Labels of the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Labels {
+    /// Name to value.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Host paths as text. Paths that are not UTF-8 are refused by validation, so nothing is lost.
+mod host_path {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::path::{Path, PathBuf};
+
+    pub fn serialize<S: Serializer>(path: &Path, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&path.display())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
+        String::deserialize(d).map(PathBuf::from)
+    }
+}
