@@ -32,4 +32,6 @@ pub use step::{
     Apt, Cmd, Command, Commands, Entrypoint, Env, Labels, Network, Pip, Requirements, SourceFile,
     SourceFolder, SourceOptions, Step, User, Workdir,
 };
-pub use validate::{FieldPath, Item, Problem, ValidationErrors};
+pub use validate::{
+    AptPackage, AptPackageError, AptSelector, FieldPath, Item, Problem, ValidationErrors,
+};

@@ -1,135 +1,166 @@
 //! What is wrong with an image, all of it at once and in a fixed order.
 
-use crate::Image;
-use std::fmt;
-use tierce_oci::{Diagnostic, ErrorKind};
+mod apt;
+mod pip;
+mod problem;
+mod steps;
+mod values;
 
-/// One thing that is wrong with an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// A stable code, as `spec/invalid-requirement`.
-    pub code: &'static str,
-    /// Where it is.
-    pub field: FieldPath,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
+use crate::{Base, DebianBase, Image, Step};
+use problem::{Fault, Reporter};
+use tierce_oci::{Platform, Reference};
 
-/// Where in an image a problem is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldPath {
-    /// The step's index; `None` for what is not a step.
-    pub step: Option<usize>,
-    /// The field, as tierce.toml calls it: `pip`.
-    pub name: &'static str,
-    /// The item of the field, where it has several.
-    pub item: Option<Item>,
-    /// Whether other steps of the image have the same field.
-    pub ambiguous: bool,
-}
-
-/// An item of a field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
-    /// An item of a list.
-    Index(usize),
-    /// An entry of a table.
-    Key(String),
-    /// A named part.
-    Part(&'static str),
-}
-
-impl fmt::Display for FieldPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.step {
-            Some(step) if self.ambiguous => write!(f, "steps[{step}].{}", self.name)?,
-            _ => f.write_str(self.name)?,
-        }
-        match &self.item {
-            None => Ok(()),
-            Some(Item::Index(index)) => write!(f, "[{index}]"),
-            Some(Item::Key(key)) => write!(f, ".{key:?}"),
-            Some(Item::Part(part)) => write!(f, ".{part}"),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Everything that is wrong with an image: at least one problem.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValidationErrors {
-    problems: Vec<Problem>,
-}
-
-impl ValidationErrors {
-    /// The problems, in the order of the image's fields and steps.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-}
-
-impl fmt::Display for ValidationErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            problem.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ValidationErrors {}
-
-impl Diagnostic for ValidationErrors {
-    fn code(&self) -> &'static str {
-        match self.problems.as_slice() {
-            [only] => only.code,
-            _ => "spec/invalid",
-        }
-    }
-
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::User
-    }
-}
+pub use apt::{AptPackage, AptPackageError, AptSelector};
+pub use problem::{FieldPath, Item, Problem, ValidationErrors};
+pub(crate) use problem::field_name;
 
 impl Image {
     /// Checks everything that can be checked without reading anything.
     pub fn validate(&self) -> Result<(), ValidationErrors> {
-        let problems = check(self);
-        if problems.is_empty() { Ok(()) } else { Err(ValidationErrors { problems }) }
+        let mut problems = vec![];
+        let mut field = |name: &'static str, check: &mut dyn FnMut(&mut Reporter<'_>)| {
+            check(&mut Reporter { problems: &mut problems, step: None, name, ambiguous: false });
+        };
+        field("name", &mut |r| r.check([], self.name().map_or(Ok(()), check_name)));
+        field("registry", &mut |r| r.check([], self.registry().map_or(Ok(()), check_registry)));
+        field("tag", &mut |r| r.check([], self.tag().map_or(Ok(()), check_tag)));
+        field("base", &mut |r| check_base(r, self.base()));
+        field("platforms", &mut |r| check_platforms(r, self.platforms()));
+        field("python", &mut |r| {
+            if let Some(interpreter) = self.python().and_then(|p| p.interpreter.as_deref()) {
+                let path = values::absolute_path("spec/invalid-interpreter", interpreter);
+                r.check([Item::Part("interpreter")], path);
+            }
+        });
+        check_steps(self, &mut problems);
+        ValidationErrors::of(problems).map_or(Ok(()), Err)
     }
 }
 
-fn check(image: &Image) -> Vec<Problem> {
-    let mut problems = vec![];
-    for (index, platform) in image.platforms().iter().enumerate() {
-        if image.platforms()[..index].contains(platform) {
-            problems.push(Problem {
-                code: "spec/duplicate-platform",
-                field: FieldPath {
-                    step: None,
-                    name: "platforms",
-                    item: Some(Item::Index(index)),
-                    ambiguous: false,
-                },
-                message: format!("{platform} is named twice"),
-                hint: None,
-            });
+fn check_steps(image: &Image, problems: &mut Vec<Problem>) {
+    let mut checker = steps::Checker::new(image);
+    for (index, step) in image.steps().iter().enumerate() {
+        let name = field_name(step);
+        let ambiguous = image.steps().iter().filter(|s| field_name(s) == name).count() > 1;
+        let reporter = &mut Reporter { problems, step: Some(index), name, ambiguous };
+        checker.check(reporter, step);
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Fault> {
+    match format!("localhost/{name}:tag").parse::<Reference>() {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let fault = Fault::new(
+                "spec/invalid-name",
+                format!(
+                    "{name:?} is not an image name: expected lower-case letters and digits, with single . _ - or / between them"
+                ),
+            );
+            let lower = name.to_lowercase();
+            match format!("localhost/{lower}:tag").parse::<Reference>() {
+                Ok(_) => Err(fault.hint(format!("Registries take lower case only: {lower:?}."))),
+                Err(_) => Err(fault),
+            }
         }
     }
-    problems
+}
+
+fn check_registry(registry: &str) -> Result<(), Fault> {
+    let fault = || {
+        Fault::new(
+            "spec/invalid-registry",
+            format!("{:?} is not a registry", crate::service_url::redact(registry)),
+        )
+    };
+    if let Some((_, rest)) = registry.split_once("://") {
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        return Err(fault().hint(format!("Leave the scheme out: {rest:?}.")));
+    }
+    match format!("{registry}/name:tag").parse::<Reference>() {
+        Ok(_) if !registry.is_empty() => Ok(()),
+        _ => Err(fault().hint(
+            "Expected a host, with a port or the leading path of its repositories if any: \"ghcr.io/team\", \"localhost:5000\".",
+        )),
+    }
+}
+
+fn check_tag(tag: &str) -> Result<(), Fault> {
+    match format!("localhost/name:{tag}").parse::<Reference>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Fault::new(
+            "spec/invalid-tag",
+            format!(
+                "{tag:?} is not a tag: expected at most 128 letters, digits, _ . and -, not starting with . or -"
+            ),
+        )),
+    }
+}
+
+fn check_base(r: &mut Reporter<'_>, base: &Base) {
+    let Base::Debian(DebianBase {
+        suite,
+        python: _,
+        mirror: _,
+        security_mirror: _,
+        components,
+        packages,
+    }) = base
+    else {
+        return;
+    };
+    if !values::archive_word(suite) {
+        let fault = Fault::new(
+            "spec/invalid-suite",
+            format!("{suite:?} is not a debian suite: expected a code name, as bookworm"),
+        );
+        r.report([Item::Part("debian")], fault);
+    }
+    for (index, component) in components.iter().enumerate() {
+        if !values::archive_word(component) {
+            let fault = Fault::new(
+                "spec/invalid-component",
+                format!("{component:?} is not an archive component: expected one as main"),
+            );
+            r.report([Item::Part("components"), Item::Index(index)], fault);
+        }
+    }
+    for (index, package) in packages.iter().enumerate() {
+        r.check([Item::Part("packages"), Item::Index(index)], apt::check_base_package(package));
+    }
+}
+
+fn check_platforms(r: &mut Reporter<'_>, platforms: &[Platform]) {
+    for (index, platform) in platforms.iter().enumerate() {
+        let at = [Item::Index(index)];
+        if platform.os != "linux" {
+            let fault = Fault::new(
+                "spec/unsupported-platform",
+                format!("{platform} is not supported: only linux images are built"),
+            );
+            r.report(at, fault);
+        } else if let Some(same) = platforms[..index].iter().find(|p| p.serves(platform)) {
+            let message = match same == platform {
+                true => format!("{platform} is named twice"),
+                false => format!("{platform} is the same platform as {same}"),
+            };
+            r.report(at, Fault::new("spec/duplicate-platform", message));
+        }
+    }
+}
+
+/// Whether anything in the image brings a Python, as far as can be told without looking.
+fn may_have_python(image: &Image) -> bool {
+    let is_python = |p: &String| p.starts_with("python") || p.starts_with("pypy");
+    let in_base = match image.base() {
+        Base::Registry(_) => true,
+        Base::Debian(debian) => debian.python || debian.packages.iter().any(is_python),
+        Base::Scratch => false,
+    };
+    in_base
+        || image.python().is_some()
+        || image.steps().iter().any(|step| match step {
+            Step::Apt(apt) => apt.packages.iter().any(is_python),
+            _ => false,
+        })
 }
