@@ -77,8 +77,18 @@ impl Encoder {
 
     /// Named fields.
     pub fn record(&mut self, name: &str, fields: impl FnOnce(&mut Self)) {
-        self.item(kind::RECORD, name);
+        self.begin(name);
         fields(self);
+        self.end();
+    }
+
+    /// Starts named fields that [`Encoder::end`] ends; for those that a closure can't hold.
+    pub fn begin(&mut self, name: &str) {
+        self.item(kind::RECORD, name);
+    }
+
+    /// Ends what [`Encoder::begin`] started.
+    pub fn end(&mut self) {
         self.out.push(kind::END);
     }
 

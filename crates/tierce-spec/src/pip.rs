@@ -1,14 +1,16 @@
 //! Options of Python package steps.
 
 use crate::ServiceUrl;
+use crate::step::redacted;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Where Python packages come from, and how they are chosen.
 ///
 /// All Python package steps of an image make **one** environment that is resolved together, so
 /// their options are merged ([`crate::PythonEnvironment`]): steps may not name different indexes,
 /// extra indexes and arguments add up, and `pre` holds for all once one step asks for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PipOptions {
     /// The package index (PEP 503); `None` for PyPI.
@@ -20,9 +22,22 @@ pub struct PipOptions {
     /// Whether pre-releases may be chosen.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pre: bool,
-    /// Further arguments to the resolver, as `--exclude-newer=2025-01-01`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Further arguments to the resolver, as `--exclude-newer=2025-01-01`. JSON and Debug leave
+    /// out the credentials of URLs in them.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "redacted::serialize")]
     pub extra_args: Vec<String>,
+}
+
+impl fmt::Debug for PipOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PipOptions { index, extra_indexes, pre, extra_args } = self;
+        f.debug_struct("PipOptions")
+            .field("index", index)
+            .field("extra_indexes", extra_indexes)
+            .field("pre", pre)
+            .field("extra_args", &redacted::texts(extra_args))
+            .finish()
+    }
 }
 
 impl PipOptions {

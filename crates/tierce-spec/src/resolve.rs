@@ -29,7 +29,8 @@ pub enum Input<'a> {
         /// Where it is.
         src: &'a Path,
     },
-    /// A requirements file. Its digest is over its content and that of the files that it includes.
+    /// A requirements file. Its digest is that of [`crate::requirements::gather`], which takes in
+    /// the files it includes.
     Requirements {
         /// The index of the step that wants it.
         step: usize,

@@ -44,14 +44,25 @@ pub struct Apt {
 }
 
 /// Python packages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Pip {
-    /// Requirements (PEP 508).
+    /// Requirements (PEP 508). JSON and Debug leave out the credentials of URLs in them.
+    #[serde(serialize_with = "redacted::serialize")]
     pub packages: Vec<String>,
     /// Where they come from, and how they are chosen.
     #[serde(default)]
     pub options: PipOptions,
+}
+
+impl std::fmt::Debug for Pip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Pip { packages, options } = self;
+        f.debug_struct("Pip")
+            .field("packages", &redacted::texts(packages))
+            .field("options", options)
+            .finish()
+    }
 }
 
 /// Python packages that a requirements file lists.
@@ -190,7 +201,9 @@ impl std::fmt::Display for Command {
 }
 
 /// What a command reaches over the network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// What the host reaches.
@@ -251,5 +264,19 @@ mod host_path {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
         String::deserialize(d).map(PathBuf::from)
+    }
+}
+
+/// Texts that may hold URLs with credentials, without these.
+pub(crate) mod redacted {
+    use crate::service_url::redact;
+    use serde::Serializer;
+
+    pub fn texts(texts: &[String]) -> Vec<String> {
+        texts.iter().map(|text| redact(text)).collect()
+    }
+
+    pub fn serialize<S: Serializer>(all: &[String], s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(texts(all))
     }
 }

@@ -157,11 +157,9 @@ fn valid_version(version: &str) -> bool {
 pub(super) fn check_package(package: &str) -> Result<(), Fault> {
     match package.parse::<AptPackage>() {
         Ok(_) => Ok(()),
-        Err(error) => Err(Fault {
-            code: error.code(),
-            message: error.to_string(),
-            hint: error.hint(),
-        }),
+        Err(error) => {
+            Err(Fault { code: error.code(), message: error.to_string(), hint: error.hint() })
+        }
     }
 }
 

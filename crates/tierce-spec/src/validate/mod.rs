@@ -11,8 +11,8 @@ use problem::{Fault, Reporter};
 use tierce_oci::{Platform, Reference};
 
 pub use apt::{AptPackage, AptPackageError, AptSelector};
-pub use problem::{FieldPath, Item, Problem, ValidationErrors};
 pub(crate) use problem::field_name;
+pub use problem::{FieldPath, Item, Problem, ValidationErrors};
 
 impl Image {
     /// Checks everything that can be checked without reading anything.

@@ -103,7 +103,11 @@ const RESERVED_ARGS: &[(&[&str], &str)] = &[
     ),
 ];
 
-pub(super) fn check_options(r: &mut Reporter<'_>, options: &PipOptions, first: Option<&PipOptions>) {
+pub(super) fn check_options(
+    r: &mut Reporter<'_>,
+    options: &PipOptions,
+    first: Option<&PipOptions>,
+) {
     let PipOptions { index, extra_indexes, pre: _, extra_args } = options;
     if let (Some(index), Some(other)) = (index, first.and_then(|o| o.index.as_ref())) {
         if index.without_credentials() != other.without_credentials() {

@@ -67,7 +67,10 @@ impl<'a> Checker<'a> {
             Step::User(User { user }) => r.check([], values::user(user)),
             Step::Entrypoint(Entrypoint { argv }) | Step::Cmd(Cmd { argv }) => {
                 for (index, arg) in argv.iter().enumerate() {
-                    r.check([Item::Index(index)], values::process_text("spec/invalid-argument", arg));
+                    r.check(
+                        [Item::Index(index)],
+                        values::process_text("spec/invalid-argument", arg),
+                    );
                 }
                 if matches!((step, argv.as_slice()), (Step::Entrypoint(_), [first, ..]) if first.is_empty())
                 {
@@ -108,10 +111,8 @@ impl<'a> Checker<'a> {
                     "Start from a base with Python, or say which one the image gets: python = { version = \"3.12\", interpreter = \"/opt/python/bin/python3\" }.".into()
                 }
             };
-            let fault = Fault::new(
-                "spec/no-python",
-                "the image has no python to install packages for",
-            );
+            let fault =
+                Fault::new("spec/no-python", "the image has no python to install packages for");
             r.report([], fault.hint(hint));
         }
         pip::check_options(r, options, self.index);

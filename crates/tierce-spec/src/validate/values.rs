@@ -73,7 +73,9 @@ pub(super) fn label_name(name: &str) -> Result<(), Fault> {
         true => Ok(()),
         false => Err(Fault::new(
             "spec/invalid-label",
-            format!("{name:?} is not a label's name: expected one as org.opencontainers.image.title"),
+            format!(
+                "{name:?} is not a label's name: expected one as org.opencontainers.image.title"
+            ),
         )),
     }
 }

@@ -1,0 +1,7 @@
+//! Requirements files: pip's format, taken apart and digested with all that they include.
+
+mod gather;
+mod line;
+
+pub use gather::{GatherError, Gathered, IncludedAs, RequirementsFile, gather};
+pub use line::{Line, LineKind, parse};
