@@ -85,7 +85,7 @@ impl<W: Write> Sink<W> {
                 let Sink::ZstdIdle(out) = std::mem::replace(self, Sink::Gone) else {
                     return Err(gone());
                 };
-                let mut encoder = zstd_encoder(out)?;
+                let mut encoder = zstd_encoder(out, workers())?;
                 encoder.write_all(bytes)?;
                 *self = Sink::Zstd(encoder);
                 Ok(())
@@ -102,7 +102,7 @@ impl<W: Write> Sink<W> {
                 members.flush(&mut out)?;
                 (out, Compression::Gzip)
             }
-            Sink::ZstdIdle(out) => (zstd_encoder(out)?.finish()?, Compression::Zstd),
+            Sink::ZstdIdle(out) => (zstd_encoder(out, workers())?.finish()?, Compression::Zstd),
             Sink::Zstd(encoder) => (encoder.finish()?, Compression::Zstd),
             Sink::Gone => return Err(gone()),
         };
@@ -118,11 +118,31 @@ fn gone() -> io::Error {
     io::Error::other("the compressor failed before")
 }
 
-fn zstd_encoder<W: Write>(out: W) -> io::Result<zstd::Encoder<'static, W>> {
+fn workers() -> u32 {
+    std::thread::available_parallelism().map_or(1, usize::from).clamp(1, ZSTD_MAX_WORKERS) as u32
+}
+
+/// Without workers zstd takes another path, whose bytes differ: there is always one.
+fn zstd_encoder<W: Write>(out: W, workers: u32) -> io::Result<zstd::Encoder<'static, W>> {
     let mut encoder = zstd::Encoder::new(out, ZSTD_LEVEL)?;
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    // Without workers zstd takes another path, whose bytes differ.
-    encoder.multithread(workers.clamp(1, ZSTD_MAX_WORKERS) as u32)?;
+    encoder.multithread(workers.max(1))?;
     encoder.set_parameter(zstd::zstd_safe::CParameter::JobSize(ZSTD_JOB_SIZE))?;
     Ok(encoder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zstd_bytes_do_not_depend_on_workers() {
+        let data: Vec<u8> =
+            (0u32..4_000_000).flat_map(|i| (i.wrapping_mul(i) >> 9).to_le_bytes()).collect();
+        let frames = [1, 2, 3, 8].map(|workers| {
+            let mut encoder = zstd_encoder(Vec::new(), workers).unwrap();
+            data.chunks(workers as usize * 10_007).for_each(|c| encoder.write_all(c).unwrap());
+            encoder.finish().unwrap()
+        });
+        assert!(frames.iter().all(|frame| *frame == frames[0]));
+    }
 }

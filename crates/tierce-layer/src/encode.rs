@@ -181,3 +181,46 @@ fn extended_header(path: &LayerPath, records: pax::Records) -> Result<Vec<u8>, W
     out.resize(out.len() + ustar::padding(body.len() as u64), 0);
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::{self, Extensions};
+
+    /// Content of such sizes is too much for a test; the headers say all that differs.
+    #[test]
+    fn sizes_beyond_octal_go_into_a_pax_header() {
+        for (size, extended) in [((8 << 30) - 1, false), (8 << 30, true), (1 << 50, true)] {
+            let entry = Entry::file(LayerPath::new("big").unwrap(), size);
+            let blocks = super::header(&entry).unwrap();
+            assert_eq!(blocks.len(), if extended { 3 * BLOCK } else { BLOCK });
+            let (extension, own) = blocks.split_at(blocks.len() - BLOCK);
+            let own = header::parse(own.try_into().unwrap()).unwrap().unwrap();
+            let local = extended.then(|| {
+                let first = header::parse(extension[..BLOCK].try_into().unwrap()).unwrap().unwrap();
+                pax::decode(&extension[BLOCK..BLOCK + first.size as usize]).unwrap()
+            });
+            let extensions = Extensions { local, ..Extensions::default() };
+            let read = header::entry(own, extensions, &pax::Records::new()).unwrap();
+            assert_eq!(read, entry);
+        }
+    }
+
+    #[test]
+    fn record_lengths_count_themselves() {
+        // Lengths around which the number of digits changes.
+        for length in (1..12).chain(80..100).chain(970..1000).chain(9970..10000) {
+            let records = pax::Records::from([("path".to_owned(), vec![b'a'; length])]);
+            let body = pax::encode(records.clone());
+            let declared: usize = String::from_utf8(body.clone())
+                .unwrap()
+                .split(' ')
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert_eq!(declared, body.len());
+            assert_eq!(pax::decode(&body), Ok(records));
+        }
+    }
+}

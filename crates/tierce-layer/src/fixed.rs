@@ -116,3 +116,60 @@ impl Bits<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Entry, LayerPath, encode};
+    use proptest::prelude::*;
+    use std::io::Read;
+
+    fn inflate(stream: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut decoder = flate2::bufread::DeflateDecoder::new(stream);
+        decoder.read_to_end(&mut out).unwrap();
+        assert_eq!(decoder.total_in(), stream.len() as u64);
+        out
+    }
+
+    fn deflated(data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        deflate(data, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_header_costs_about_a_hundred_bytes() {
+        let path = LayerPath::new("opt/venv/lib/python3.12/site-packages/numpy/core/a.py").unwrap();
+        let header = encode::header(&Entry::file(path, 12345)).unwrap();
+        let padded = [vec![0; 300], header].concat();
+        let stream = deflated(&padded);
+        assert!(stream.len() <= 135, "{}", stream.len());
+        assert_eq!(inflate(&stream), padded);
+    }
+
+    #[test]
+    fn every_match_length_inflates() {
+        for length in 0..600 {
+            let zeros = vec![0; length];
+            assert_eq!(inflate(&deflated(&zeros)), zeros);
+            let block: Vec<u8> = (0..BLOCK).map(|i| (i * 7 % 251) as u8).collect();
+            let twice = [block.as_slice(), &block[..length.min(BLOCK)], b"end"].concat();
+            assert_eq!(inflate(&deflated(&twice)), twice);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn anything_inflates(
+            pieces in prop::collection::vec((any::<u8>(), 1usize..700, any::<bool>()), 0..20),
+        ) {
+            let mut data = Vec::new();
+            for (byte, length, run) in pieces {
+                let next = |i: usize| if run { byte } else { byte.wrapping_mul(i as u8) };
+                data.extend((0..length).map(next));
+            }
+            prop_assert_eq!(inflate(&deflated(&data)), data);
+        }
+    }
+}
