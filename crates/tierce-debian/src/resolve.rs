@@ -1,0 +1,481 @@
+//! From a few names to all packages that a system with them needs.
+
+use crate::index::PackageList;
+use crate::package::{Package, PackageError, PackageName, PackageSpec, Priority};
+use crate::relation::{Alternatives, Relation};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use tierce_oci::{Diagnostic, ErrorKind};
+
+/// What a system is to have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// Packages by name.
+    pub names: Vec<PackageSpec>,
+    /// Whether all essential packages are in it, as any working system has them.
+    pub essential: bool,
+    /// All packages of these priorities are in it.
+    pub priorities: BTreeSet<Priority>,
+    /// Packages that must not be in it.
+    pub exclude: BTreeSet<PackageName>,
+}
+
+impl Request {
+    /// What `debootstrap --variant=minbase` installs, which is what Debian's container images
+    /// are made of: the essential and required packages, and apt.
+    pub fn base() -> Self {
+        Request {
+            names: vec![known("apt")],
+            essential: true,
+            priorities: BTreeSet::from([Priority::Required]),
+            exclude: BTreeSet::new(),
+        }
+    }
+
+    /// Adds Debian's Python with its whole standard library, and what the library needs beyond
+    /// Python's own packages: certificates for TLS (`ca-certificates`) and time zones for
+    /// `zoneinfo` (`tzdata`).
+    pub fn with_python(self) -> Self {
+        self.with_names(["python3", "ca-certificates", "tzdata"].map(known))
+    }
+
+    /// Adds packages.
+    pub fn with_names(mut self, names: impl IntoIterator<Item = PackageSpec>) -> Self {
+        self.names.extend(names);
+        self
+    }
+}
+
+fn known(name: &str) -> PackageSpec {
+    name.parse().expect("a valid package name")
+}
+
+/// Why a request cannot be met.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// There is no package of that name.
+    #[error("the archive has no package {name}")]
+    Unknown {
+        /// The name.
+        name: PackageName,
+        /// Names like it.
+        nearest: Vec<String>,
+    },
+    /// There is a package of that name, but not that version of it.
+    #[error("the archive has no version {wanted} of {name}")]
+    NoSuchVersion {
+        /// The name.
+        name: PackageName,
+        /// The version that was asked for.
+        wanted: String,
+        /// The versions there are.
+        available: Vec<String>,
+    },
+    /// The name is one that several packages provide.
+    #[error("{name} is provided by several packages")]
+    Virtual {
+        /// The name.
+        name: PackageName,
+        /// The packages.
+        providers: Vec<PackageName>,
+    },
+    /// A package needs what is not there, or what must not be installed.
+    #[error("{package} depends on {relation}, which cannot be installed: {reason}")]
+    Unsatisfiable {
+        /// The package that needs it.
+        package: PackageName,
+        /// What it needs.
+        relation: String,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// Two packages do not go together.
+    #[error("{package} {verb} {relation}, and {other} is to be installed")]
+    Conflict {
+        /// The package that says so.
+        package: PackageName,
+        /// `conflicts with` or `breaks`.
+        verb: &'static str,
+        /// What it does not go with.
+        relation: String,
+        /// The other package.
+        other: PackageName,
+    },
+    /// A package that was asked for is excluded too.
+    #[error("{name} is both asked for and excluded")]
+    Excluded {
+        /// The name.
+        name: PackageName,
+    },
+    /// The archive describes a package in a way that cannot be understood.
+    #[error("the archive's index is malformed")]
+    Malformed(#[from] PackageError),
+}
+
+impl Diagnostic for ResolveError {
+    fn code(&self) -> &'static str {
+        match self {
+            ResolveError::Unknown { .. } => "debian/unknown-package",
+            ResolveError::NoSuchVersion { .. } => "debian/unknown-version",
+            ResolveError::Virtual { .. } => "debian/virtual-package",
+            ResolveError::Unsatisfiable { .. } => "debian/unsatisfiable",
+            ResolveError::Conflict { .. } => "debian/conflict",
+            ResolveError::Excluded { .. } => "debian/excluded",
+            ResolveError::Malformed(_) => "debian/bad-index",
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            ResolveError::Malformed(_) => ErrorKind::Upstream,
+            _ => ErrorKind::User,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            ResolveError::Unknown { nearest, .. } if nearest.is_empty() => Some(
+                "Look the name up at https://packages.debian.org; it may be in another suite or \
+                 component."
+                    .to_owned(),
+            ),
+            ResolveError::Unknown { nearest, .. } => {
+                Some(format!("Similar names: {}.", nearest.join(", ")))
+            }
+            ResolveError::NoSuchVersion { available, .. } => {
+                Some(format!("The archive has {}.", available.join(", ")))
+            }
+            ResolveError::Virtual { providers, .. } => {
+                let names: Vec<&str> = providers.iter().map(PackageName::as_str).collect();
+                Some(format!("Ask for one of them: {}.", names.join(", ")))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The packages that meet the request, each after those it depends on as far as cycles allow,
+/// otherwise by name. The result depends on the lists and the request alone, not on the order of
+/// either's parts.
+///
+/// A package's highest version counts, as with apt's default priorities. Where alternatives are
+/// open, what is needed anyway is preferred, then the alternative named first, then the most
+/// needed provider.
+pub fn resolve(lists: &[PackageList], request: &Request) -> Result<Vec<Package>, ResolveError> {
+    let mut resolver = Resolver {
+        universe: Universe { lists, pins: BTreeMap::new(), cache: RefCell::default() },
+        exclude: &request.exclude,
+        selected: BTreeMap::new(),
+        open: BTreeSet::new(),
+    };
+    for spec in request.names.iter().filter(|spec| spec.version.is_some()) {
+        let package = resolver.universe.pinned(spec)?;
+        resolver.universe.pins.insert(spec.name.clone(), package);
+    }
+    for package in resolver.universe.base(request)? {
+        if !request.exclude.contains(&package.name) {
+            resolver.select(&package);
+        }
+    }
+    let wanted: BTreeSet<&PackageName> = request.names.iter().map(|spec| &spec.name).collect();
+    for name in wanted {
+        if request.exclude.contains(name) {
+            return Err(ResolveError::Excluded { name: name.clone() });
+        }
+        let package = resolver.universe.asked_for(name)?;
+        resolver.select(&package);
+    }
+    resolver.close()?;
+    resolver.check()?;
+    Ok(resolver.in_order())
+}
+
+/// All packages there are.
+struct Universe<'a> {
+    lists: &'a [PackageList],
+    pins: BTreeMap<PackageName, Rc<Package>>,
+    cache: RefCell<BTreeMap<String, Rc<Choices>>>,
+}
+
+/// What can stand for a name.
+struct Choices {
+    /// The package of that name.
+    named: Option<Rc<Package>>,
+    /// Packages that provide it, the most needed first.
+    providers: Vec<Rc<Package>>,
+}
+
+impl Universe<'_> {
+    fn versions(&self, name: &str) -> Result<Vec<Package>, PackageError> {
+        let mut found = Vec::new();
+        for list in self.lists {
+            found.extend(list.named(name)?);
+        }
+        // Lists may come in any order: of equal versions the same one must win always.
+        found.sort_by(|a, b| b.version.cmp(&a.version).then_with(|| a.sha256.cmp(&b.sha256)));
+        Ok(found)
+    }
+
+    /// The version of a package that counts.
+    fn candidate(&self, name: &PackageName) -> Result<Option<Rc<Package>>, PackageError> {
+        if let Some(pinned) = self.pins.get(name) {
+            return Ok(Some(pinned.clone()));
+        }
+        Ok(self.versions(name.as_str())?.into_iter().next().map(Rc::new))
+    }
+
+    fn choices(&self, name: &PackageName) -> Result<Rc<Choices>, PackageError> {
+        if let Some(known) = self.cache.borrow().get(name.as_str()) {
+            return Ok(known.clone());
+        }
+        let mut providers = BTreeMap::new();
+        for list in self.lists {
+            for provider in list.providing(name.as_str())? {
+                if provider.name == *name || providers.contains_key(&provider.name) {
+                    continue;
+                }
+                // Only the version that counts counts, and it may provide the name no more.
+                if let Some(candidate) = self.candidate(&provider.name)? {
+                    if candidate.provides.iter().any(|p| p.name == *name) {
+                        providers.insert(provider.name, candidate);
+                    }
+                }
+            }
+        }
+        let mut providers: Vec<Rc<Package>> = providers.into_values().collect();
+        providers.sort_by_key(|package| package.priority);
+        let choices = Rc::new(Choices { named: self.candidate(name)?, providers });
+        self.cache.borrow_mut().insert(name.as_str().to_owned(), choices.clone());
+        Ok(choices)
+    }
+
+    /// The packages that meet a relation, the preferred one first.
+    fn options(&self, relation: &Relation) -> Result<Vec<Rc<Package>>, PackageError> {
+        let choices = self.choices(&relation.name)?;
+        let all = choices.named.iter().chain(&choices.providers);
+        Ok(all.filter(|package| package.satisfies(relation)).cloned().collect())
+    }
+
+    fn base(&self, request: &Request) -> Result<Vec<Rc<Package>>, PackageError> {
+        let mut names = BTreeSet::new();
+        for list in self.lists {
+            names.extend(list.base()?.into_iter().map(|package| package.name));
+        }
+        let mut found = Vec::new();
+        for name in names {
+            let Some(package) = self.candidate(&name)? else { continue };
+            let essential = request.essential && package.essential;
+            if essential || request.priorities.contains(&package.priority) {
+                found.push(package);
+            }
+        }
+        Ok(found)
+    }
+
+    fn pinned(&self, spec: &PackageSpec) -> Result<Rc<Package>, ResolveError> {
+        let versions = self.versions(spec.name.as_str())?;
+        if versions.is_empty() {
+            return Err(self.unknown(&spec.name));
+        }
+        let available = versions.iter().map(|p| p.version.to_string()).collect();
+        let found = versions.into_iter().find(|p| Some(&p.version) == spec.version.as_ref());
+        found.map(Rc::new).ok_or_else(|| ResolveError::NoSuchVersion {
+            name: spec.name.clone(),
+            wanted: spec.version.as_ref().map(|v| v.to_string()).unwrap_or_default(),
+            available,
+        })
+    }
+
+    fn asked_for(&self, name: &PackageName) -> Result<Rc<Package>, ResolveError> {
+        let choices = self.choices(name)?;
+        match (&choices.named, choices.providers.as_slice()) {
+            (Some(package), _) => Ok(package.clone()),
+            (None, [only]) => Ok(only.clone()),
+            (None, []) => Err(self.unknown(name)),
+            (None, several) => Err(ResolveError::Virtual {
+                name: name.clone(),
+                providers: several.iter().map(|p| p.name.clone()).collect(),
+            }),
+        }
+    }
+
+    fn unknown(&self, name: &PackageName) -> ResolveError {
+        let limit = (name.as_str().len() / 3).clamp(1, 3);
+        let names: BTreeSet<&str> = self.lists.iter().flat_map(PackageList::names).collect();
+        let near = names.into_iter().filter(|n| n.len().abs_diff(name.as_str().len()) <= limit);
+        let mut near: Vec<(usize, &str)> = near
+            .map(|n| (strsim::damerau_levenshtein(n, name.as_str()), n))
+            .filter(|(distance, _)| *distance <= limit)
+            .collect();
+        near.sort();
+        let nearest = near.into_iter().take(3).map(|(_, n)| n.to_owned()).collect();
+        ResolveError::Unknown { name: name.clone(), nearest }
+    }
+}
+
+/// A demand of a selected package: its name and the demand's place among its demands.
+type Demand = (PackageName, usize);
+
+struct Resolver<'a> {
+    universe: Universe<'a>,
+    exclude: &'a BTreeSet<PackageName>,
+    selected: BTreeMap<PackageName, Rc<Package>>,
+    open: BTreeSet<Demand>,
+}
+
+fn demands(package: &Package) -> impl Iterator<Item = &Alternatives> {
+    package.pre_depends.iter().chain(&package.depends)
+}
+
+impl Resolver<'_> {
+    fn select(&mut self, package: &Rc<Package>) {
+        if self.selected.insert(package.name.clone(), package.clone()).is_none() {
+            let count = demands(package).count();
+            self.open.extend((0..count).map(|n| (package.name.clone(), n)));
+        }
+    }
+
+    /// Selects until every demand is met. What has only one solution is decided before what is
+    /// open, so that the outcome does not depend on the order in which packages are met.
+    fn close(&mut self) -> Result<(), ResolveError> {
+        while !self.open.is_empty() {
+            let mut forced = false;
+            let mut preferred = None;
+            for demand in std::mem::take(&mut self.open) {
+                let alternatives = self.alternatives(&demand);
+                if self.is_met(&alternatives) {
+                    continue;
+                }
+                let options = self.options(&demand.0, &alternatives)?;
+                if let [only] = options.as_slice() {
+                    forced = true;
+                    self.select(only);
+                } else {
+                    preferred = preferred.or_else(|| options.into_iter().next());
+                    self.open.insert(demand);
+                }
+            }
+            if let (false, Some(choice)) = (forced, preferred) {
+                self.select(&choice);
+            }
+        }
+        Ok(())
+    }
+
+    fn alternatives(&self, (name, n): &Demand) -> Alternatives {
+        let found = self.selected.get(name).and_then(|package| demands(package).nth(*n));
+        found.cloned().unwrap_or_else(|| Alternatives(Vec::new()))
+    }
+
+    fn is_met(&self, alternatives: &Alternatives) -> bool {
+        alternatives.0.iter().any(|r| self.selected.values().any(|p| p.satisfies(r)))
+    }
+
+    /// The packages that would meet the demand of `package`, the preferred one first; at least
+    /// one.
+    fn options(
+        &self,
+        package: &PackageName,
+        alternatives: &Alternatives,
+    ) -> Result<Vec<Rc<Package>>, ResolveError> {
+        let mut options: Vec<Rc<Package>> = Vec::new();
+        let mut reason = None;
+        for relation in &alternatives.0 {
+            for option in self.universe.options(relation)? {
+                if self.exclude.contains(&option.name) {
+                    reason.get_or_insert(format!("{} is excluded", option.name));
+                } else if let Some(other) = self.clashing(&option) {
+                    reason.get_or_insert(format!("{} does not go with {other}", option.name));
+                } else if options.iter().all(|known| known.name != option.name) {
+                    options.push(option);
+                }
+            }
+        }
+        if !options.is_empty() {
+            return Ok(options);
+        }
+        let reason = match reason {
+            Some(reason) => reason,
+            None => self.why_missing(alternatives)?,
+        };
+        let relation = alternatives.to_string();
+        Err(ResolveError::Unsatisfiable { package: package.clone(), relation, reason })
+    }
+
+    fn why_missing(&self, alternatives: &Alternatives) -> Result<String, ResolveError> {
+        for relation in &alternatives.0 {
+            if let Some(candidate) = self.universe.candidate(&relation.name)? {
+                return Ok(format!("the archive has {} {}", candidate.name, candidate.version));
+            }
+        }
+        Ok("the archive does not have it".to_owned())
+    }
+
+    fn clashing(&self, option: &Package) -> Option<&PackageName> {
+        let clash = self
+            .selected
+            .values()
+            .find(|other| clash(option, other).is_some() || clash(other, option).is_some());
+        clash.map(|package| &package.name)
+    }
+
+    fn check(&self) -> Result<(), ResolveError> {
+        for package in self.selected.values() {
+            for other in self.selected.values() {
+                if let Some((verb, relation)) = clash(package, other) {
+                    return Err(ResolveError::Conflict {
+                        package: package.name.clone(),
+                        verb,
+                        relation: relation.to_string(),
+                        other: other.name.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn in_order(&self) -> Vec<Package> {
+        let mut order = Vec::with_capacity(self.selected.len());
+        let mut seen = BTreeSet::new();
+        for start in self.selected.values() {
+            // Depth first without recursion: a package leaves the stack after its needs.
+            let mut stack = vec![(start, false)];
+            while let Some((package, needs_done)) = stack.pop() {
+                if needs_done {
+                    order.push(Package::clone(package));
+                } else if seen.insert(&package.name) {
+                    stack.push((package, true));
+                    let needs = self.needs(package);
+                    stack.extend(needs.into_iter().rev().map(|need| (need, false)));
+                }
+            }
+        }
+        order
+    }
+
+    /// The selected packages that meet the demands of one: first those it must be unpacked
+    /// after, then the others, each by name.
+    fn needs(&self, package: &Package) -> Vec<&Rc<Package>> {
+        let mut needs = Vec::new();
+        for group in [&package.pre_depends, &package.depends] {
+            let relations: Vec<&Relation> = group.iter().flat_map(|a| &a.0).collect();
+            needs.extend(self.selected.values().filter(|other| {
+                other.name != package.name && relations.iter().any(|r| other.satisfies(r))
+            }));
+        }
+        needs
+    }
+}
+
+/// What `package` says against `other`.
+fn clash<'a>(package: &'a Package, other: &Package) -> Option<(&'static str, &'a Relation)> {
+    // A package may conflict with a name that it provides itself (policy 7.4).
+    if package.name == other.name {
+        return None;
+    }
+    let against = |relations: &'a [Relation]| relations.iter().find(|r| other.satisfies(r));
+    let conflict = against(&package.conflicts).map(|r| ("conflicts with", r));
+    conflict.or_else(|| against(&package.breaks).map(|r| ("breaks", r)))
+}
