@@ -1,1 +1,24 @@
-//! Downloads by hash over HTTP(S) with retries; knows nothing of what it downloads.
+//! Downloads by hash over HTTP(S) with retries; must not know what it downloads.
+//!
+//! [`client()`] makes the one HTTP client that tierce uses everywhere (roots of trust, proxies,
+//! timeouts), [`Fetcher`] gets documents into memory and files onto disk with it, and
+//! [`RetryPolicy`] says when to try again; the registry client shares all three.
+
+mod client;
+mod download;
+mod error;
+mod fetcher;
+mod local;
+mod redact;
+mod retry;
+
+pub use client::{ClientError, HttpSettings, client};
+pub use download::Download;
+pub use error::{FetchError, Transport, TransportError};
+pub use fetcher::{Fetched, Fetcher, Validators};
+pub use redact::Redacted;
+pub use retry::{Retry, RetryPolicy, retry_after};
+
+pub use bytes::Bytes;
+pub use reqwest::Client;
+pub use url::Url;
