@@ -1,1 +1,39 @@
-//! From requirements to locks to wheels to layers; knows no builder.
+//! From requirements to locks to wheels to layers; knows no builder and no sandbox.
+//!
+//! The way: [`Uv`] resolves a [`LockRequest`] into a [`Lock`]; [`fetch_wheels`] gets its wheels
+//! into the store; [`Wheel`] and [`InstallPlan`] say where each file goes; [`plan_layers`] says
+//! which wheels share a layer, and [`write_wheel_layer`], [`Venv`], [`TopLayer`] and
+//! [`write_bytecode_layer`] write the layers. What has to run inside an image (source
+//! distributions, bytecode) is described as plain data for a builder to run.
+
+mod bytecode;
+mod entry_points;
+mod install;
+mod layers;
+mod location;
+mod lock;
+mod name;
+mod pylock;
+mod record;
+mod script;
+mod target;
+mod top;
+mod venv;
+mod wheel;
+mod write;
+pub mod zip;
+
+pub use bytecode::{CompileJob, write_bytecode_layer};
+pub use entry_points::{EntryPoint, EntryPointError};
+pub use install::{Content, InstallPlan, InstallTarget, PlannedFile, PrefixError};
+pub use layers::{BucketPolicy, INSTALL_VERSION, LayerKind, LayerPlan, WheelInfo, plan_layers};
+pub use location::{Location, LocationError};
+pub use lock::{ArchiveFile, Lock, LockedPackage, Source, VcsSource, WheelFile};
+pub use name::{FilenameError, NameError, PackageName, WheelFilename};
+pub use pylock::PylockError;
+pub use record::{RecordError, RecordHash, RecordRow};
+pub use target::{Libc, PythonVersion, PythonVersionError, Tags, Target, UnsupportedPlatform};
+pub use top::{Conflict, FileConflict, TopLayer};
+pub use venv::{InterpreterError, Venv};
+pub use wheel::{DEFAULT_UNPACKED_LIMIT, Root, Wheel, WheelError, WheelProblem, WheelWarning};
+pub use write::{LayerError, write_wheel_layer};
