@@ -121,3 +121,105 @@ impl Encoder {
         self.out.extend_from_slice(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Values that look alike once they are strung together.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Item {
+        Text(String),
+        Number(u64),
+        Flag(bool),
+        Digest(u8),
+        Absent,
+        Record(Vec<(String, Item)>),
+        List(Vec<Item>),
+    }
+
+    fn encode(e: &mut Encoder, name: &str, item: &Item) {
+        match item {
+            Item::Text(text) => e.text(name, text),
+            Item::Number(number) => e.number(name, *number),
+            Item::Flag(flag) => e.flag(name, *flag),
+            Item::Digest(byte) => e.digest(name, &Digest::from_bytes([*byte; 32])),
+            Item::Absent => e.option(name, None::<&Item>, encode),
+            Item::Record(fields) => {
+                e.record(name, |e| fields.iter().for_each(|(name, item)| encode(e, name, item)));
+            }
+            Item::List(items) => e.list(name, items.iter(), |e, item| encode(e, "", item)),
+        }
+    }
+
+    /// Reads back what `encode` wrote: what can be read in one way only is injective.
+    fn decode(bytes: &mut &[u8]) -> (String, Item) {
+        let kind = take(bytes, 1)[0];
+        let name = text(bytes);
+        let item = match kind {
+            kind::TEXT => Item::Text(text(bytes)),
+            kind::NUMBER => Item::Number(number(bytes)),
+            kind::FLAG => Item::Flag(take(bytes, 1)[0] == 1),
+            kind::DIGEST => Item::Digest(take(bytes, 32)[0]),
+            kind::ABSENT => Item::Absent,
+            kind::RECORD => {
+                let mut fields = vec![];
+                while bytes[0] != kind::END {
+                    fields.push(decode(bytes));
+                }
+                take(bytes, 1);
+                Item::Record(fields)
+            }
+            kind::LIST => Item::List((0..number(bytes)).map(|_| decode(bytes).1).collect()),
+            other => panic!("no kind {other}"),
+        };
+        (name, item)
+    }
+
+    fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
+        let (head, tail) = bytes.split_at(count);
+        *bytes = tail;
+        head
+    }
+
+    fn number(bytes: &mut &[u8]) -> u64 {
+        u64::from_le_bytes(take(bytes, 8).try_into().unwrap())
+    }
+
+    fn text(bytes: &mut &[u8]) -> String {
+        let length = number(bytes) as usize;
+        String::from_utf8(take(bytes, length).to_vec()).unwrap()
+    }
+
+    fn item() -> impl Strategy<Value = Item> {
+        let text = || "[t{}\\[\\-a\\x00]{0,3}";
+        let leaf = prop_oneof![
+            text().prop_map(Item::Text),
+            any::<u64>().prop_map(Item::Number),
+            any::<bool>().prop_map(Item::Flag),
+            any::<u8>().prop_map(Item::Digest),
+            Just(Item::Absent),
+        ];
+        leaf.prop_recursive(3, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec((text(), inner.clone()), 0..4).prop_map(Item::Record),
+                prop::collection::vec(inner, 0..4).prop_map(Item::List),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_can_be_read_in_one_way(name in "[a-z{}]{0,3}", item in item()) {
+            let mut encoder = Encoder::new("test", 1);
+            encode(&mut encoder, &name, &item);
+            let bytes = encoder.finish();
+            let mut rest = bytes.as_slice();
+            prop_assert_eq!(decode(&mut rest), ("type".to_owned(), Item::Text("test".to_owned())));
+            prop_assert_eq!(decode(&mut rest), ("version".to_owned(), Item::Number(1)));
+            prop_assert_eq!(decode(&mut rest), (name, item));
+            prop_assert!(rest.is_empty());
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::locate::{Position, Segment, Source, shown};
 use crate::service_url::redact;
+use crate::validate::shared;
 use std::fmt;
 use std::ops::Range;
 use tierce_oci::{Diagnostic, ErrorKind};
@@ -16,6 +17,8 @@ pub struct ManifestError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestProblem {
     code: &'static str,
+    /// Where it starts in the text; `None` for the text as a whole.
+    pub(super) offset: Option<usize>,
     location: String,
     message: String,
     snippet: Option<String>,
@@ -37,7 +40,8 @@ impl ManifestProblem {
             }
             None => (source.file_name.clone(), None),
         };
-        ManifestProblem { code, location, message, snippet, hint }
+        let offset = span.map(|span| span.start);
+        ManifestProblem { code, offset, location, message, snippet, hint }
     }
 
     /// A stable code, as `spec/unknown-key`.
@@ -79,26 +83,27 @@ impl ManifestError {
 
     /// The error of a text that serde can't read.
     pub(super) fn of_toml(source: &Source, error: &toml::de::Error) -> Self {
-        let message = redact(error.message());
-        let span = error.span().filter(|span| *span != (0..source.text.len()));
+        let message = in_tomls_words(&redact(error.message()));
+        let span = error.span();
         let path = span.as_ref().map(|span| source.path_at(span.start)).unwrap_or_default();
-        let problem = if let Some((key, known)) = unknown_field(&message) {
+        let problem = if toml::de::DeTable::parse(&source.text).is_err() {
+            ManifestProblem::new(source, "spec/toml-syntax", span, message, None)
+        } else if let Some((key, known)) = unknown_field(&message) {
             unknown_key(source, span, &path, key, &known)
         } else if let Some(key) = quoted_after(&message, "missing field ") {
-            let place = if path.is_empty() { String::new() } else { format!("{}: ", shown(&path)) };
-            let message = format!("{place}the key `{key}` is missing");
-            ManifestProblem::new(source, "spec/missing-key", span, message, example(&path, key))
-        } else if toml::de::DeTable::parse(&source.text).is_err() {
-            let hint = None;
-            ManifestProblem::new(source, "spec/toml-syntax", span, lower_first(&message), hint)
+            missing_key(source, span, path, key)
         } else {
-            let place = if path.is_empty() { String::new() } else { format!("{}: ", shown(&path)) };
             let code = match message.starts_with("invalid type") {
                 true => "spec/wrong-type",
                 false => "spec/invalid-value",
             };
-            let message = format!("{place}{}", lower_first(&message));
-            ManifestProblem::new(source, code, span, message, example(&path, ""))
+            // A list or table among the values of `env` is out of place; anything else is a slip.
+            let structured = ["invalid type: list", "invalid type: table"];
+            let out_of_place = matches!(path.first(), Some(Segment::Key(key)) if key == "env" || key == "labels")
+                && structured.iter().any(|start| message.starts_with(start));
+            let hint = out_of_place.then(|| misplaced(&path)).flatten().or_else(|| example(&path));
+            let message = format!("{}{message}", place(&path));
+            ManifestProblem::new(source, code, span, message, hint)
         };
         ManifestError { problems: vec![problem] }
     }
@@ -106,13 +111,14 @@ impl ManifestError {
 
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What all problems share is the whole error's hint, which `Diagnostic` has.
+        let common = self.hint();
         for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
             problem.fmt(f)?;
-            // One problem's hint is the whole error's, which `Diagnostic` has.
-            if let (Some(hint), 2..) = (&problem.hint, self.problems.len()) {
+            if let (Some(hint), None) = (&problem.hint, &common) {
                 write!(f, "\n  hint: {hint}")?;
             }
         }
@@ -124,10 +130,7 @@ impl std::error::Error for ManifestError {}
 
 impl Diagnostic for ManifestError {
     fn code(&self) -> &'static str {
-        match self.problems.as_slice() {
-            [only] => only.code,
-            _ => "spec/invalid",
-        }
+        shared(self.problems.iter().map(|p| p.code)).unwrap_or("spec/invalid")
     }
 
     fn kind(&self) -> ErrorKind {
@@ -135,11 +138,48 @@ impl Diagnostic for ManifestError {
     }
 
     fn hint(&self) -> Option<String> {
-        match self.problems.as_slice() {
-            [only] => only.hint.clone(),
-            _ => None,
-        }
+        shared(self.problems.iter().map(|p| p.hint.clone())).flatten()
     }
+}
+
+/// serde's message in lower case, with TOML's names for types.
+fn in_tomls_words(message: &str) -> String {
+    let mut out = message
+        .trim_end()
+        .replace("invalid type: sequence", "invalid type: list")
+        .replace("invalid type: map", "invalid type: table")
+        .replace("invalid type: floating point", "invalid type: float")
+        .replace("expected a sequence", "expected a list")
+        .replace("expected a map", "expected a table");
+    if let Some(first) = out.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    out
+}
+
+/// `path` as the start of a message.
+fn place(path: &[Segment]) -> String {
+    match path {
+        [] => String::new(),
+        path => format!("{}: ", shown(path)),
+    }
+}
+
+fn missing_key(
+    source: &Source,
+    span: Option<Range<usize>>,
+    path: Vec<Segment>,
+    key: &str,
+) -> ManifestProblem {
+    // Only the file itself needs a base; its span is that of its first key, or nothing.
+    let (path, span) = match key {
+        "base" => (vec![], None),
+        _ => (path, span),
+    };
+    let message = format!("{}the key `{key}` is missing", place(&path));
+    let mut wanted = path;
+    wanted.push(Segment::from(key));
+    ManifestProblem::new(source, "spec/missing-key", span, message, example(&wanted))
 }
 
 fn unknown_key(
@@ -153,18 +193,31 @@ fn unknown_key(
         [parent @ .., Segment::Key(last)] if last == key => parent,
         path => path,
     };
-    let place = match parent {
-        [] => String::new(),
-        parent => format!("{}: ", shown(parent)),
-    };
-    let (message, hint) = match nearest(key, known) {
-        Some(near) => (format!("{place}unknown key `{key}`, did you mean `{near}`?"), None),
-        None => {
+    let message = format!("{}unknown key `{key}`", place(parent));
+    let (message, hint) = match (misplaced(path), nearest(key, known)) {
+        (Some(hint), _) => (message, Some(hint)),
+        (None, Some(near)) => (format!("{message}, did you mean `{near}`?"), None),
+        (None, None) => {
             let known = known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
-            (format!("{place}unknown key `{key}`"), Some(format!("The keys are {known}.")))
+            (message, Some(format!("The keys are {known}.")))
         }
     };
     ManifestProblem::new(source, "spec/unknown-key", span, message, hint)
+}
+
+/// What to do about a key of the file that is in a table: most likely it was written below the
+/// table's header.
+fn misplaced(path: &[Segment]) -> Option<String> {
+    let [Segment::Key(table), rest @ ..] = path else { return None };
+    let key = match rest {
+        [.., Segment::Key(key)] | [Segment::Key(key), ..] => key,
+        _ => return None,
+    };
+    // `requirements` is a key of `pip`, too; and in `env` any name may be meant.
+    let here = EXAMPLES.iter().any(|(name, _)| name == key) && key != "requirements";
+    here.then(|| {
+        format!("`{key}` is a key of the file, not of `{table}`: write it above all [tables].")
+    })
 }
 
 /// Other tools' words for what has another name here.
@@ -223,14 +276,6 @@ fn quoted_after<'a>(message: &'a str, start: &str) -> Option<&'a str> {
     message.strip_prefix(start)?.strip_prefix('`')?.split('`').next()
 }
 
-fn lower_first(text: &str) -> String {
-    let mut chars = text.trim_end().chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
-}
-
 /// How each key is written.
 const EXAMPLES: &[(&str, &str)] = &[
     ("apt", "apt = [\"git\", \"curl\"]"),
@@ -258,17 +303,37 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("workdir", "workdir = \"/app\""),
 ];
 
-/// How the key at `path` is written, or `key` where the path is the file's.
-fn example(path: &[Segment], key: &str) -> Option<String> {
-    let field = match path {
-        [] => key,
+/// How keys of tables are written.
+const PART_EXAMPLES: &[(&str, &str)] = &[
+    ("components", "components = [\"main\", \"contrib\"]"),
+    ("debian", "base = { debian = \"bookworm\" }"),
+    ("dst", "dst = \"/app\""),
+    ("extra-args", "extra-args = [\"--exclude-newer=2025-01-01\"]"),
+    ("extra-indexes", "extra-indexes = [\"https://download.pytorch.org/whl/cpu\"]"),
+    ("ignore", "ignore = [\"**/*.tmp\"]"),
+    ("index", "index = \"https://pypi.example.com/simple\""),
+    ("interpreter", "python = { version = \"3.12\", interpreter = \"/usr/bin/python3\" }"),
+    ("keep-defaults", "keep-defaults = true"),
+    ("mirror", "mirror = \"https://deb.debian.org/debian\""),
+    ("packages", "packages = [\"fastapi\"]"),
+    ("pre", "pre = true"),
+    ("security-mirror", "security-mirror = \"https://deb.debian.org/debian-security\""),
+    ("src", "copy = [{ src = \"app\", dst = \"/app\" }]"),
+    ("version", "python = { version = \"3.12\", interpreter = \"/usr/bin/python3\" }"),
+];
+
+/// How the key at `path` is written.
+fn example(path: &[Segment]) -> Option<String> {
+    let path = match path {
         // In [[steps]] the field is the step's.
-        [Segment::Key(steps), Segment::Index(_), Segment::Key(field), ..] if steps == "steps" => {
-            field
-        }
-        [Segment::Key(field), ..] => field,
-        [Segment::Index(_), ..] => return None,
+        [Segment::Key(steps), Segment::Index(_), rest @ ..] if steps == "steps" => rest,
+        path => path,
     };
-    let (_, example) = EXAMPLES.iter().find(|(name, _)| *name == field)?;
+    let keys = || path.iter().filter_map(|s| if let Segment::Key(k) = s { Some(k) } else { None });
+    let find = |table: &'static [(&str, &str)], key: &String| {
+        table.iter().find(|(name, _)| name == key).map(|(_, example)| *example)
+    };
+    let part = keys().skip(1).last().and_then(|key| find(PART_EXAMPLES, key));
+    let example = part.or_else(|| find(EXAMPLES, keys().next()?))?;
     Some(format!("Write it as `{example}`."))
 }

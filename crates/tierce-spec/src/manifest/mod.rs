@@ -97,7 +97,10 @@ impl Manifest {
             .into_iter()
             .map(|s| (s.origin, s.offset))
             .collect();
-        let problems = errors.problems().iter().map(|p| self.locate(&origins, p)).collect();
+        let mut problems: Vec<_> =
+            errors.problems().iter().map(|p| self.locate(&origins, p)).collect();
+        // In the order of the file; what is nowhere in it comes last.
+        problems.sort_by_key(|p| p.offset.unwrap_or(usize::MAX));
         Err(ManifestError { problems })
     }
 

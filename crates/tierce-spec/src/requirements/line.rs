@@ -86,10 +86,11 @@ fn classify(line: &str) -> LineKind {
     }
     let name_end = line.find(|c: char| c.is_whitespace() || "[<>=!~;@(".contains(c));
     let head = &line[..name_end.unwrap_or(line.len())];
-    if let Some((_, target)) = line.split_once('@').filter(|(name, _)| !name.contains('/')) {
-        if is_local(target.trim_start()) {
-            return LineKind::LocalPath(line.to_owned());
-        }
+    if let Some((name, target)) = line.split_once('@')
+        && !name.contains('/')
+        && is_local(target.trim_start())
+    {
+        return LineKind::LocalPath(line.to_owned());
     }
     let scheme = line.split("://").next().unwrap_or_default();
     if line.contains("://") && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') {

@@ -143,15 +143,21 @@ fn valid_name(name: &str) -> bool {
 
 /// Debian policy, 5.6.12, and `*` for the patterns that apt takes.
 fn valid_version(version: &str) -> bool {
-    let (epoch, upstream) = match version.split_once(':') {
-        Some((epoch, upstream)) => (Some(epoch), upstream),
+    let (epoch, rest) = match version.split_once(':') {
+        Some((epoch, rest)) => (Some(epoch), rest),
         None => (None, version),
     };
-    epoch.is_none_or(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit()))
+    // dpkg keeps epochs in an int.
+    let valid_epoch = |e: &str| e.bytes().all(|b| b.is_ascii_digit()) && e.parse::<i32>().is_ok();
+    let (upstream, revision) = match rest.rsplit_once('-') {
+        Some((upstream, revision)) => (upstream, Some(revision)),
+        None => (rest, None),
+    };
+    let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'~' | b'*');
+    epoch.is_none_or(valid_epoch)
         && upstream.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && upstream.bytes().all(|b| {
-            b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-' | b'~' | b':' | b'*')
-        })
+        && upstream.bytes().all(|b| word(b) || matches!(b, b'-' | b':'))
+        && revision.is_none_or(|r| !r.is_empty() && r.bytes().all(word))
 }
 
 pub(super) fn check_package(package: &str) -> Result<(), Fault> {

@@ -11,7 +11,8 @@ use problem::{Fault, Reporter};
 use tierce_oci::{Platform, Reference};
 
 pub use apt::{AptPackage, AptPackageError, AptSelector};
-pub(crate) use problem::field_name;
+use problem::field_name;
+pub(crate) use problem::shared;
 pub use problem::{FieldPath, Item, Problem, ValidationErrors};
 
 impl Image {

@@ -109,15 +109,15 @@ pub(super) fn check_options(
     first: Option<&PipOptions>,
 ) {
     let PipOptions { index, extra_indexes, pre: _, extra_args } = options;
-    if let (Some(index), Some(other)) = (index, first.and_then(|o| o.index.as_ref())) {
-        if index.without_credentials() != other.without_credentials() {
-            let fault = Fault::new(
+    if let (Some(index), Some(other)) = (index, first.and_then(|o| o.index.as_ref()))
+        && index.without_credentials() != other.without_credentials()
+    {
+        let fault = Fault::new(
                 "spec/conflicting-index",
                 format!("the index {index} is not that of an earlier step, {other}"),
             )
             .hint("All python packages of an image are resolved together, from one index: name others in extra-indexes.");
-            r.report([Item::Part("index")], fault);
-        }
+        r.report([Item::Part("index")], fault);
     }
     for (position, extra) in extra_indexes.iter().enumerate() {
         if extra_indexes[..position].contains(extra) {
@@ -128,17 +128,27 @@ pub(super) fn check_options(
     }
     for (position, arg) in extra_args.iter().enumerate() {
         let at = [Item::Part("extra-args"), Item::Index(position)];
-        r.check(at, check_extra_arg(arg));
+        let next = extra_args.get(position + 1).map(String::as_str);
+        r.check(at, check_extra_arg(arg, next));
     }
 }
 
-fn check_extra_arg(arg: &str) -> Result<(), Fault> {
+fn check_extra_arg(arg: &str, next: Option<&str>) -> Result<(), Fault> {
     const CODE: &str = "spec/invalid-extra-arg";
     let shown = redact(arg);
     if arg.contains('\0') || arg.is_empty() {
         return Err(Fault::new(CODE, format!("{shown:?} is not an argument")));
     }
-    let option = arg.split('=').next().unwrap_or(arg);
+    let (option, value) = match arg.split_once('=') {
+        Some((option, value)) => (option, Some(value)),
+        None => (arg, next),
+    };
+    if ["-f", "--find-links"].contains(&option)
+        && !value.is_some_and(|v| v.starts_with("https://") || v.starts_with("http://"))
+    {
+        return Err(Fault::new(CODE, format!("{shown:?} reads packages of this machine"))
+            .hint("Give the URL of a page with links, or publish the packages in an index."));
+    }
     let reserved = RESERVED_ARGS.iter().find(|(names, _)| {
         names.iter().any(|name| {
             // `-rfile` is `-r file`.

@@ -85,13 +85,14 @@ impl ValidationErrors {
 
 impl fmt::Display for ValidationErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What all problems share is the whole error's hint, which `Diagnostic` has.
+        let common = self.hint();
         for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
             problem.fmt(f)?;
-            // One problem's hint is the whole error's, which `Diagnostic` has.
-            if let (Some(hint), 2..) = (&problem.hint, self.problems.len()) {
+            if let (Some(hint), None) = (&problem.hint, &common) {
                 write!(f, "\n  hint: {hint}")?;
             }
         }
@@ -103,10 +104,7 @@ impl std::error::Error for ValidationErrors {}
 
 impl Diagnostic for ValidationErrors {
     fn code(&self) -> &'static str {
-        match self.problems.as_slice() {
-            [only] => only.code,
-            _ => "spec/invalid",
-        }
+        shared(self.problems.iter().map(|p| p.code)).unwrap_or("spec/invalid")
     }
 
     fn kind(&self) -> ErrorKind {
@@ -114,11 +112,14 @@ impl Diagnostic for ValidationErrors {
     }
 
     fn hint(&self) -> Option<String> {
-        match self.problems.as_slice() {
-            [only] => only.hint.clone(),
-            _ => None,
-        }
+        shared(self.problems.iter().map(|p| p.hint.clone())).flatten()
     }
+}
+
+/// The one value that all of `items` have; `None` where they differ, or there are none.
+pub(crate) fn shared<T: PartialEq>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    let first = items.next()?;
+    items.all(|item| item == first).then_some(first)
 }
 
 /// The step's field in `tierce.toml`.

@@ -1,0 +1,181 @@
+//! Manifests that are valid, and what they mean.
+
+use std::path::Path;
+use tierce_oci::Platform;
+use tierce_spec::manifest::{Manifest, SourceKind};
+use tierce_spec::{Base, Bytecode, Command, Image, Network, PipOptions, SourceOptions, Step};
+
+fn read(name: &str) -> Manifest {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests").join(name);
+    let text = std::fs::read_to_string(file).unwrap();
+    let manifest = Manifest::parse(&text, name).unwrap();
+    manifest.validate(&manifest.image()).unwrap();
+    manifest
+}
+
+fn strings(items: &[&str]) -> Vec<String> {
+    items.iter().map(|s| (*s).to_owned()).collect()
+}
+
+#[test]
+fn the_short_form_is_the_fluent_api_in_canonical_order() {
+    let fluent = Image::from_debian("bookworm")
+        .with_debian_python(true)
+        .with_name("quickstart")
+        .with_apt_packages(["git"])
+        .with_pip_packages(["fastapi", "uvicorn"], PipOptions::new())
+        .with_env_vars([("APP_ENV", "prod")])
+        .with_workdir("/app")
+        .with_source_folder("app", "/app", SourceOptions::new())
+        .with_commands(["python -m app --check"], Network::Host)
+        .with_cmd(["python", "-m", "app"]);
+    assert_eq!(read("quickstart.toml").image(), fluent);
+}
+
+#[test]
+fn every_key_of_the_short_form_arrives() {
+    let manifest = read("everything.toml");
+    let is_file = |path: &Path| path.extension().is_some();
+    let image = manifest
+        .image_with(|path| if is_file(path) { SourceKind::File } else { SourceKind::Folder });
+    image.validate().unwrap();
+    assert_eq!(image.name(), Some("team/report"));
+    assert_eq!(image.registry(), Some("ghcr.io/acme"));
+    assert_eq!(image.tag(), Some("2025.1"));
+    assert_eq!(image.platforms(), [Platform::linux("amd64"), Platform::linux("arm64")]);
+    assert_eq!(image.bytecode(), Bytecode::Skip);
+    assert_eq!(image.python().unwrap().version.to_string(), "3.11");
+    let Base::Debian(debian) = image.base() else { panic!("{:?}", image.base()) };
+    assert_eq!(debian.components, ["main", "contrib"]);
+    assert_eq!(debian.packages, ["ca-certificates"]);
+
+    let kinds: Vec<&str> = image
+        .steps()
+        .iter()
+        .map(|step| match step {
+            Step::Apt(_) => "apt",
+            Step::Pip(_) => "pip",
+            Step::Requirements(_) => "requirements",
+            Step::SourceFolder(_) => "folder",
+            Step::SourceFile(_) => "file",
+            Step::Env(_) => "env",
+            Step::Commands(_) => "run",
+            Step::Workdir(_) => "workdir",
+            Step::User(_) => "user",
+            Step::Entrypoint(_) => "entrypoint",
+            Step::Cmd(_) => "cmd",
+            Step::Labels(_) => "labels",
+        })
+        .collect();
+    let order = "apt pip requirements requirements requirements env workdir folder folder file \
+                 run run run user entrypoint cmd labels";
+    assert_eq!(kinds.join(" "), order);
+
+    let python = image.python_environment().unwrap();
+    assert_eq!(python.position, 1);
+    assert_eq!(python.packages[0], "numpy>=2");
+    let files: Vec<_> = python.requirements.iter().map(|(_, f)| f.to_str().unwrap()).collect();
+    assert_eq!(files, ["gpu.txt", "requirements.txt", "extra.txt"]);
+    assert!(python.options.pre);
+    assert_eq!(python.options.extra_args, ["--exclude-newer=2025-01-01"]);
+    let index = python.options.index.unwrap();
+    assert_eq!(index.as_url().password(), Some("secret"));
+    assert_eq!(index.to_string(), "https://pypi.example.com/simple");
+
+    let runs: Vec<_> = image
+        .steps()
+        .iter()
+        .filter_map(|step| match step {
+            Step::Commands(c) => Some((c.commands.clone(), c.network)),
+            _ => None,
+        })
+        .collect();
+    let line = |s: &str| Command::from(s);
+    assert_eq!(runs[0], (vec![line("make all"), line("make check")], Network::None));
+    assert_eq!(runs[1].1, Network::Host);
+    let install = Command::Exec(strings(&["make", "install"]));
+    assert_eq!(runs[2], (vec![install], Network::None));
+
+    let dst = |index: usize| match &image.steps()[index] {
+        Step::SourceFolder(folder) => folder.image_path("/srv/app"),
+        Step::SourceFile(file) => file.image_path("/srv/app"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(dst(7), "/srv/app/app");
+    assert_eq!(dst(8), "/data");
+    assert_eq!(dst(9), "/srv/app/pyproject.toml");
+}
+
+#[test]
+fn steps_apply_in_the_order_of_the_file() {
+    let image = read("steps.toml").image();
+    let fluent = Image::from_base("python:3.12-slim")
+        .unwrap()
+        .with_name("ordered")
+        .with_workdir("/app")
+        .with_commands(["useradd app"], Network::Host)
+        .with_source_folder("app", "./app", SourceOptions::new())
+        .with_user("app")
+        .with_requirements("requirements.txt", PipOptions::new())
+        .with_env_vars([("A", "1")])
+        .with_commands(["./configure"], Network::Host)
+        .with_commands(["make"], Network::None)
+        .with_cmd(["app"]);
+    assert_eq!(image, fluent);
+}
+
+#[test]
+fn the_smallest_manifest_is_a_base() {
+    let image = read("scratch.toml").image();
+    assert_eq!(image, Image::from_scratch());
+    assert_eq!(*read("pinned.toml").image().base(), {
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let text = format!("registry.example.com:5000/team/base@{digest}");
+        Base::Registry(text.parse().unwrap())
+    });
+}
+
+#[test]
+fn neither_json_nor_debug_tells_a_password() {
+    let manifest = read("everything.toml");
+    let image = manifest.image().with_pip_packages(
+        ["x @ https://me:secret@example.com/x-1-py3-none-any.whl"],
+        PipOptions::new().with_extra_args(["--find-links=https://me:secret@example.com/"]),
+    );
+    image.validate().unwrap();
+    for text in [
+        serde_json::to_string(&image).unwrap(),
+        format!("{image:?}"),
+        format!("{manifest:?}"),
+        format!("{:#?}", image.python_environment().unwrap().options),
+    ] {
+        assert!(!text.contains("secret@"), "{text}");
+    }
+}
+
+#[test]
+fn json_is_stable_and_reads_back() {
+    for name in ["quickstart.toml", "steps.toml", "scratch.toml", "pinned.toml"] {
+        let image = read(name).image();
+        let json = serde_json::to_string(&image).unwrap();
+        assert_eq!(serde_json::from_str::<Image>(&json).unwrap(), image, "{json}");
+    }
+    let json = serde_json::to_value(read("quickstart.toml").image()).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "name": "quickstart",
+            "base": { "debian": { "suite": "bookworm", "python": true } },
+            "bytecode": "auto",
+            "steps": [
+                { "apt": { "packages": ["git"] } },
+                { "pip": { "packages": ["fastapi", "uvicorn"], "options": {} } },
+                { "env": { "vars": { "APP_ENV": "prod" } } },
+                { "workdir": { "path": "/app" } },
+                { "source-folder": { "src": "app", "dst": "/app", "options": {} } },
+                { "commands": { "commands": ["python -m app --check"], "network": "host" } },
+                { "cmd": { "argv": ["python", "-m", "app"] } },
+            ],
+        })
+    );
+}
