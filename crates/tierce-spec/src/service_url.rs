@@ -58,10 +58,10 @@ impl FromStr for ServiceUrl {
 
     fn from_str(s: &str) -> Result<Self, ServiceUrlError> {
         let url = Url::parse(s)
-            .map_err(|source| ServiceUrlError::Malformed { text: redact(s), source })?;
+            .map_err(|source| ServiceUrlError::Malformed { text: redact_address(s), source })?;
         match url.scheme() {
             "http" | "https" | "file" => Ok(ServiceUrl(url)),
-            _ => Err(ServiceUrlError::Scheme { text: redact(s) }),
+            _ => Err(ServiceUrlError::Scheme { text: redact_address(s) }),
         }
     }
 }
@@ -118,4 +118,24 @@ pub(crate) fn redact(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// An address that breaks the grammar without whatever may have been meant for its credentials:
+/// all before the last `@`, but for the scheme.
+pub(crate) fn redact_address(text: &str) -> String {
+    match text.rsplit_once('@') {
+        None => text.to_owned(),
+        Some((before, address)) => match before.split_once("://") {
+            Some((scheme, _)) => format!("{scheme}://{address}"),
+            None => address.to_owned(),
+        },
+    }
+}
+
+/// Whether some word of `text` may hold credentials, well-formed or not: a colon with an `@`
+/// after it.
+pub(crate) fn may_hold_credentials(text: &str) -> bool {
+    text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
+        .filter_map(|word| word.split_once(':'))
+        .any(|(_, rest)| rest.contains('@'))
 }

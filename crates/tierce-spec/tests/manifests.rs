@@ -179,3 +179,40 @@ fn json_is_stable_and_reads_back() {
         })
     );
 }
+
+#[test]
+fn what_was_added_to_the_image_is_reported_too() {
+    let manifest = read("scratch.toml");
+    let image = manifest.image().with_registry("https://x").with_workdir("app");
+    let error = manifest.validate(&image).unwrap_err();
+    let messages: Vec<_> =
+        error.problems().iter().map(|p| (p.location(), p.message().to_owned())).collect();
+    assert_eq!(messages[0].0, "scratch.toml");
+    assert!(messages[0].1.starts_with("registry: "), "{messages:?}");
+    assert!(messages[1].1.starts_with("workdir: "), "{messages:?}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn damaged_manifests_are_errors_and_never_panics(
+        at in 0.0..1.0f64,
+        cut in 0usize..12,
+        put in "[\\[\\]{}\"'=.,é\n a-c0-9\t#:@-]{0,6}",
+        file in 0usize..3,
+    ) {
+        let name = ["everything.toml", "steps.toml", "quickstart.toml"][file];
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests").join(name);
+        let text = std::fs::read_to_string(path).unwrap();
+        let start = (text.len() as f64 * at) as usize;
+        let end = (start + cut).min(text.len());
+        let damaged = format!("{}{put}{}", &text[..start], &text[end..]);
+        let outcome = Manifest::parse(&damaged, name)
+            .and_then(|manifest| manifest.validate(&manifest.image()));
+        if let Err(error) = outcome {
+            assert!(error.problems().iter().all(|p| p.location().starts_with(name)));
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}

@@ -54,6 +54,28 @@ fn an_invalid_requirement_is_shown_with_a_caret() {
 }
 
 #[test]
+fn a_name_with_a_separator_at_its_end_is_shown() {
+    for (text, caret) in [("fast-{", 4), ("a- >=1", 1), ("a[b.]", 3), ("a[b, c_ , d]", 6)] {
+        let error = slim().with_pip_packages([text], PipOptions::new()).validate().unwrap_err();
+        let last = error.to_string().lines().last().unwrap().to_owned();
+        assert_eq!(last, format!("  {}^", " ".repeat(caret)), "{error}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn no_requirement_makes_the_parser_panic(
+        text in "[ab0é._-]{0,4}[ \\[\\](),;@<>=!~'\"a0.*é-]{0,12}(; ?(extra|os_name|python_version) ?(==|in|<|~=) ?['\"]?[a0.é*-]{0,3}['\"]?[ )and]{0,4})?",
+        url in "( ?@ ?(https?|git\\+ssh|file):/{1,3}[a@:/.#é ;$\\{\\}]{0,6})?",
+    ) {
+        let text = format!("{text}{url}");
+        let _ = slim().with_pip_packages([text], PipOptions::new()).validate();
+    }
+}
+
+#[test]
 fn any_text_as_a_requirement_is_judged_without_a_panic() {
     for text in [
         "",

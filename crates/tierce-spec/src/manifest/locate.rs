@@ -1,7 +1,7 @@
 //! Where things are in the text of a manifest.
 
 use crate::Item;
-use crate::service_url::redact;
+use crate::service_url::may_hold_credentials;
 use std::fmt::Write as _;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -114,13 +114,13 @@ impl Source {
         Position { line, column: before[start..].chars().count() + 1 }
     }
 
-    /// The line of `span`, with a caret below each of its characters; `None` for a line with
-    /// credentials in it.
+    /// The line of `span`, with a caret below each of its characters; `None` for a line that
+    /// may have credentials in it.
     pub fn snippet(&self, span: &Range<usize>) -> Option<String> {
         let start = self.floor(span.start);
         let Position { line, column } = self.position(start);
         let text = self.text.lines().nth(line - 1).unwrap_or_default();
-        if redact(text) != text {
+        if may_hold_credentials(text) {
             return None;
         }
         let end = self.floor(span.end).max(start);

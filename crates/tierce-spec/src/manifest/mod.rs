@@ -117,6 +117,8 @@ impl Manifest {
         });
         path.extend(trail);
         let (path, span) = self.source.locate(&path);
+        // Steps that were added to the image since are nowhere in the file.
+        let path = if path.is_empty() { field.to_string() } else { path };
         let message = format!("{path}: {message}");
         ManifestProblem::new(&self.source, code, span, message, hint.clone())
     }

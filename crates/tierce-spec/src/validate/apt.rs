@@ -155,7 +155,7 @@ fn valid_version(version: &str) -> bool {
     };
     let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'~' | b'*');
     epoch.is_none_or(valid_epoch)
-        && upstream.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && upstream.starts_with(|c: char| c.is_ascii_digit())
         && upstream.bytes().all(|b| word(b) || matches!(b, b'-' | b':'))
         && revision.is_none_or(|r| !r.is_empty() && r.bytes().all(word))
 }

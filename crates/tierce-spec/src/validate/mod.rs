@@ -6,6 +6,7 @@ mod problem;
 mod steps;
 mod values;
 
+use crate::service_url::redact_address;
 use crate::{Base, DebianBase, Image, Step};
 use problem::{Fault, Reporter};
 use tierce_oci::{Platform, Reference};
@@ -71,7 +72,7 @@ fn check_registry(registry: &str) -> Result<(), Fault> {
     let fault = || {
         Fault::new(
             "spec/invalid-registry",
-            format!("{:?} is not a registry", crate::service_url::redact(registry)),
+            format!("{:?} is not a registry", redact_address(registry)),
         )
     };
     if let Some((_, rest)) = registry.split_once("://") {

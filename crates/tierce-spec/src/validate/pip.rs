@@ -3,7 +3,7 @@
 use super::Item;
 use super::problem::{Fault, Reporter};
 use crate::PipOptions;
-use crate::service_url::redact;
+use crate::service_url::{may_hold_credentials, redact};
 use pep508_rs::{Pep508Error, Requirement, VersionOrUrl};
 use url::Url;
 
@@ -12,7 +12,7 @@ const LOCAL: &str = "spec/local-requirement";
 
 /// Checks one requirement (PEP 508, as the packaging specifications have it now).
 pub(super) fn check_requirement(text: &str) -> Result<(), Fault> {
-    if let Some(fault) = slip(text) {
+    if let Some(fault) = slip(text).or_else(|| dangling_name(text)) {
         return Err(fault);
     }
     // With `Url`, unlike with pep508_rs' own URL type, nothing is expanded from the environment.
@@ -56,6 +56,35 @@ fn slip(text: &str) -> Option<Fault> {
     None
 }
 
+/// A package's or extra's name with a separator at its end (PEP 508, "Names"), as in `a-[b.]`:
+/// pep508_rs finds the end of such names, and then panics over them.
+fn dangling_name(text: &str) -> Option<Fault> {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let fault = |name: &str, rest: &str| {
+        let end = text.len() - rest.len();
+        let mark = Mark { start: end - 1, len: 1 };
+        let reason = format!("{name:?} ends in a separator: names end in a letter or digit");
+        Fault::new(INVALID, marked(text, &reason, mark))
+    };
+    let dangles = |name: &str| name.ends_with(['.', '-', '_']);
+    let start = text.trim_start();
+    let after_name = start.trim_start_matches(word);
+    let name = &start[..start.len() - after_name.len()];
+    if dangles(name) {
+        return Some(fault(name, after_name));
+    }
+    let mut rest = after_name.trim_start().strip_prefix('[')?;
+    loop {
+        let extra_start = rest.trim_start();
+        let after_extra = extra_start.trim_start_matches(word);
+        let extra = &extra_start[..extra_start.len() - after_extra.len()];
+        if dangles(extra) {
+            return Some(fault(extra, after_extra));
+        }
+        rest = after_extra.trim_start().strip_prefix(',')?;
+    }
+}
+
 fn local(text: &str) -> Fault {
     Fault::new(LOCAL, format!("{:?} is a path of this machine", redact(text)))
         .hint("Copy the project into the image and install it with a run step.")
@@ -70,12 +99,22 @@ fn explain(text: &str, error: &Pep508Error<Url>) -> String {
     if let Some(first) = reason.get_mut(..1) {
         first.make_ascii_lowercase();
     }
-    let shown = redact(text);
-    if shown != text || text.contains('\n') {
-        return format!("{reason}, in {shown:?}");
+    marked(text, &reason, Mark { start: error.start, len: error.len })
+}
+
+/// Bytes of a requirement that a message is about.
+struct Mark {
+    start: usize,
+    len: usize,
+}
+
+/// `reason`, and `text` with carets below `mark`.
+fn marked(text: &str, reason: &str, mark: Mark) -> String {
+    if may_hold_credentials(text) || text.contains(char::is_control) {
+        return format!("{reason}, in {:?}", redact(text));
     }
-    let start = floor_boundary(text, error.start);
-    let end = floor_boundary(text, error.start.saturating_add(error.len)).max(start);
+    let start = floor_boundary(text, mark.start);
+    let end = floor_boundary(text, mark.start.saturating_add(mark.len)).max(start);
     let indent = text[..start].chars().count();
     let width = text[start..end].chars().count().max(1);
     format!("{reason}\n  {text}\n  {}{}", " ".repeat(indent), "^".repeat(width))
