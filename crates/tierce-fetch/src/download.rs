@@ -1,10 +1,11 @@
 //! Files onto disk: streamed, hashed on the way, resumed after a cut.
 
 use crate::local::{self, blocking};
-use crate::{FetchError, Fetcher, Redacted, Validators};
+use crate::{FetchError, Fetcher, Redacted, Retry, RetryPolicy, Validators};
 use futures::{StreamExt, TryStreamExt, stream};
-use reqwest::header::{CONTENT_RANGE, HeaderMap, IF_RANGE, RANGE};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode};
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -41,17 +42,13 @@ impl Fetcher {
         dest: &Path,
         on_bytes: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<(), FetchError> {
-        let created = !dest.exists();
-        let open = OpenOptions::new().write(true).create(true).truncate(true).open(dest);
-        let file = open.map_err(|source| FetchError::Write { path: dest.into(), source })?;
-        let mut partial = Partial { path: dest, created, complete: false };
-        let mut sink = Sink::new(file, dest);
-        match item.url.scheme() {
-            "file" => copy_local(item, &mut sink, on_bytes).await?,
-            _ => self.download_remote(item, &mut sink, on_bytes).await?,
+        if item.url.scheme() == "file" {
+            let (partial, mut sink) = open(dest)?;
+            copy_local(item, &mut sink, on_bytes).await?;
+            return Ok(partial.keep());
         }
-        partial.complete = true;
-        Ok(())
+        let source = Direct { fetcher: self, url: &item.url };
+        download_from(&source, &self.retry, item, dest, on_bytes).await
     }
 
     /// Downloads several files, at most `concurrency` at once; the first failure ends all.
@@ -70,116 +67,173 @@ impl Fetcher {
             .try_collect()
             .await
     }
+}
 
-    async fn download_remote(
-        &self,
-        item: &Download,
-        sink: &mut Sink<'_>,
-        on_bytes: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<(), FetchError> {
-        let mut source = Validators::default();
-        let mut furthest = 0;
-        let mut failures = 0;
-        loop {
-            let resumed = sink.length() > 0;
-            let error = match self.attempt(item, sink, &mut source, on_bytes).await {
-                Ok(()) => match verify(item, sink).await {
-                    Ok(()) => return Ok(()),
-                    // Two versions of the file may have been joined: once more from the start.
-                    Err(_) if resumed => {
-                        sink.restart().await?;
-                        source = Validators::default();
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                },
-                Err(error) => error,
-            };
-            failures += 1;
-            if sink.length() >= furthest + PROGRESS {
-                furthest = sink.length();
-                failures = 1;
-            }
-            tracing::debug!(url = %Redacted(&item.url), failures, at = sink.length(), %error, "download failed");
-            if !self.retry.pause(failures, error.retry()).await {
-                return Err(error);
-            }
+/// Makes the requests of a [`download_from`]: what is asked again, from where it broke off, is
+/// up to the download; how to ask (authentication, say) is the source's.
+pub trait Source: Sync {
+    /// Why a request failed, or the download.
+    type Error: From<FetchError> + fmt::Display;
+
+    /// One GET with these extra headers, without retries. Answers other than success are
+    /// errors, except 416 (range not satisfiable).
+    fn get(&self, headers: HeaderMap)
+    -> impl Future<Output = Result<Response, Self::Error>> + Send;
+
+    /// Whether to try again after an error.
+    fn retry(error: &Self::Error) -> Retry;
+}
+
+struct Direct<'a> {
+    fetcher: &'a Fetcher,
+    url: &'a Url,
+}
+
+impl Source for Direct<'_> {
+    type Error = FetchError;
+
+    async fn get(&self, headers: HeaderMap) -> Result<Response, FetchError> {
+        match self.fetcher.send(self.url, headers).await? {
+            response if accepted(response.status()) => Ok(response),
+            response => Err(FetchError::status(self.url, &response)),
         }
     }
 
-    /// One request, to the end of its body or to its failure; what came stays in the sink.
-    async fn attempt(
-        &self,
-        item: &Download,
-        sink: &mut Sink<'_>,
-        source: &mut Validators,
-        on_bytes: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<(), FetchError> {
-        // Without a validator the rest might be another version's; only a digest would show.
-        let resumable = source.for_range().is_some() || item.digest.is_some();
-        if sink.length() > 0 && (!resumable || item.size == Some(sink.length())) {
-            sink.restart().await?;
-        }
-        let range = (sink.length() > 0).then(|| format!("bytes={}-", sink.length()));
-        let condition = range.as_ref().and(source.for_range()).cloned();
-        let response = match self.send(&item.url, [(RANGE, &range), (IF_RANGE, &condition)]).await {
-            Err(FetchError::Status { status, .. })
-                if range.is_some() && status == StatusCode::RANGE_NOT_SATISFIABLE =>
-            {
-                sink.restart().await?;
-                *source = Validators::default();
-                self.send(&item.url, []).await?
-            }
-            other => other?,
-        };
-        let continued = range.is_some()
-            && response.status() == StatusCode::PARTIAL_CONTENT
-            && range_start(response.headers()) == Some(sink.length());
-        if response.status() != StatusCode::OK && !continued {
-            sink.restart().await?;
-            return Err(FetchError::Status {
-                url: Redacted(&item.url).to_string(),
-                status: response.status(),
-                retry_after: None,
-            });
-        }
-        if !continued {
-            sink.restart().await?;
-            *source = Validators::of(response.headers());
-        }
-        receive(item, response, sink, on_bytes).await
+    fn retry(error: &FetchError) -> Retry {
+        error.retry()
     }
 }
 
-async fn receive(
+fn accepted(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE
+}
+
+/// [`Fetcher::download`] from any [`Source`]; `item.url` only names it in errors.
+pub async fn download_from<S: Source>(
+    source: &S,
+    retry: &RetryPolicy,
     item: &Download,
-    mut response: Response,
-    sink: &mut Sink<'_>,
+    dest: &Path,
     on_bytes: &(dyn Fn(u64) + Send + Sync),
-) -> Result<(), FetchError> {
-    let announced = response.content_length().map(|rest| sink.length() + rest);
-    if let (Some(expected), Some(actual)) = (item.size, announced)
-        && expected != actual
-    {
-        return Err(size_mismatch(item, expected, actual));
-    }
+) -> Result<(), S::Error> {
+    let (partial, sink) = open(dest)?;
+    let mut transfer = Transfer { source, item, sink, on_bytes, version: Validators::default() };
+    let mut furthest = 0;
+    let mut failures = 0;
     loop {
-        let chunk = match response.chunk().await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => return sink.flush().await,
-            Err(error) => {
-                sink.flush().await?;
-                return Err(FetchError::transport(&item.url, error));
-            }
+        let resumed = transfer.sink.length() > 0;
+        let error = match transfer.attempt().await {
+            Ok(()) => match verify(item, &transfer.sink) {
+                Ok(()) => return Ok(partial.keep()),
+                // Two versions of the file may have been joined: once more from the start.
+                Err(_) if resumed => {
+                    transfer.restart().await?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            },
+            Err(error) => error,
         };
-        if let Some(expected) = item.size
-            && sink.length() + chunk.len() as u64 > expected
-        {
-            return Err(size_mismatch(item, expected, sink.length() + chunk.len() as u64));
+        failures += 1;
+        if transfer.sink.length() >= furthest + PROGRESS {
+            furthest = transfer.sink.length();
+            failures = 1;
         }
-        sink.push(&chunk).await?;
-        on_bytes(sink.length());
+        let at = transfer.sink.length();
+        tracing::debug!(url = %Redacted(&item.url), failures, at, %error, "download failed");
+        if !retry.pause(failures, S::retry(&error)).await {
+            return Err(error);
+        }
     }
+}
+
+/// One download, over all its attempts.
+struct Transfer<'a, S> {
+    source: &'a S,
+    item: &'a Download,
+    sink: Sink<'a>,
+    on_bytes: &'a (dyn Fn(u64) + Send + Sync),
+    /// Which version of the file the sink holds the start of.
+    version: Validators,
+}
+
+impl<S: Source> Transfer<'_, S> {
+    async fn restart(&mut self) -> Result<(), FetchError> {
+        self.version = Validators::default();
+        self.sink.restart().await
+    }
+
+    /// One request, to the end of its body or to its failure; what came stays in the sink.
+    async fn attempt(&mut self) -> Result<(), S::Error> {
+        let have = self.sink.length();
+        // Without a validator the rest might be another version's; only a digest would show.
+        let resumable = self.version.for_range().is_some() || self.item.digest.is_some();
+        if have > 0 && (!resumable || self.item.size == Some(have)) {
+            self.restart().await?;
+        }
+        let mut response = self.source.get(self.range_headers()).await?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            self.restart().await?;
+            response = self.source.get(HeaderMap::new()).await?;
+        }
+        let have = self.sink.length();
+        let continued = have > 0
+            && response.status() == StatusCode::PARTIAL_CONTENT
+            && range_start(response.headers()) == Some(have);
+        if !continued {
+            self.restart().await?;
+            if response.status() != StatusCode::OK {
+                return Err(FetchError::status(&self.item.url, &response).into());
+            }
+            self.version = Validators::of(response.headers());
+        }
+        Ok(self.receive(response).await?)
+    }
+
+    fn range_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if self.sink.length() == 0 {
+            return headers;
+        }
+        headers.insert(RANGE, header(&format!("bytes={}-", self.sink.length())));
+        if let Some(version) = self.version.for_range() {
+            headers.insert(IF_RANGE, header(version));
+        }
+        headers
+    }
+
+    async fn receive(&mut self, mut response: Response) -> Result<(), FetchError> {
+        let Transfer { item, sink, on_bytes, .. } = self;
+        let announced = response.content_length().map(|rest| sink.length() + rest);
+        if let (Some(expected), Some(actual)) = (item.size, announced)
+            && expected != actual
+        {
+            return Err(size_mismatch(item, expected, actual));
+        }
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return sink.flush().await,
+                Err(error) => {
+                    sink.flush().await?;
+                    return Err(FetchError::transport(&item.url, error));
+                }
+            };
+            let length = sink.length() + chunk.len() as u64;
+            if let Some(expected) = item.size
+                && length > expected
+            {
+                return Err(size_mismatch(item, expected, length));
+            }
+            sink.push(&chunk).await?;
+            on_bytes(length);
+        }
+    }
+}
+
+/// A header value out of what came as one, or out of digits.
+fn header(text: &str) -> HeaderValue {
+    text.parse().expect("valid header values are made of header values")
 }
 
 async fn copy_local(
@@ -205,14 +259,14 @@ async fn copy_local(
         file = rest;
         if block.is_empty() {
             sink.flush().await?;
-            return verify(item, sink).await;
+            return verify(item, sink);
         }
         sink.push(&block).await?;
         on_bytes(sink.length());
     }
 }
 
-async fn verify(item: &Download, sink: &mut Sink<'_>) -> Result<(), FetchError> {
+fn verify(item: &Download, sink: &Sink<'_>) -> Result<(), FetchError> {
     if let Some(expected) = item.size
         && expected != sink.length()
     {
@@ -237,6 +291,13 @@ fn size_mismatch(item: &Download, expected: u64, actual: u64) -> FetchError {
 fn range_start(headers: &HeaderMap) -> Option<u64> {
     let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
     value.trim().strip_prefix("bytes")?.trim_start().split('-').next()?.parse().ok()
+}
+
+fn open(dest: &Path) -> Result<(Partial<'_>, Sink<'_>), FetchError> {
+    let created = !dest.exists();
+    let open = OpenOptions::new().write(true).create(true).truncate(true).open(dest);
+    let file = open.map_err(|source| FetchError::Write { path: dest.into(), source })?;
+    Ok((Partial { path: dest, created, complete: false }, Sink::new(file, dest)))
 }
 
 /// The file being written, and the hash of what is in it.
@@ -324,6 +385,12 @@ struct Partial<'a> {
     path: &'a Path,
     created: bool,
     complete: bool,
+}
+
+impl Partial<'_> {
+    fn keep(mut self) {
+        self.complete = true;
+    }
 }
 
 impl Drop for Partial<'_> {

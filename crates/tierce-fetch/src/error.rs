@@ -1,7 +1,7 @@
 //! What can go wrong between a URL and its bytes.
 
-use crate::{Redacted, Retry};
-use reqwest::StatusCode;
+use crate::{Redacted, Retry, retry_after};
+use reqwest::{Response, StatusCode};
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
@@ -185,6 +185,14 @@ fn any_cause(error: &(dyn Error + 'static), test: impl Fn(&(dyn Error + 'static)
 impl FetchError {
     pub(crate) fn transport(url: &Url, error: reqwest::Error) -> Self {
         FetchError::Transport { url: Redacted(url).to_string(), source: error.into() }
+    }
+
+    pub(crate) fn status(url: &Url, response: &Response) -> Self {
+        FetchError::Status {
+            url: Redacted(url).to_string(),
+            status: response.status(),
+            retry_after: retry_after(response.headers()),
+        }
     }
 
     /// Whether to try again.

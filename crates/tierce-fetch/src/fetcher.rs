@@ -1,10 +1,8 @@
 //! Documents into memory.
 
-use crate::{FetchError, Redacted, RetryPolicy, local, retry_after};
+use crate::{FetchError, Redacted, RetryPolicy, local};
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{
-    ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
-};
+use reqwest::header::{ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -61,14 +59,9 @@ impl Fetcher {
 
     /// A document of at most `max_bytes`.
     pub async fn get(&self, url: &Url, max_bytes: u64) -> Result<Bytes, FetchError> {
-        // Without validators nothing can be unmodified, whatever a confused server says.
         match self.get_if_changed(url, &Validators::default(), max_bytes).await? {
             Fetched::Body { bytes, .. } => Ok(bytes),
-            Fetched::NotModified => Err(FetchError::Status {
-                url: Redacted(url).to_string(),
-                status: StatusCode::NOT_MODIFIED,
-                retry_after: None,
-            }),
+            Fetched::NotModified => unreachable!("nothing was known to compare with"),
         }
     }
 
@@ -103,10 +96,21 @@ impl Fetcher {
         known: &Validators,
         max_bytes: u64,
     ) -> Result<Fetched, FetchError> {
-        let conditions = [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)];
-        let mut response = self.send(url, conditions).await?;
-        if response.status() == StatusCode::NOT_MODIFIED {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)]
+        {
+            // A stored validator that is no header value (any more) is no validator.
+            if let Some(value) = value.as_ref().and_then(|v| v.parse().ok()) {
+                headers.insert(name, value);
+            }
+        }
+        let mut response = self.send(url, headers).await?;
+        if response.status() == StatusCode::NOT_MODIFIED && *known != Validators::default() {
             return Ok(Fetched::NotModified);
+        }
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::status(url, &response));
         }
         let too_large =
             || FetchError::TooLarge { url: Redacted(url).to_string(), limit: max_bytes };
@@ -124,31 +128,11 @@ impl Fetcher {
         Ok(Fetched::Body { bytes: body.freeze(), validators })
     }
 
-    /// Sends a GET; anything but success and "not modified" is an error. Header values that are
-    /// not valid ones (a stored validator gone bad) are left out.
-    pub(crate) async fn send<'h>(
-        &self,
-        url: &Url,
-        headers: impl IntoIterator<Item = (HeaderName, &'h Option<String>)>,
-    ) -> Result<Response, FetchError> {
+    /// Sends a GET, once; the answer's status is the caller's to judge.
+    pub(crate) async fn send(&self, url: &Url, headers: HeaderMap) -> Result<Response, FetchError> {
         check_scheme(url)?;
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            if let Some(value) = value.as_ref().and_then(|v| v.parse().ok()) {
-                map.insert(name, value);
-            }
-        }
-        let request = self.client.get(url.clone()).headers(map);
-        let response = request.send().await.map_err(|e| FetchError::transport(url, e))?;
-        let status = response.status();
-        if status.is_success() || status == StatusCode::NOT_MODIFIED {
-            return Ok(response);
-        }
-        Err(FetchError::Status {
-            url: Redacted(url).to_string(),
-            status,
-            retry_after: retry_after(response.headers()),
-        })
+        let request = self.client.get(url.clone()).headers(headers);
+        request.send().await.map_err(|e| FetchError::transport(url, e))
     }
 }
 

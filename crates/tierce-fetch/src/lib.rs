@@ -13,7 +13,7 @@ mod redact;
 mod retry;
 
 pub use client::{ClientError, HttpSettings, client};
-pub use download::Download;
+pub use download::{Download, Source, download_from};
 pub use error::{FetchError, Transport, TransportError};
 pub use fetcher::{Fetched, Fetcher, Validators};
 pub use redact::Redacted;
