@@ -145,7 +145,7 @@ pub fn chain_id(diff_ids: &[DiffId]) -> Option<Digest> {
 }
 
 /// Computes a [`Digest`] over bytes as they arrive, and counts them.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher {
     state: Sha256,
     length: u64,
