@@ -6,34 +6,54 @@
 //! [`write_bytecode_layer`] write the layers. What has to run inside an image (source
 //! distributions, bytecode) is described as plain data for a builder to run.
 
+mod build;
 mod bytecode;
 mod entry_points;
+mod fetch;
+mod index;
 mod install;
 mod layers;
 mod location;
 mod lock;
+mod lock_error;
 mod name;
 mod pylock;
 mod record;
+mod request;
 mod script;
+mod standin;
 mod target;
 mod top;
+mod uv;
 mod venv;
 mod wheel;
 mod write;
 pub mod zip;
 
+pub use build::{BuildJob, BuildPaths};
 pub use bytecode::{CompileJob, write_bytecode_layer};
 pub use entry_points::{EntryPoint, EntryPointError};
+pub use fetch::{
+    FetchEvent, FetchObserver, FetchSettings, FetchWheelError, StoredArchive, StoredWheel,
+    fetch_sources, fetch_wheels,
+};
+pub use index::IndexError;
 pub use install::{Content, InstallPlan, InstallTarget, PlannedFile, PrefixError};
 pub use layers::{BucketPolicy, INSTALL_VERSION, LayerKind, LayerPlan, WheelInfo, plan_layers};
 pub use location::{Location, LocationError};
 pub use lock::{ArchiveFile, Lock, LockedPackage, Source, VcsSource, WheelFile};
+pub use lock_error::LockError;
 pub use name::{FilenameError, NameError, PackageName, WheelFilename};
 pub use pylock::PylockError;
 pub use record::{RecordError, RecordHash, RecordRow};
+pub use request::{
+    Connection, LockCommand, LockInterpreter, LockRequest, Prereleases, SourcePolicy,
+};
 pub use target::{Libc, PythonVersion, PythonVersionError, Tags, Target, UnsupportedPlatform};
 pub use top::{Conflict, FileConflict, TopLayer};
+pub use uv::{MINIMUM_VERSION, PINNED_VERSION, Uv, UvError, UvSettings};
 pub use venv::{InterpreterError, Venv};
 pub use wheel::{DEFAULT_UNPACKED_LIMIT, Root, Wheel, WheelError, WheelProblem, WheelWarning};
 pub use write::{LayerError, write_wheel_layer};
+
+pub use pep440_rs::Version;

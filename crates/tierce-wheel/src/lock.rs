@@ -82,6 +82,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether the requirement was for this very place and not for a version from an index.
+    pub fn is_direct(&self) -> bool {
+        match self {
+            Source::Wheel { direct, .. } | Source::Sdist { direct, .. } => *direct,
+            Source::Vcs(_) | Source::Directory { .. } => true,
+        }
+    }
+
     /// `direct_url.json` (PEP 610), where the requirement was for a URL. Local files and
     /// directories get none: their paths mean nothing inside an image.
     pub fn direct_url(&self) -> Option<String> {

@@ -1,0 +1,355 @@
+//! The `uv` program: found, or fetched and verified; asked to resolve.
+
+use crate::index::{IndexError, find_file};
+use crate::lock::Lock;
+use crate::lock_error::LockError;
+use crate::request::{LockCommand, LockInterpreter, LockRequest, requested_names};
+use crate::zip::{Archive, ZipError};
+use crate::{location, standin};
+use pep440_rs::Version;
+use std::collections::BTreeSet;
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::str::FromStr;
+use tierce_fetch::{Download, FetchError, Fetcher};
+use tierce_oci::{Diagnostic, Digest, ErrorKind};
+use tierce_store::{Store, StoreError};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use url::Url;
+
+/// The version of uv that tierce fetches, and that its stand-in interpreter is known to satisfy.
+pub const PINNED_VERSION: &str = "0.13.9";
+
+/// The oldest uv whose `pip compile` writes `pylock.toml` with all that is used here.
+pub const MINIMUM_VERSION: &str = "0.9.0";
+
+/// The wheels of the pinned version: statically linked, so that the program runs on any Linux
+/// and inside any image.
+const PINNED: &[(&str, &str, &str)] = &[
+    (
+        "x86_64",
+        "uv-0.13.9-py3-none-musllinux_1_1_x86_64.whl",
+        "2c45530751517d6c3bbc69a19473f6effe47cce047bede01ffd8af7ea7b36b25",
+    ),
+    (
+        "aarch64",
+        "uv-0.13.9-py3-none-manylinux_2_17_aarch64.manylinux2014_aarch64.musllinux_1_1_aarch64.whl",
+        "5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe",
+    ),
+];
+
+/// A uv program that can be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uv {
+    program: PathBuf,
+    version: Version,
+}
+
+/// Where uv may be.
+#[derive(Clone, Debug)]
+pub struct UvSettings {
+    /// This program and no other.
+    pub program: Option<PathBuf>,
+    /// The directories to look in, as `PATH` lists them.
+    pub search_path: Vec<PathBuf>,
+    /// The oldest version that will do.
+    pub minimum: Version,
+}
+
+impl Default for UvSettings {
+    /// No place to look in; the oldest version that works.
+    fn default() -> Self {
+        UvSettings { program: None, search_path: Vec::new(), minimum: version(MINIMUM_VERSION) }
+    }
+}
+
+fn version(text: &str) -> Version {
+    Version::from_str(text).unwrap_or_else(|_| Version::new([0]))
+}
+
+/// Why there is no uv.
+#[derive(Debug, thiserror::Error)]
+pub enum UvError {
+    /// The program can't be run.
+    #[error("{} can't be run", .program.display())]
+    Run {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The program does not say that it is uv.
+    #[error("{} does not say which version of uv it is: {answer:?}", .program.display())]
+    NotUv {
+        /// The program.
+        program: PathBuf,
+        /// What it said.
+        answer: String,
+    },
+    /// The program that was asked for is too old.
+    #[error("{} is uv {found}, at least {minimum} is needed", .program.display())]
+    TooOld {
+        /// The program.
+        program: PathBuf,
+        /// Its version.
+        found: Version,
+        /// The oldest that will do.
+        minimum: Version,
+    },
+    /// There is no program to fetch for this machine's processor.
+    #[error("there is no uv to fetch for {0} processors")]
+    Processor(&'static str),
+    /// The index does not have the file.
+    #[error("uv can't be found in a package index")]
+    Index(#[from] IndexError),
+    /// The file could not be fetched.
+    #[error("uv can't be fetched")]
+    Fetch(#[from] FetchError),
+    /// The file can't be unpacked.
+    #[error("uv's wheel can't be unpacked")]
+    Unpack(#[from] ZipError),
+    /// The store can't be written to.
+    #[error("uv can't be put into the store")]
+    Write(#[source] io::Error),
+    /// The store has no place for it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Diagnostic for UvError {
+    fn code(&self) -> &'static str {
+        match self {
+            UvError::Run { .. } => "python/uv-not-runnable",
+            UvError::NotUv { .. } => "python/not-uv",
+            UvError::TooOld { .. } => "python/uv-too-old",
+            UvError::Processor(_) => "python/no-uv",
+            UvError::Index(_) | UvError::Fetch(_) => "python/uv-unreachable",
+            UvError::Unpack(_) => "python/bad-uv",
+            UvError::Write(_) => "python/store-unwritable",
+            UvError::Store(source) => source.code(),
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            UvError::Index(_) | UvError::Fetch(_) | UvError::Unpack(_) => ErrorKind::Upstream,
+            UvError::Store(source) => source.kind(),
+            _ => ErrorKind::Environment,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            UvError::TooOld { .. } => "Run `uv self update`, or let tierce fetch uv itself.",
+            UvError::Run { .. } | UvError::NotUv { .. } => {
+                "Name another program, or none to let tierce find or fetch it."
+            }
+            UvError::Processor(_) => "Install uv and put it on PATH.",
+            UvError::Index(_) | UvError::Fetch(_) => {
+                "Install uv and put it on PATH, or name a package index that has it."
+            }
+            UvError::Unpack(_) => return None,
+            UvError::Store(source) => return source.hint(),
+            UvError::Write(_) => "Check the store's permissions and free space.",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl Uv {
+    /// The program named by the settings, or the first on the search path that is new enough.
+    pub async fn locate(settings: &UvSettings) -> Result<Option<Self>, UvError> {
+        if let Some(program) = &settings.program {
+            let uv = Uv::at(program).await?;
+            return match uv.version < settings.minimum {
+                true => Err(UvError::TooOld {
+                    program: uv.program,
+                    found: uv.version,
+                    minimum: settings.minimum.clone(),
+                }),
+                false => Ok(Some(uv)),
+            };
+        }
+        for directory in &settings.search_path {
+            let program = directory.join("uv");
+            if !program.is_file() {
+                continue;
+            }
+            match Uv::at(&program).await {
+                Ok(uv) if uv.version >= settings.minimum => return Ok(Some(uv)),
+                Ok(uv) => tracing::debug!(?program, version = %uv.version, "uv is too old"),
+                Err(error) => tracing::debug!(?program, %error, "not a usable uv"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The pinned version from the package index at `index` (a simple index as
+    /// `https://pypi.org/simple`, or a mirror), verified by its pinned hash and kept in the store.
+    pub async fn fetch(fetcher: &Fetcher, store: &Store, index: &Url) -> Result<Self, UvError> {
+        let processor = std::env::consts::ARCH;
+        let (_, filename, hex) = PINNED
+            .iter()
+            .find(|(name, ..)| *name == processor)
+            .ok_or(UvError::Processor(processor))?;
+        let directory = store.cache_dir("uv-program")?;
+        let program = directory.join(format!("uv-{PINNED_VERSION}-{processor}"));
+        let uv = Uv { program: program.clone(), version: version(PINNED_VERSION) };
+        if program.is_file() {
+            return Ok(uv);
+        }
+        let digest = Digest::from_hex(hex).map_err(|e| UvError::Write(io::Error::other(e)))?;
+        let url = find_file(fetcher, index, "uv", filename).await?;
+        let wheel = tempfile::NamedTempFile::new_in(&directory).map_err(UvError::Write)?;
+        let download = Download { url, digest: Some(digest), size: None };
+        fetcher.download(&download, wheel.path(), &|_| ()).await?;
+        extract(wheel.path(), &program)?;
+        Ok(uv)
+    }
+
+    /// [`Uv::locate`], else [`Uv::fetch`].
+    pub async fn locate_or_fetch(
+        settings: &UvSettings,
+        fetcher: &Fetcher,
+        store: &Store,
+        index: &Url,
+    ) -> Result<Self, UvError> {
+        match Uv::locate(settings).await? {
+            Some(uv) => Ok(uv),
+            None => Uv::fetch(fetcher, store, index).await,
+        }
+    }
+
+    /// The program at a path, asked for its version.
+    pub async fn at(program: &Path) -> Result<Self, UvError> {
+        let failed = |source| UvError::Run { program: program.to_owned(), source };
+        let output = Command::new(program)
+            .arg("--version")
+            .env_clear()
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(failed)?;
+        let answer = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let version = answer
+            .strip_prefix("uv ")
+            .and_then(|rest| rest.split([' ', '+']).next())
+            .and_then(|version| Version::from_str(version).ok());
+        match version {
+            Some(version) => Ok(Uv { program: program.to_owned(), version }),
+            None => Err(UvError::NotUv { program: program.to_owned(), answer }),
+        }
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The run of uv that resolves `request`.
+    pub fn lock_command(&self, request: &LockRequest) -> Result<LockCommand, LockError> {
+        let python = match &request.interpreter {
+            LockInterpreter::At(path) => Some(path.clone()),
+            LockInterpreter::Auto if self.version == version(PINNED_VERSION) => {
+                let directory = request.cache_dir.join("standin");
+                let path = standin::install(&directory, &request.target)
+                    .map_err(|source| LockError::StandIn { directory, source })?;
+                Some(path)
+            }
+            LockInterpreter::Auto => None,
+        };
+        LockCommand::new(request, python.as_deref())
+            .map_err(|bad| LockError::InvalidRequirement { explanation: format!("{:?}", bad.0) })
+    }
+
+    /// Resolves requirements for a target. uv is killed when the future is dropped.
+    pub async fn lock(&self, request: &LockRequest) -> Result<Lock, LockError> {
+        let command = self.lock_command(request)?;
+        let output = self.run(&command).await.map_err(|source| LockError::Run {
+            program: self.program.clone(),
+            source,
+        })?;
+        if !output.status.success() {
+            let said = redact(&String::from_utf8_lossy(&output.stderr), request);
+            return Err(LockError::from_uv(&said, &request.target.to_string()));
+        }
+        let lock = Lock::parse(&output.stdout, &request.target)?;
+        Ok(mark_requested(lock, request))
+    }
+
+    async fn run(&self, command: &LockCommand) -> io::Result<std::process::Output> {
+        let mut child = Command::new(&self.program)
+            .args(&command.args)
+            .env_clear()
+            .envs(command.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&command.cwd)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdin = child.stdin.take();
+        let write = async {
+            if let Some(mut stdin) = stdin {
+                // uv may fail before it has read everything; its own error says more.
+                let _ = stdin.write_all(command.stdin.as_bytes()).await;
+            }
+        };
+        let (output, ()) = futures::join!(child.wait_with_output(), write);
+        output
+    }
+}
+
+/// Marks what the request names, by name or by the very file.
+fn mark_requested(lock: Lock, request: &LockRequest) -> Lock {
+    let mut names = requested_names(request);
+    // A requirement that is only a path or a URL has no name; packages that come from such a
+    // place are asked for by it, but for the rare dependency that another package gives so.
+    let direct: BTreeSet<_> = lock
+        .packages()
+        .iter()
+        .filter(|package| package.source.is_direct())
+        .map(|package| package.name.clone())
+        .collect();
+    names.extend(direct);
+    lock.with_requested(&names)
+}
+
+/// uv's words without the passwords of indexes.
+fn redact(text: &str, request: &LockRequest) -> String {
+    let mut text = text.to_owned();
+    for index in request.indexes() {
+        let shown = location::without_credentials(&index);
+        text = text.replace(index.as_str(), shown.as_str());
+        if let Some(password) = index.password().filter(|p| !p.is_empty()) {
+            text = text.replace(password, "****");
+        }
+    }
+    text
+}
+
+/// Unpacks the program out of uv's wheel, atomically.
+fn extract(wheel: &Path, program: &Path) -> Result<(), UvError> {
+    let archive = Archive::open(File::open(wheel).map_err(UvError::Write)?, 1 << 30)?;
+    let name = format!("uv-{PINNED_VERSION}.data/scripts/uv");
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "the program is not in its wheel");
+    let entry = archive.find(&name).ok_or_else(missing).map_err(UvError::Write)?;
+    let directory = program.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(UvError::Write)?;
+    io::copy(&mut archive.reader(entry), &mut file).map_err(UvError::Write)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o755)).map_err(UvError::Write)?;
+    file.as_file().sync_all().map_err(UvError::Write)?;
+    file.persist(program).map_err(|e| UvError::Write(e.error))?;
+    Ok(())
+}
