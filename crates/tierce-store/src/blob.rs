@@ -1,67 +1,183 @@
-//! Blobs: content by digest.
+//! Blobs: bytes by their digest.
 
-use crate::error::{StoreError, at};
-use crate::store::{Store, make_dir};
-use std::fs::{self, File, Permissions};
+use crate::error::{Action, FileError, StoreError};
+use crate::file::{is_at, open_regular, remove_file, stat, touch};
+use crate::store::{Store, fan_out};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use tempfile::{NamedTempFile, TempPath};
 use tierce_oci::{Digest, Hasher};
 
-/// A blob being written. Nothing of it is seen before [`Staged::commit`]; dropped, it is gone.
-#[derive(Debug)]
-pub struct Staged {
-    store: Store,
-    file: File,
-    path: TempPath,
+/// What [`Store::read`] takes into memory at most: far more than any manifest, config or index,
+/// far less than a layer.
+const READ_LIMIT: u64 = 256 << 20;
+
+impl Store {
+    /// Where the blob is, or would be.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.inner.blobs.join(fan_out(digest))
+    }
+
+    /// The blob's length if it is there. Counts as a use. The bytes are not looked at.
+    pub fn has(&self, digest: &Digest) -> Option<u64> {
+        let path = self.blob_path(digest);
+        let metadata = stat(&path).filter(|m| m.is_file())?;
+        touch(&path, &metadata);
+        Some(metadata.len())
+    }
+
+    /// Keeps `bytes`; gives their digest.
+    pub fn put(&self, bytes: impl AsRef<[u8]>) -> Result<Digest, StoreError> {
+        let bytes = bytes.as_ref();
+        let digest = Digest::of(bytes);
+        if self.has(&digest) != Some(bytes.len() as u64) {
+            let mut staged = self.stage()?;
+            let written = staged.write_all(bytes);
+            written.map_err(FileError::on(Action::Write, staged.path()))?;
+            staged.commit(&digest)?;
+        }
+        Ok(digest)
+    }
+
+    /// Takes over a file whose digest the caller has verified. It is moved if it is on the store's
+    /// file system; otherwise it is copied, verified, and removed. Gives the blob's path.
+    pub fn adopt(&self, path: &Path, digest: &Digest) -> Result<PathBuf, StoreError> {
+        use std::os::unix::fs::PermissionsExt;
+        let target = self.blob_path(digest);
+        match fs::set_permissions(path, fs::Permissions::from_mode(0o444))
+            .and_then(|()| fs::rename(path, &target))
+        {
+            Ok(()) => Ok(target),
+            Err(_) => {
+                // Another file system, another owner, or no directory for it yet.
+                let mut from = File::open(path).map_err(FileError::on(Action::Read, path))?;
+                let target = self.import(&mut from, digest, path)?;
+                remove_file(path)?;
+                Ok(target)
+            }
+        }
+    }
+
+    /// Copies all that `from` gives into the blob `digest`, and refuses what is something else.
+    /// `origin` is what an error calls it.
+    pub fn import(
+        &self,
+        from: &mut dyn Read,
+        digest: &Digest,
+        origin: &Path,
+    ) -> Result<PathBuf, StoreError> {
+        let mut staged = self.stage()?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; 1 << 17];
+        loop {
+            let read = match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(FileError::on(Action::Read, origin)(error).into()),
+            };
+            hasher.update(&buffer[..read]);
+            let written = staged.write_all(&buffer[..read]);
+            written.map_err(FileError::on(Action::Write, staged.path()))?;
+        }
+        match hasher.finish() {
+            actual if actual == *digest => staged.commit(digest),
+            actual => {
+                let path = origin.to_owned();
+                Err(StoreError::Mismatch { path, expected: *digest, actual })
+            }
+        }
+    }
+
+    /// The blob's bytes, verified. For documents; blobs above 256 MiB are an error.
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        self.read_up_to(digest, READ_LIMIT)
+    }
+
+    /// The blob's bytes, verified, if there are no more than `limit`.
+    pub fn read_up_to(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let mut reader = self.open_blob(digest)?;
+        let size = reader.size();
+        if size > limit {
+            return Err(StoreError::TooLarge { digest: *digest, size, limit });
+        }
+        let mut bytes = Vec::with_capacity(size as usize);
+        match reader.read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(StoreError::Corrupt { digest: *digest })
+            }
+            Err(error) => Err(FileError::on(Action::Read, &self.blob_path(digest))(error).into()),
+        }
+    }
+
+    /// A reader of the blob that verifies it. Counts as a use.
+    pub fn open_blob(&self, digest: &Digest) -> Result<BlobReader, StoreError> {
+        let path = self.blob_path(digest);
+        match open_regular(&path) {
+            Ok((file, metadata)) => {
+                touch(&path, &metadata);
+                let (hasher, size) = (Some(Hasher::new()), metadata.len());
+                Ok(BlobReader { store: self.clone(), digest: *digest, file, hasher, size })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Missing { digest: *digest })
+            }
+            Err(error) => Err(FileError::on(Action::Read, &path)(error).into()),
+        }
+    }
+
+    /// Reads the whole blob. `None`: it is not there, or was damaged, which removed it. To be made
+    /// again in both cases.
+    pub fn verify(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
+        let mut reader = match self.open_blob(digest) {
+            Err(StoreError::Missing { .. }) => return Ok(None),
+            result => result?,
+        };
+        match io::copy(&mut reader, &mut io::sink()) {
+            Ok(size) => Ok(Some(size)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            Err(error) => Err(FileError::on(Action::Read, &self.blob_path(digest))(error).into()),
+        }
+    }
+
+    /// Removes the blob if it is there.
+    pub fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
+        Ok(remove_file(&self.blob_path(digest))?)
+    }
+
+    /// Removes a blob that `file` has shown to be damaged, unless it was replaced by now.
+    fn discard(&self, digest: &Digest, file: &File) {
+        let path = self.blob_path(digest);
+        tracing::warn!(%digest, "removing a damaged blob");
+        if is_at(file, &path) {
+            // On a read-only disk the damage stays, and every reader will find it again.
+            let _ = remove_file(&path);
+        }
+    }
 }
 
-impl Staged {
-    pub(crate) fn new(store: Store) -> Result<Self, StoreError> {
-        let tmp = store.tmp();
-        let (file, path) = NamedTempFile::new_in(&tmp).map_err(at(&tmp))?.into_parts();
-        Ok(Staged { store, file, path })
-    }
-
-    /// The file.
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// The file's path, for those who write it by name.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Makes the file the blob `digest`. The caller vouches for the digest: it was computed or
-    /// verified while the content was written. What is there already stays.
-    pub fn commit(self, digest: &Digest) -> Result<PathBuf, StoreError> {
-        let target = self.store.blob_path(digest);
-        make_dir(target.parent().unwrap_or(self.store.root()))?;
-        // By path, not by descriptor: a downloader may have replaced the file.
-        fs::set_permissions(&self.path, Permissions::from_mode(0o444)).map_err(at(&target))?;
-        self.path.persist(&target).map_err(|e| StoreError::io(&target, e.error))?;
-        Ok(target)
-    }
-}
-
-impl Write for Staged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// Reads a blob and checks it: a wrong digest is an error at the end.
-#[derive(Debug)]
+/// Reads a blob and verifies it. The last bytes of a damaged blob are never handed out: in their
+/// place comes an error of kind `InvalidData`, and the blob is removed from the store.
 pub struct BlobReader {
+    store: Store,
+    digest: Digest,
     file: File,
+    /// `None` once the end was verified.
     hasher: Option<Hasher>,
-    expected: Digest,
+    size: u64,
+}
+
+impl BlobReader {
+    /// The blob's length.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The blob's digest.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
 }
 
 impl Read for BlobReader {
@@ -69,106 +185,32 @@ impl Read for BlobReader {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let n = self.file.read(buffer)?;
-        match (&mut self.hasher, n) {
-            (Some(_), 0) => {
-                let actual = self.hasher.take().map(Hasher::finish);
-                if actual != Some(self.expected) {
-                    let message = format!("blob {} is damaged", self.expected);
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-                }
+        let Some(hasher) = &mut self.hasher else { return Ok(0) };
+        let read = self.file.read(buffer)?;
+        hasher.update(&buffer[..read]);
+        if read > 0 && hasher.length() < self.size {
+            return Ok(read);
+        }
+        // The length was reached, or the file has ended before it or goes on behind it.
+        match self.hasher.take().map(Hasher::finish) {
+            Some(actual) if actual == self.digest => Ok(read),
+            _ => {
+                self.store.discard(&self.digest, &self.file);
+                buffer[..read].fill(0);
+                Err(io::Error::new(io::ErrorKind::InvalidData, Damaged(self.digest)))
             }
-            (Some(hasher), n) => hasher.update(&buffer[..n]),
-            (None, _) => {}
-        }
-        Ok(n)
-    }
-}
-
-impl Store {
-    /// The size of the blob, if it is there.
-    pub fn has(&self, digest: &Digest) -> Option<u64> {
-        let metadata = fs::metadata(self.blob_path(digest)).ok()?;
-        metadata.is_file().then(|| metadata.len())
-    }
-
-    /// Puts small content into the store.
-    pub fn put(&self, content: &[u8]) -> Result<Digest, StoreError> {
-        let digest = Digest::of(content);
-        if self.has(&digest) != Some(content.len() as u64) {
-            let mut staged = self.stage()?;
-            staged.write_all(content).map_err(at(&self.blob_path(&digest)))?;
-            staged.commit(&digest)?;
-        }
-        Ok(digest)
-    }
-
-    /// Takes the file at `path` into the store, after checking that it is `digest`.
-    pub fn adopt(&self, path: &Path, digest: &Digest) -> Result<PathBuf, StoreError> {
-        let mut source = File::open(path).map_err(at(path))?;
-        let mut staged = self.stage()?;
-        io::copy(&mut source, &mut staged).map_err(at(&self.blob_path(digest)))?;
-        let actual = digest_of(staged.path())?;
-        match actual == *digest {
-            true => staged.commit(digest),
-            false => Err(StoreError::Mismatch { expected: *digest, actual }),
-        }
-    }
-
-    /// Opens a blob for reading; a damaged one fails at its end.
-    pub fn open_blob(&self, digest: &Digest) -> Result<BlobReader, StoreError> {
-        let path = self.blob_path(digest);
-        let file = File::open(&path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing(*digest),
-            _ => StoreError::io(&path, e),
-        })?;
-        Ok(BlobReader { file, hasher: Some(Hasher::new()), expected: *digest })
-    }
-
-    /// The content of a small blob. A damaged one is removed and reported as missing, so that
-    /// whoever needs it makes it again.
-    pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let size = self.has(digest).ok_or(StoreError::Missing(*digest))?;
-        if size > limit {
-            return Err(StoreError::TooLarge { digest: *digest, size, limit });
-        }
-        let mut content = Vec::with_capacity(size as usize);
-        match self.open_blob(digest)?.read_to_end(&mut content) {
-            Ok(_) => Ok(content),
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-                self.remove(digest)?;
-                Err(StoreError::Missing(*digest))
-            }
-            Err(e) => Err(StoreError::io(&self.blob_path(digest), e)),
-        }
-    }
-
-    /// Whether the blob is there and whole. A damaged one is removed.
-    pub fn verify(&self, digest: &Digest) -> Result<bool, StoreError> {
-        let path = self.blob_path(digest);
-        if self.has(digest).is_none() {
-            return Ok(false);
-        }
-        if digest_of(&path)? == *digest {
-            return Ok(true);
-        }
-        self.remove(digest)?;
-        Ok(false)
-    }
-
-    /// Removes a blob, if it is there.
-    pub fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
-        let path = self.blob_path(digest);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::io(&path, e)),
-            _ => Ok(()),
         }
     }
 }
 
-fn digest_of(path: &Path) -> Result<Digest, StoreError> {
-    let mut file = File::open(path).map_err(at(path))?;
+/// The cause within the error of a [`BlobReader`].
+#[derive(Debug, thiserror::Error)]
+#[error("blob {0} is damaged")]
+struct Damaged(Digest);
+
+/// The digest of all that is left to read.
+pub(crate) fn digest_of(file: &mut File) -> io::Result<Digest> {
     let mut hasher = Hasher::new();
-    io::copy(&mut file, &mut hasher).map_err(at(path))?;
+    io::copy(file, &mut hasher)?;
     Ok(hasher.finish())
 }

@@ -1,293 +1,236 @@
-//! Why the store could not do what was asked.
+//! What can go wrong with the store.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use tierce_oci::{Descriptor, Diagnostic, Digest, ErrorKind, ManifestError};
+use tierce_oci::{Diagnostic, Digest, ErrorKind};
 
-/// Why the store could not do what was asked.
+/// What was attempted with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Making a file or directory.
+    Create,
+    /// Opening or reading a file.
+    Read,
+    /// Listing a directory.
+    List,
+    /// Writing a file.
+    Write,
+    /// Moving to a path.
+    MoveTo,
+    /// Removing.
+    Remove,
+    /// Locking.
+    Lock,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Action::Create => "create",
+            Action::Read => "read",
+            Action::List => "list",
+            Action::Write => "write",
+            Action::MoveTo => "move a file to",
+            Action::Remove => "remove",
+            Action::Lock => "lock",
+        })
+    }
+}
+
+/// A file operation failed.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The disk is full.
-    #[error("no space left for {path}")]
-    DiskFull {
-        /// What was being written.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
+#[error("cannot {action} {}", path.display())]
+pub struct FileError {
+    /// What was attempted.
+    pub action: Action,
+    /// On what.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// For `map_err`: the failure of `action` on `path`.
+    pub(crate) fn on(action: Action, path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {
+        move |source| FileError { action, path: path.to_owned(), source }
+    }
+}
+
+impl Diagnostic for FileError {
+    fn code(&self) -> &'static str {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "store/disk-full",
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "store/denied",
+            _ => "store/io",
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Environment
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self.code() {
+            "store/disk-full" => {
+                "Free some space there: `tierce cache prune` does, if it is the store's."
+            }
+            "store/denied" => {
+                "Make the path accessible to this user, or set TIERCE_STORE to a directory that is."
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The directory holds something that is not a store.
+    #[error("{} is not a store and not empty", root.display())]
+    NotAStore {
+        /// The directory.
+        root: PathBuf,
     },
-    /// The store's files belong to somebody else, or the file system is read-only.
-    #[error("no permission to use {path}")]
-    Denied {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Any other failure of the file system.
-    #[error("cannot use {path}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A newer tierce made the store.
-    #[error("the store {path} has format {found}, this tierce knows up to {known}")]
-    TooNew {
+    /// A later release has changed the format.
+    #[error("store {} has format {found}, this tierce knows formats up to {supported}", root.display())]
+    Newer {
         /// The store.
-        path: PathBuf,
+        root: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest known one.
-        known: u32,
+        /// The latest format that is known here.
+        supported: u32,
     },
-    /// Content does not have the digest that it should.
-    #[error("content has digest {actual}, expected {expected}")]
+    /// Somebody else could plant files in it.
+    #[error("store {} belongs to user {owner}, not to user {user}", root.display())]
+    Foreign {
+        /// The store.
+        root: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who asks.
+        user: u32,
+    },
+}
+
+impl Diagnostic for OpenError {
+    fn code(&self) -> &'static str {
+        match self {
+            OpenError::File(error) => error.code(),
+            OpenError::NotAStore { .. } => "store/not-a-store",
+            OpenError::Newer { .. } => "store/newer-format",
+            OpenError::Foreign { .. } => "store/foreign",
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            OpenError::NotAStore { .. } => ErrorKind::User,
+            _ => ErrorKind::Environment,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            OpenError::File(error) => return error.hint(),
+            OpenError::NotAStore { .. } => {
+                "Set TIERCE_STORE to an empty directory, or to one that does not exist."
+            }
+            OpenError::Newer { .. } => {
+                "Update tierce, or set TIERCE_STORE to another directory for this release."
+            }
+            OpenError::Foreign { .. } => "Set TIERCE_STORE to a directory of your own.",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Why an operation on the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The blob is not there.
+    #[error("blob {digest} is not in the store")]
+    Missing {
+        /// The blob.
+        digest: Digest,
+    },
+    /// The blob's bytes were not those of its digest. It is gone now.
+    #[error("blob {digest} was damaged and has been removed from the store")]
+    Corrupt {
+        /// The blob.
+        digest: Digest,
+    },
+    /// The blob is too large to be read into memory.
+    #[error(
+        "blob {digest} of {size} bytes is larger than the {limit} bytes that are expected here"
+    )]
+    TooLarge {
+        /// The blob.
+        digest: Digest,
+        /// Its length.
+        size: u64,
+        /// What the caller can take.
+        limit: u64,
+    },
+    /// A file that was handed over is not what it was said to be.
+    #[error("{} is not {expected}, but {actual}", path.display())]
     Mismatch {
+        /// The file.
+        path: PathBuf,
         /// What it should be.
         expected: Digest,
         /// What it is.
         actual: Digest,
     },
-    /// A blob is not in the store.
-    #[error("blob {0} is not in the store")]
-    Missing(Digest),
-    /// A blob is larger than its reader takes.
-    #[error("blob {digest} of {size} bytes is larger than the {limit} expected at most")]
-    TooLarge {
-        /// The blob.
-        digest: Digest,
-        /// Its size.
-        size: u64,
-        /// The limit.
-        limit: u64,
+    /// A value can't be written as JSON.
+    #[error("record {key} of kind {kind} can't be written as JSON")]
+    Encode {
+        /// The kind of record.
+        kind: &'static str,
+        /// Its key.
+        key: Digest,
+        /// What the encoder said.
+        #[source]
+        source: serde_json::Error,
     },
-    /// The name of a cache or lock has characters that are not letters, digits, `.`, `_`, `-`.
-    #[error("{0:?} is not a name of a cache or lock")]
-    Name(String),
-}
-
-impl StoreError {
-    /// An error of the file system on `path`.
-    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                StoreError::DiskFull { path, source }
-            }
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                StoreError::Denied { path, source }
-            }
-            _ => StoreError::Io { path, source },
-        }
-    }
-}
-
-/// For `map_err`: an error of the file system on `path`.
-pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError + '_ {
-    move |source| StoreError::io(path, source)
 }
 
 impl Diagnostic for StoreError {
     fn code(&self) -> &'static str {
         match self {
-            StoreError::DiskFull { .. } => "store/disk-full",
-            StoreError::Denied { .. } => "store/denied",
-            StoreError::Io { .. } => "store/io",
-            StoreError::TooNew { .. } => "store/too-new",
-            StoreError::Mismatch { .. } => "store/digest-mismatch",
-            StoreError::Missing(_) => "store/missing-blob",
+            StoreError::File(error) => error.code(),
+            StoreError::Missing { .. } => "store/missing",
+            StoreError::Corrupt { .. } => "store/corrupt",
             StoreError::TooLarge { .. } => "store/too-large",
-            StoreError::Name(_) => "store/invalid-name",
+            StoreError::Mismatch { .. } => "store/mismatch",
+            StoreError::Encode { .. } => "store/encode",
         }
     }
 
     fn kind(&self) -> ErrorKind {
         match self {
-            StoreError::Name(_) => ErrorKind::Bug,
-            _ => ErrorKind::Environment,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            match self {
-                StoreError::DiskFull { .. } => {
-                    "Free space with `tierce cache prune`, or set TIERCE_STORE to a larger disk."
-                }
-                StoreError::Denied { .. } => {
-                    "Set TIERCE_STORE to a directory of your own; stores are not shared by users."
-                }
-                StoreError::TooNew { .. } => {
-                    "Update tierce, or set TIERCE_STORE to another directory."
-                }
-                StoreError::Mismatch { .. } | StoreError::Missing(_) => {
-                    "Run the build again: what is damaged or missing is made anew."
-                }
-                _ => return None,
-            }
-            .to_owned(),
-        )
-    }
-}
-
-/// Why an image could not be written to a directory or file.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The destination is something else than what would be written there.
-    #[error("{path} exists and is not {expected}")]
-    Occupied {
-        /// The destination.
-        path: PathBuf,
-        /// What it should have been.
-        expected: &'static str,
-    },
-    /// The destination could not be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A blob could not be read, or has another content than its descriptor says.
-    #[error("cannot read blob {digest}")]
-    Blob {
-        /// The blob.
-        digest: Digest,
-        /// Why.
-        source: io::Error,
-    },
-    /// A blob is still in a registry: it has to be fetched first.
-    #[error("blob {0} is not on this machine")]
-    Remote(Digest),
-    /// Docker's format holds one platform only, and none of the image's is this machine's.
-    #[error("the image has no manifest for {0}")]
-    NoPlatform(tierce_oci::Platform),
-    /// A manifest or config in the image is not one.
-    #[error("{0} is not a valid manifest")]
-    Manifest(Digest, #[source] ManifestError),
-    /// The archive could not be encoded.
-    #[error("cannot encode {path}")]
-    Encode {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: tierce_layer::WriteError,
-    },
-}
-
-impl Diagnostic for ExportError {
-    fn code(&self) -> &'static str {
-        match self {
-            ExportError::Occupied { .. } => "export/occupied",
-            ExportError::Write { .. } | ExportError::Encode { .. } => "export/write",
-            ExportError::Blob { .. } => "export/blob",
-            ExportError::Remote(_) => "export/remote-blob",
-            ExportError::NoPlatform(_) => "export/no-platform",
-            ExportError::Manifest(..) => "export/manifest",
-        }
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self {
-            ExportError::Occupied { .. } | ExportError::NoPlatform(_) => ErrorKind::User,
-            ExportError::Remote(_) | ExportError::Manifest(..) => ErrorKind::Bug,
+            StoreError::File(error) => error.kind(),
+            StoreError::Encode { .. } => ErrorKind::Bug,
+            StoreError::TooLarge { .. } => ErrorKind::Upstream,
             _ => ErrorKind::Environment,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            ExportError::Occupied { .. } => Some("Choose another path, or remove it.".into()),
-            ExportError::NoPlatform(_) => {
-                Some("Choose one with --platform, or write oci: or oci-archive:.".into())
+            StoreError::File(error) => error.hint(),
+            StoreError::Missing { .. } | StoreError::Corrupt { .. } => {
+                Some("Build again: what is missing is made or fetched again.".to_owned())
             }
-            _ => None,
-        }
-    }
-}
-
-/// Why an image could not be read from a directory or file.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// It cannot be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// It is not an OCI image layout.
-    #[error("{path} is not an OCI image layout")]
-    NotALayout {
-        /// The directory or file.
-        path: PathBuf,
-    },
-    /// It has no image of that name, or several and none was named.
-    #[error("{path} has no single image called {wanted:?}; it has: {}", known.join(", "))]
-    NoImage {
-        /// The layout.
-        path: PathBuf,
-        /// The name; empty if none was given.
-        wanted: String,
-        /// The names there.
-        known: Vec<String>,
-    },
-    /// A document is not what it should be.
-    #[error("{path} has an invalid manifest")]
-    Manifest {
-        /// The layout.
-        path: PathBuf,
-        /// Why.
-        source: ManifestError,
-    },
-    /// A blob is missing, or is not what its descriptor says.
-    #[error("blob {} of {path} is missing or damaged", descriptor.digest)]
-    Blob {
-        /// The layout.
-        path: PathBuf,
-        /// The blob.
-        descriptor: Box<Descriptor>,
-    },
-    /// The archive cannot be decoded.
-    #[error("{path} is not a valid archive")]
-    Archive {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: tierce_layer::ReadError,
-    },
-    /// The store could not take the image in.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Diagnostic for ImportError {
-    fn code(&self) -> &'static str {
-        match self {
-            ImportError::Read { .. } => "import/unreadable",
-            ImportError::NotALayout { .. } => "import/not-a-layout",
-            ImportError::NoImage { .. } => "import/no-image",
-            ImportError::Manifest { .. } => "import/manifest",
-            ImportError::Blob { .. } => "import/blob",
-            ImportError::Archive { .. } => "import/archive",
-            ImportError::Store(e) => e.code(),
-        }
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self {
-            ImportError::Store(e) => e.kind(),
-            _ => ErrorKind::User,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            ImportError::NoImage { .. } => Some("Name one: oci:DIR:NAME.".into()),
-            ImportError::Store(e) => e.hint(),
             _ => None,
         }
     }

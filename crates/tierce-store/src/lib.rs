@@ -1,41 +1,57 @@
-//! The local store: blobs by digest, records by key, unpacked layers, locks, and collection.
+//! The local store: blobs, records, root file systems, locks, OCI layouts; knows no registry.
 //!
-//! Must not know any registry or network. One store per user, shared by all processes:
+//! This crate must not know any registry or network, nor what a build is: it keeps bytes by
+//! digest and facts by key, so that several processes of one user share them, and writes and
+//! reads images as files.
+//!
+//! # Layout
 //!
 //! ```text
-//! <root>/
-//!   CACHEDIR.TAG            backup programs leave the store out
-//!   format                  the layout's version
-//!   blobs/sha256/ab/<hex>   content by digest, read-only
-//!   records/<kind>/<hex>    small JSON documents by key
-//!   rootfs/<variant>/<hex>/ unpacked layers by diff id
-//!   caches/<name>/          directories that build steps share
-//!   index/                  digests of source files
-//!   locks/                  one file a lock
-//!   tmp/                    what is not finished
+//! VERSION                        the format's number; a store without it is not touched
+//! CACHEDIR.TAG                   tells backup programs to pass by
+//! blobs/sha256/ab/<hex>          blobs by digest, mode 0444
+//! records/<kind>/ab/<hex>        small JSON documents by key, behind a line with a checksum
+//! rootfs/<variant>/<hex>/layer/  unpacked layers by diff id
+//! caches/<name>/                 directories that steps share, as apt's archives
+//! index/<name>                   small files of other crates, as stat indexes
+//! tmp/                           what is being made; its makers hold locks on it
+//! locks/<name>                   empty files for flock(2)
 //! ```
 //!
-//! Files become visible by `rename` only, so whatever is visible is whole. Bulk blobs are not
-//! synced to disk before that: a blob that a power cut tore is found when it is read, because
-//! every read checks the digest, and it is made again. Syncing gigabytes would cost more than it
-//! saves.
+//! # Promises
+//!
+//! A blob, record or root file system is visible only when it is whole: everything is made in
+//! `tmp/` and renamed. Nothing is synced to disk: after a power cut, what was written in the last
+//! moments may be torn. It is a cache, so tearing is detected instead of prevented: records carry
+//! a checksum, blobs are their own and are verified by every reader of this crate, and both are
+//! made again when they fail. Syncing hundreds of megabytes for each build would cost more than
+//! making them. Unpacked layers are the exception: nothing verifies them after a power cut, as it
+//! is for containerd and podman.
+//!
+//! When something was last used is its modification time, which readers of the store move at most
+//! once an hour. Access times would be moved by any program that reads along.
 
 mod blob;
+mod document;
 mod error;
+mod file;
 mod lock;
+mod names;
+mod open;
 mod record;
+mod rootfs;
 mod scratch;
+mod stage;
 mod store;
-mod usage;
 
-pub mod docker_archive;
-pub mod oci_archive;
-pub mod oci_layout;
-
-pub use blob::{BlobReader, Staged};
-pub use error::{ExportError, ImportError, StoreError};
-pub use lock::{Lock, LockMode};
+pub use blob::BlobReader;
+pub use error::{Action, FileError, OpenError, StoreError};
+pub use lock::{Lock, LockMode, Session};
 pub use record::RecordKind;
-pub use scratch::Scratch;
-pub use store::{Session, Store};
-pub use usage::{PrunePolicy, PruneReport, StoreInfo, Usage};
+pub use rootfs::Published;
+pub use scratch::{ScratchDir, Swept};
+pub use stage::Staged;
+pub use store::Store;
+
+/// The number of the store's on-disk format.
+pub const FORMAT: u32 = 1;

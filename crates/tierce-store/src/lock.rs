@@ -1,58 +1,141 @@
-//! Locks between processes: `flock`, which ends with its holder.
+//! Locks between processes, and between threads of one: flock(2) on files of `locks/`.
+//!
+//! The kernel releases a lock when its holder ends, however it ends. Lock files are removed by
+//! [`Store::prune`](crate::Store::prune) alone, while it holds them; whoever was waiting for such
+//! a file notices that it is no longer the one that the name stands for, and starts anew.
 
-use crate::error::{StoreError, at};
+use crate::error::{Action, FileError, StoreError};
+use crate::file::{is_at, make_dirs};
+use crate::names::file_name;
+use crate::store::Store;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Who else may hold a lock at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockMode {
+    /// Others who share.
+    Shared,
     /// Nobody.
     Exclusive,
-    /// Others who hold it shared.
-    Shared,
 }
 
-/// A lock that is held until it is dropped, or its process ends.
+/// A lock, held until it is dropped or the process ends.
 #[derive(Debug)]
+#[must_use = "a lock is released when it is dropped"]
 pub struct Lock {
     _file: File,
 }
 
-impl Lock {
-    /// Waits for the lock on `path`.
-    pub(crate) fn wait(path: &Path, mode: LockMode) -> Result<Self, StoreError> {
-        let operation = match mode {
-            LockMode::Exclusive => FlockOperation::LockExclusive,
-            LockMode::Shared => FlockOperation::LockShared,
-        };
-        let file = open(path)?;
+/// The promise that nothing is collected: held by whoever uses what it found in the store.
+#[derive(Debug)]
+#[must_use = "a session ends when it is dropped"]
+pub struct Session {
+    _lock: Lock,
+}
+
+/// The lock between sessions and collection. No caller's name becomes this one, since those
+/// don't hold `~` without a digest behind it.
+const SESSION: &str = "~session";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Wait,
+    Try,
+}
+
+impl Store {
+    /// Takes the lock of this name, waiting for as long as others hold it. Threads of one process
+    /// exclude each other as processes do; a thread that takes the same lock twice waits forever.
+    pub fn lock(&self, name: impl AsRef<str>, mode: LockMode) -> Result<Lock, StoreError> {
         loop {
-            match flock(&file, operation) {
-                Ok(()) => return Ok(Lock { _file: file }),
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(StoreError::io(path, e.into())),
+            if let Some(lock) = self.acquire(&file_name(name.as_ref()), mode, Patience::Wait)? {
+                return Ok(lock);
             }
         }
     }
 
-    /// Takes the lock on `path` if it is free.
-    pub(crate) fn now(path: &Path, mode: LockMode) -> Result<Option<Self>, StoreError> {
-        let operation = match mode {
-            LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
-            LockMode::Shared => FlockOperation::NonBlockingLockShared,
-        };
-        let file = open(path)?;
-        match flock(&file, operation) {
-            Ok(()) => Ok(Some(Lock { _file: file })),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(e) => Err(StoreError::io(path, e.into())),
+    /// Takes the lock of this name if nobody holds it in a way that excludes this.
+    pub fn try_lock(
+        &self,
+        name: impl AsRef<str>,
+        mode: LockMode,
+    ) -> Result<Option<Lock>, StoreError> {
+        Ok(self.acquire(&file_name(name.as_ref()), mode, Patience::Try)?)
+    }
+
+    /// Keeps [`prune`](Store::prune) from removing anything until the session is dropped. Takes
+    /// part with other sessions; waits while a collection runs.
+    pub fn session(&self) -> Result<Session, StoreError> {
+        loop {
+            if let Some(lock) = self.acquire(SESSION, LockMode::Shared, Patience::Wait)? {
+                return Ok(Session { _lock: lock });
+            }
+        }
+    }
+
+    fn acquire(
+        &self,
+        file: &str,
+        mode: LockMode,
+        patience: Patience,
+    ) -> Result<Option<Lock>, FileError> {
+        let path = self.inner.locks.join(file);
+        loop {
+            let file = open_lock(&path)?;
+            match lock_file(&file, mode, patience) {
+                Ok(true) if is_at(&file, &path) => return Ok(Some(Lock { _file: file })),
+                Ok(true) => continue,
+                Ok(false) => return Ok(None),
+                Err(source) => {
+                    return Err(FileError { action: Action::Lock, path: path.clone(), source });
+                }
+            }
         }
     }
 }
 
-fn open(path: &Path) -> Result<File, StoreError> {
-    File::options().create(true).append(true).open(path).map_err(at(path))
+fn open_lock(path: &Path) -> Result<File, FileError> {
+    let open =
+        || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_dirs(path.parent().unwrap_or(path))?;
+            open()
+        }
+        result => result,
+    }
+    .map_err(FileError::on(Action::Create, path))
+}
+
+fn lock_file(file: &File, mode: LockMode, patience: Patience) -> io::Result<bool> {
+    let (now, blocking) = match mode {
+        LockMode::Shared => (FlockOperation::NonBlockingLockShared, FlockOperation::LockShared),
+        LockMode::Exclusive => {
+            (FlockOperation::NonBlockingLockExclusive, FlockOperation::LockExclusive)
+        }
+    };
+    let operation = if patience == Patience::Wait { blocking } else { now };
+    loop {
+        match flock(file, operation) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Locks a file or directory that nobody else should hold; `false` where somebody does.
+pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
+    lock_file(file, LockMode::Exclusive, Patience::Try)
+}
+
+/// Locks a directory, waiting for it.
+pub(crate) fn exclusive(file: &File) -> io::Result<()> {
+    lock_file(file, LockMode::Exclusive, Patience::Wait).map(|_| ())
 }

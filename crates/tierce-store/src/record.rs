@@ -1,91 +1,75 @@
-//! Records: small documents by kind and key.
+//! Records: what was found out about a key, as JSON.
 
-use crate::error::StoreError;
-use crate::store::Store;
+use crate::file::{remove_file, stat, touch};
+use crate::store::{Store, fan_out};
+use crate::{StoreError, document};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tierce_oci::Digest;
 
-/// What records are about. Each kind has a directory of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a record is about: `layer`, `wheel`, `base`. Each kind has keys and a JSON form of its
+/// own; who changes the form of a kind changes its keys or its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKind(&'static str);
 
 impl RecordKind {
-    /// A kind of this name: lower-case letters and dashes.
+    /// A kind of this name: lower-case letters, digits and `-`.
+    ///
+    /// # Panics
+    /// When the name is something else; at compile time, in a constant.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
-        assert!(!bytes.is_empty(), "a record kind has a name");
+        assert!(!bytes.is_empty(), "the name of a kind is empty");
         let mut i = 0;
         while i < bytes.len() {
-            assert!(bytes[i].is_ascii_lowercase() || bytes[i] == b'-', "lower-case and dashes");
+            let valid =
+                bytes[i].is_ascii_lowercase() || bytes[i].is_ascii_digit() || bytes[i] == b'-';
+            assert!(valid, "the name of a kind holds other than a-z, 0-9 and -");
             i += 1;
         }
         RecordKind(name)
     }
 
     /// The name.
-    pub const fn name(self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         self.0
     }
 }
 
-/// A record as it is on disk: with its own address and checksum, so that a file that was torn,
-/// copied or edited is no record.
-#[derive(Serialize, Deserialize)]
-struct Envelope {
-    kind: String,
-    key: Digest,
-    checksum: Digest,
-    value: String,
-}
-
 impl Store {
-    fn record_path(&self, kind: RecordKind, key: &Digest) -> PathBuf {
-        self.root().join("records").join(kind.0).join(key.hex())
-    }
-
-    /// The record of this kind and key; `None` where there is none, or none that is whole.
+    /// What is recorded under the key. A record that is damaged, or of another form than `T`, is
+    /// none: it will be made again. Counts as a use.
     pub fn record<T: DeserializeOwned>(&self, kind: RecordKind, key: &Digest) -> Option<T> {
         let path = self.record_path(kind, key);
-        let envelope: Envelope = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
-        let whole = envelope.kind == kind.0
-            && envelope.key == *key
-            && envelope.checksum == Digest::of(&envelope.value);
-        if !whole {
-            return None;
+        let body = document::read(&path, kind.0, key)?;
+        let value = serde_json::from_slice(&body)
+            .inspect_err(|error| tracing::debug!(kind = kind.0, %key, %error, "ignoring a record"))
+            .ok()?;
+        if let Some(metadata) = stat(&path) {
+            touch(&path, &metadata);
         }
-        touch(&path);
-        serde_json::from_str(&envelope.value).ok()
+        Some(value)
     }
 
-    /// Writes a record, replacing the one that is there.
-    pub fn put_record<T: Serialize>(
+    /// Records `value` under the key, in place of what was recorded there.
+    pub fn put_record<T: Serialize + ?Sized>(
         &self,
         kind: RecordKind,
         key: &Digest,
         value: &T,
     ) -> Result<(), StoreError> {
-        let value = serde_json::to_string(value).expect("records have only string keys");
-        let envelope =
-            Envelope { kind: kind.0.to_owned(), key: *key, checksum: Digest::of(&value), value };
-        let bytes = serde_json::to_vec(&envelope).expect("an envelope is plain");
-        self.write_atomic(&self.record_path(kind, key), &bytes)
+        let encode = |source| StoreError::Encode { kind: kind.0, key: *key, source };
+        let body = serde_json::to_vec(value).map_err(encode)?;
+        document::write(self, &self.record_path(kind, key), kind.0, key, &body)
     }
 
-    /// Forgets a record.
-    pub fn forget(&self, kind: RecordKind, key: &Digest) {
-        let _ = std::fs::remove_file(self.record_path(kind, key));
+    /// Forgets what is recorded under the key.
+    pub fn remove_record(&self, kind: RecordKind, key: &Digest) -> Result<(), StoreError> {
+        Ok(remove_file(&self.record_path(kind, key))?)
     }
-}
 
-/// Marks a record as used, for the collection; at most once an hour, since it is a write.
-fn touch(path: &std::path::Path) {
-    const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
-    let old = |m: std::fs::Metadata| m.modified().ok()?.elapsed().ok().map(|age| age > HOUR);
-    if std::fs::metadata(path).ok().and_then(old) == Some(true)
-        && let Ok(file) = std::fs::File::open(path)
-    {
-        let _ = file.set_modified(std::time::SystemTime::now());
+    fn record_path(&self, kind: RecordKind, key: &Digest) -> PathBuf {
+        self.inner.records.join(kind.0).join(fan_out(key))
     }
 }

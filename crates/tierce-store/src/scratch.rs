@@ -1,82 +1,149 @@
-//! Directories for what is not finished, which outlive nobody.
+//! Directories in the making, and the collection of what killed processes left.
+//!
+//! Whoever makes something in `tmp/` holds an flock(2) on it, on the directory itself where it is
+//! one. What nobody holds was left by a process that ended.
 
-use crate::error::{StoreError, at};
-use crate::lock::{Lock, LockMode};
-use crate::store::make_dir;
-use std::fs;
+use crate::error::{Action, FileError, StoreError};
+use crate::file::{is_at, make_dirs, stat};
+use crate::lock::try_exclusive;
+use crate::names::{file_name, random_suffix};
+use crate::store::Store;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// Marks a scratch directory's lock file, which lies beside it.
-const LOCK: &str = "lock";
-
-/// A scratch directory. Dropping the guard removes the directory.
+/// A private directory in the store's `tmp/`, removed when it is dropped, and by a later process
+/// when this one is killed.
+///
+/// Dropping removes what this user can remove. Where a sandbox has left files that only its user
+/// namespace can remove, use [`remove_with`](ScratchDir::remove_with); what stays is collected by
+/// [`Store::sweep`].
 #[derive(Debug)]
-pub struct Scratch {
+pub struct ScratchDir {
     path: PathBuf,
-    lock_file: PathBuf,
-    remove: bool,
-    _alive: Lock,
+    /// Held for its lock.
+    _directory: File,
+    keep: bool,
 }
 
-impl Scratch {
-    pub(crate) fn new(tmp: &Path, prefix: &str) -> Result<Self, StoreError> {
-        let name = tempfile::Builder::new().prefix(&format!("{prefix}-")).tempdir_in(tmp);
-        let path = name.map_err(at(tmp))?.keep();
-        make_dir(&path)?;
-        // Between the directory's making and the lock it is dead to others for a moment: the
-        // sweep therefore takes locks only of directories that have a lock file.
-        let lock_file = path.with_extension(LOCK);
-        let alive = Lock::wait(&lock_file, LockMode::Exclusive)?;
-        Ok(Scratch { path, lock_file, remove: true, _alive: alive })
+/// What [`Store::sweep`] did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// What is gone.
+    pub removed: Vec<PathBuf>,
+    /// What could not be removed, and why.
+    pub failed: Vec<FileError>,
+}
+
+impl Store {
+    /// A new, empty directory of mode 0700 whose name begins with `prefix`.
+    pub fn scratch_dir(&self, prefix: &str) -> Result<ScratchDir, StoreError> {
+        let tmp = &self.inner.tmp;
+        loop {
+            let path = tmp.join(format!("{}-{}", file_name(prefix), random_suffix()));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    make_dirs(tmp)?;
+                    continue;
+                }
+                Err(source) => {
+                    return Err(FileError { action: Action::Create, path, source }.into());
+                }
+            }
+            // Between making and locking, a sweep may have taken the directory away.
+            let Ok(directory) = File::open(&path) else { continue };
+            if try_exclusive(&directory).map_err(FileError::on(Action::Lock, &path))?
+                && is_at(&directory, &path)
+            {
+                return Ok(ScratchDir { path, _directory: directory, keep: false });
+            }
+        }
     }
 
-    /// The directory.
+    /// The scratch directories that no living process holds.
+    pub fn dead_scratch_dirs(&self) -> Vec<PathBuf> {
+        let dead = |path: &PathBuf| stat(path).is_some_and(|m| m.is_dir()) && claim(path).is_some();
+        list(&self.inner.tmp).into_iter().filter(dead).collect()
+    }
+
+    /// Removes what killed processes left, directories with `remove_dir`, which may have to go
+    /// into a user namespace for it.
+    pub fn sweep(&self, remove_dir: &dyn Fn(&Path) -> io::Result<()>) -> Swept {
+        let mut swept = Swept::default();
+        for path in list(&self.inner.tmp) {
+            let Some(_claim) = claim(&path) else { continue };
+            let is_dir = stat(&path).is_some_and(|m| m.is_dir());
+            let result = if is_dir { remove_dir(&path) } else { fs::remove_file(&path) };
+            match result {
+                Ok(()) => swept.removed.push(path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => {
+                    swept.failed.push(FileError { action: Action::Remove, path, source });
+                }
+            }
+        }
+        swept
+    }
+}
+
+impl ScratchDir {
+    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Leaves the directory to the caller, who removes it in a way of their own. It stays
-    /// protected from the sweep as long as the guard lives.
-    pub fn keep(&mut self) {
-        self.remove = false;
+    /// Removes the directory with `remove`, still holding it, so that nobody else tries.
+    pub fn remove_with(
+        mut self,
+        remove: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<(), StoreError> {
+        self.keep = true;
+        Ok(remove(&self.path).map_err(FileError::on(Action::Remove, &self.path))?)
+    }
+
+    /// Leaves the directory where it is, to be moved away by the caller or collected later: it is
+    /// no longer held.
+    pub fn into_path(mut self) -> PathBuf {
+        self.keep = true;
+        std::mem::take(&mut self.path)
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchDir {
     fn drop(&mut self) {
-        if self.remove
+        if !self.keep
             && let Err(error) = fs::remove_dir_all(&self.path)
-            && self.path.exists()
+            && error.kind() != io::ErrorKind::NotFound
         {
-            // The lock file stays, so that the sweep finds the directory.
-            tracing::debug!(%error, path = %self.path.display(), "cannot remove scratch directory");
-            return;
-        }
-        if !self.path.exists() {
-            let _ = fs::remove_file(&self.lock_file);
+            tracing::debug!(path = %self.path.display(), %error, "leaving a scratch directory");
         }
     }
 }
 
-/// Scratch directories in `tmp` whose lock nobody holds.
-pub(crate) fn dead(tmp: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(tmp) else { return vec![] };
-    let mut dead = vec![];
-    for lock_file in entries.flatten().map(|e| e.path()) {
-        if lock_file.extension().is_none_or(|e| e != LOCK) {
-            continue;
-        }
-        let free = Lock::now(&lock_file, LockMode::Exclusive);
-        if let Ok(Some(_lock)) = free {
-            let directory = lock_file.with_extension("");
-            match directory.is_dir() {
-                true => dead.push(directory),
-                false => {
-                    let _ = fs::remove_file(&lock_file);
-                }
-            }
+/// Removes the files that killed processes left. Directories wait for a [`Store::sweep`].
+pub(crate) fn sweep_files(tmp: &Path) {
+    for path in list(tmp) {
+        if stat(&path).is_some_and(|m| m.is_file()) && claim(&path).is_some() {
+            let _ = fs::remove_file(&path);
         }
     }
-    dead.sort();
-    dead
+}
+
+/// Holds what nobody else holds.
+fn claim(path: &Path) -> Option<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file =
+        fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path).ok()?;
+    (try_exclusive(&file).ok()? && is_at(&file, path)).then_some(file)
+}
+
+fn list(directory: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    paths.sort();
+    paths
 }
