@@ -69,6 +69,27 @@ impl LayerPath {
         Ok(out)
     }
 
+    /// The path of `name` in this directory: one component, checked, with one allocation.
+    pub fn child(&self, name: &[u8]) -> Result<Self, PathError> {
+        if name == b"." || name.contains(&b'/') {
+            return self.join(name);
+        }
+        let shown = || String::from_utf8_lossy(name).into_owned();
+        match name {
+            b"" => return Err(PathError::Empty),
+            b".." => return Err(PathError::Parent(shown())),
+            _ if name.contains(&0) => return Err(PathError::Nul(shown())),
+            _ => {}
+        }
+        let mut out = Vec::with_capacity(self.0.len() + 1 + name.len());
+        out.extend_from_slice(&self.0);
+        if !out.is_empty() {
+            out.push(b'/');
+        }
+        out.extend_from_slice(name);
+        Ok(LayerPath(out))
+    }
+
     /// The directory that holds this path; `None` for the root.
     pub fn parent(&self) -> Option<LayerPath> {
         if self.is_root() {

@@ -573,4 +573,11 @@ fn paths() {
     assert_eq!(path("a").join("/b/../c").unwrap_err(), PathError::Parent("/b/../c".into()));
     assert_eq!(path("a").join("/b").unwrap(), path("a/b"));
     assert_eq!(LayerPath::ROOT.join("b").unwrap(), path("b"));
+    for name in ["b", "b/c", ".", "..", "", "a\0b", " b", "b/../c"] {
+        let joined = path("a").join(name);
+        match path("a").child(name.as_bytes()) {
+            Ok(child) => assert_eq!(Ok(child), joined),
+            Err(_) => assert!(joined.is_err(), "{name:?}"),
+        }
+    }
 }

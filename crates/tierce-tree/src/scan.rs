@@ -1,0 +1,150 @@
+//! Directories and files to trees.
+
+use crate::defaults::DefaultExcludes;
+use crate::error::ScanError;
+use crate::hash::{self, Hashed};
+use crate::ignore::IgnoreRules;
+use crate::index::{Horizon, Seen, Stamp, StatIndex};
+use crate::tree::{Node, Tree, TreeEntry};
+use crate::walk::{Found, FoundFile, Walk};
+use rayon::prelude::*;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags};
+use std::ffi::CString;
+use std::path::Path;
+use std::sync::Arc;
+use tierce_layer::LayerPath;
+use tierce_oci::Digest;
+
+/// How a directory is scanned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScanOptions {
+    /// What is left out.
+    pub ignore: IgnoreRules,
+    /// Whether version control, virtual environments and caches are left out too.
+    pub defaults: DefaultExcludes,
+}
+
+/// Scans a directory, in parallel. Symbolic links are kept as they are and never followed, but
+/// for the root itself. Files that the index knows are not read.
+pub fn scan(
+    root: &Path,
+    options: &ScanOptions,
+    index: Option<&mut StatIndex>,
+) -> Result<Tree, ScanError> {
+    let horizon = Horizon::now();
+    let top = Arc::new(open_root(root)?);
+    let ScanOptions { ignore, defaults } = options;
+    let walk = Walk::new(root, ignore, *defaults, index.as_deref());
+    let Found { mut entries, files, passed, skipped, mut errors } = walk.run(&top);
+    let hashed: Vec<_> = files
+        .into_par_iter()
+        .map(|file| digest(&top, root, &file).map(|digest| (file, digest)))
+        .collect();
+    let mut files = Vec::with_capacity(hashed.len());
+    for result in hashed {
+        match result {
+            Ok((file, Some(digest))) => files.push((file, digest)),
+            Ok((_, None)) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    if let Some(first) = errors.into_iter().min_by(|a, b| a.path().cmp(b.path())) {
+        return Err(first);
+    }
+    if let Some(index) = index {
+        let seen: Vec<_> = files.iter().map(|(file, digest)| seen(file, *digest)).collect();
+        index.learn(&seen, horizon);
+    }
+    entries.extend(files.into_iter().map(|(file, digest)| {
+        let FoundFile { path, size, executable, .. } = file;
+        TreeEntry { path, node: Node::File { size, executable, digest } }
+    }));
+    Ok(Tree::new(with_parents(entries, passed), skipped))
+}
+
+fn seen(file: &FoundFile, digest: Digest) -> Seen<'_> {
+    Seen { path: &file.path, stamp: file.stamp, digest, known: file.known.is_some() }
+}
+
+/// Scans a single file, which may be a link to one. The tree has one entry, at the root.
+pub fn scan_file(path: &Path) -> Result<Tree, ScanError> {
+    scan_file_indexed(path, None)
+}
+
+/// The same, without reading a file that the index knows.
+pub fn scan_file_indexed(path: &Path, index: Option<&mut StatIndex>) -> Result<Tree, ScanError> {
+    let horizon = Horizon::now();
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|e| failed(path, e))?;
+    let stat = hash::stat_open(&fd).map_err(|e| failed(path, e))?;
+    if !hash::file_type(&stat).is_file() {
+        return Err(ScanError::NotAFile { path: path.to_owned() });
+    }
+    let stamp = Stamp::new(&stat);
+    let executable = hash::is_executable(&stat);
+    let known = index.as_deref().and_then(|index| index.find(&LayerPath::ROOT, &stamp));
+    let size = stat.stx_size;
+    let file = FoundFile { path: LayerPath::ROOT, stamp, size, executable, known };
+    let digest = match known {
+        Some(digest) => digest,
+        None => hash_open(fd, path, stamp)?,
+    };
+    if let Some(index) = index {
+        index.learn(&[seen(&file, digest)], horizon);
+    }
+    let node = Node::File { size, executable, digest };
+    Ok(Tree::new(vec![TreeEntry { path: LayerPath::ROOT, node }], vec![]))
+}
+
+fn open_root(root: &Path) -> Result<OwnedFd, ScanError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, root, flags, Mode::empty()).map_err(|error| failed(root, error))
+}
+
+fn failed(path: &Path, error: rustix::io::Errno) -> ScanError {
+    let path = path.to_owned();
+    match error {
+        rustix::io::Errno::NOENT => ScanError::NotFound { path },
+        rustix::io::Errno::NOTDIR => ScanError::NotADirectory { path },
+        other => ScanError::Unreadable { path, source: other.into() },
+    }
+}
+
+/// The digest of a file that was found; `None` if it is gone by now.
+///
+/// The file is opened by its path from the root, since a descriptor for each directory would be
+/// too many. Should a directory on the way have become a link, the file that it leads to is
+/// another one than was found, which shows.
+fn digest(top: impl AsFd, root: &Path, file: &FoundFile) -> Result<Option<Digest>, ScanError> {
+    if let Some(digest) = file.known {
+        return Ok(Some(digest));
+    }
+    let full = root.join(file.path.as_path());
+    let name = CString::new(file.path.as_bytes()).unwrap_or_default();
+    match hash::open(top, &name) {
+        Ok(fd) => hash_open(fd, &full, file.stamp).map(Some),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(failed(&full, error)),
+    }
+}
+
+fn hash_open(fd: OwnedFd, path: &Path, stamp: Stamp) -> Result<Digest, ScanError> {
+    match hash::hash(fd, stamp) {
+        Ok(Hashed::Stable(digest)) => Ok(digest),
+        Ok(Hashed::Changed) => Err(ScanError::Changed { path: path.to_owned() }),
+        Err(source) => Err(ScanError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+/// Adds the directories that are left out themselves, but hold something that is not.
+fn with_parents(mut entries: Vec<TreeEntry>, passed: Vec<LayerPath>) -> Vec<TreeEntry> {
+    if passed.is_empty() {
+        return entries;
+    }
+    let needed: std::collections::BTreeSet<_> =
+        entries.iter().flat_map(|entry| entry.path.ancestors()).collect();
+    let parents = passed.into_iter().filter(|path| needed.contains(path));
+    entries.extend(parents.map(|path| TreeEntry { path, node: Node::Directory }));
+    entries
+}
