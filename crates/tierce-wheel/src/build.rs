@@ -42,7 +42,9 @@ impl BuildJob {
             Source::Sdist { subdirectory, .. } | Source::Directory { subdirectory, .. } => {
                 (Vec::new(), subdirectory)
             }
-            Source::Vcs(vcs) if vcs.kind == "git" => (checkout(vcs, paths.source), &vcs.subdirectory),
+            Source::Vcs(vcs) if vcs.kind == "git" => {
+                (checkout(vcs, paths.source), &vcs.subdirectory)
+            }
             Source::Vcs(_) => return None,
         };
         let source = match subdirectory {
@@ -50,9 +52,23 @@ impl BuildJob {
             None => paths.source.to_owned(),
         };
         let build = [
-            paths.uv, "build", "--wheel", "--no-config", "--no-progress", "--color", "never",
-            "--no-python-downloads", "--no-create-gitignore", "--python", paths.python,
-            "--cache-dir", paths.cache, "--out-dir", paths.out, "--", &source,
+            paths.uv,
+            "build",
+            "--wheel",
+            "--no-config",
+            "--no-progress",
+            "--color",
+            "never",
+            "--no-python-downloads",
+            "--no-create-gitignore",
+            "--python",
+            paths.python,
+            "--cache-dir",
+            paths.cache,
+            "--out-dir",
+            paths.out,
+            "--",
+            &source,
         ];
         commands.push(build.map(str::to_owned).to_vec());
         let env = [

@@ -189,7 +189,11 @@ struct Verified {
 
 impl StoredWheel {
     /// Brings a wheel that was built or lies on this machine into the store, and verifies it.
-    pub fn import(store: &Store, path: &Path, settings: &FetchSettings) -> Result<Self, FetchWheelError> {
+    pub fn import(
+        store: &Store,
+        path: &Path,
+        settings: &FetchSettings,
+    ) -> Result<Self, FetchWheelError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let filename = WheelFilename::from_str(&name)?;
         let (digest, size) = import(store, path, None)?;
@@ -281,9 +285,8 @@ async fn fetch_wheel(
     let size = wanted.fetch(fetcher, store, settings, observer).await?;
     let wheel = StoredWheel::stored(store, &file.filename, file.digest, size);
     match wheel.verified(store, settings).await {
-        // A blob that a power cut tore: gone if its digest is wrong, so fetched again.
-        Err(FetchWheelError::Wheel(_)) if was_there && !store.verify(&file.digest)? => {
-            store.remove(&file.digest)?;
+        // A blob that a power cut tore; looking at it removed it.
+        Err(FetchWheelError::Wheel(_)) if was_there && store.verify(&file.digest)?.is_none() => {
             wanted.fetch(fetcher, store, settings, observer).await?;
             wheel.verified(store, settings).await?;
         }
@@ -414,5 +417,6 @@ fn import(
 }
 
 fn join<T>(joined: Result<T, tokio::task::JoinError>, path: &Path) -> Result<T, FetchWheelError> {
-    joined.map_err(|e| FetchWheelError::Import { path: path.to_owned(), source: io::Error::other(e) })
+    joined
+        .map_err(|e| FetchWheelError::Import { path: path.to_owned(), source: io::Error::other(e) })
 }

@@ -100,7 +100,11 @@ impl LockError {
         if says(&["No interpreter found"]) {
             return LockError::NoInterpreter { explanation };
         }
-        if says(&["network was disabled", "network connectivity is disabled", "Network connectivity is disabled"]) {
+        if says(&[
+            "network was disabled",
+            "network connectivity is disabled",
+            "Network connectivity is disabled",
+        ]) {
             return LockError::Offline { explanation };
         }
         if says(&["401 Unauthorized", "403 Forbidden", "407 Proxy Authentication"]) {
@@ -209,14 +213,35 @@ mod tests {
     #[test]
     fn failures_are_sorted_out() {
         for (stderr, code) in [
-            ("error: No solution found when resolving dependencies\n  cause: Because only requests<=2 is available and you require requests>=99", "python/unsatisfiable"),
-            ("error: No solution found\n  cause: Because x has no wheels with a matching platform tag", "python/no-wheel"),
-            ("error: No solution found\nhint: An index URL (http://x) could not be queried due to a lack of valid authentication credentials (401 Unauthorized)", "python/index-denied"),
-            ("error: Request failed after 3 retries in 5.6s\n  cause: Failed to fetch: http://127.0.0.1:1/simple/six/", "python/index-unreachable"),
-            ("error: Couldn't parse requirement in `-` at position 0", "python/invalid-requirement"),
+            (
+                "error: No solution found when resolving dependencies\n  cause: Because only requests<=2 is available and you require requests>=99",
+                "python/unsatisfiable",
+            ),
+            (
+                "error: No solution found\n  cause: Because x has no wheels with a matching platform tag",
+                "python/no-wheel",
+            ),
+            (
+                "error: No solution found\nhint: An index URL (http://x) could not be queried due to a lack of valid authentication credentials (401 Unauthorized)",
+                "python/index-denied",
+            ),
+            (
+                "error: Request failed after 3 retries in 5.6s\n  cause: Failed to fetch: http://127.0.0.1:1/simple/six/",
+                "python/index-unreachable",
+            ),
+            (
+                "error: Couldn't parse requirement in `-` at position 0",
+                "python/invalid-requirement",
+            ),
             ("error: Distribution not found at: file:///x", "python/invalid-requirement"),
-            ("error: No solution found\nhint: Packages were unavailable because the network was disabled.", "python/offline"),
-            ("error: Failed to build `docopt==0.6.2`\n no interpreter to build with", "python/needs-build"),
+            (
+                "error: No solution found\nhint: Packages were unavailable because the network was disabled.",
+                "python/offline",
+            ),
+            (
+                "error: Failed to build `docopt==0.6.2`\n no interpreter to build with",
+                "python/needs-build",
+            ),
             ("error: No interpreter found in virtual environments", "python/no-interpreter"),
             ("error: something new", "python/uv-failed"),
         ] {

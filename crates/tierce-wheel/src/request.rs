@@ -255,7 +255,8 @@ fn requirement_name(requirement: &str) -> Option<PackageName> {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let end = text.find(|c| !inner(c)).unwrap_or(text.len());
     let rest = text[end..].trim_start();
-    let is_name = rest.is_empty() || rest.starts_with(['[', '(', '<', '>', '=', '!', '~', ';', '@', '#', ',']);
+    let is_name = rest.is_empty()
+        || rest.starts_with(['[', '(', '<', '>', '=', '!', '~', ';', '@', '#', ',']);
     let name = &text[..end];
     let is_file = [".whl", ".zip", ".tar.gz", ".txt"].iter().any(|s| name.ends_with(s));
     (is_name && !is_file).then(|| PackageName::new(name).ok()).flatten()
@@ -295,11 +296,15 @@ mod tests {
     fn requested_packages_are_known() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        write("a.txt", "-r b.txt\n-c c.txt\n--index-url https://x\nFlask>=1 \\\n  --hash=sha256:1\n");
+        write(
+            "a.txt",
+            "-r b.txt\n-c c.txt\n--index-url https://x\nFlask>=1 \\\n  --hash=sha256:1\n",
+        );
         write("b.txt", "# no\nrich ; python_version > '3'\n./local\nhttps://x/y.whl\n-r a.txt\n");
         write("c.txt", "constrained\n");
         write("pyproject.toml", "[project]\nname='x'\ndependencies=['httpx[http2]~=1.0']\n");
-        let mut request = request(&["Uvicorn[standard]", "pip @ https://x/pip.whl", "./six-1.whl", "a/b"]);
+        let mut request =
+            request(&["Uvicorn[standard]", "pip @ https://x/pip.whl", "./six-1.whl", "a/b"]);
         request.root = dir.path().to_owned();
         request.requirement_files = vec!["a.txt".into(), "pyproject.toml".into()];
         let names: Vec<_> = requested_names(&request).into_iter().map(|n| n.to_string()).collect();

@@ -276,10 +276,10 @@ impl Uv {
     /// Resolves requirements for a target. uv is killed when the future is dropped.
     pub async fn lock(&self, request: &LockRequest) -> Result<Lock, LockError> {
         let command = self.lock_command(request)?;
-        let output = self.run(&command).await.map_err(|source| LockError::Run {
-            program: self.program.clone(),
-            source,
-        })?;
+        let output = self
+            .run(&command)
+            .await
+            .map_err(|source| LockError::Run { program: self.program.clone(), source })?;
         if !output.status.success() {
             let said = redact(&String::from_utf8_lossy(&output.stderr), request);
             return Err(LockError::from_uv(&said, &request.target.to_string()));

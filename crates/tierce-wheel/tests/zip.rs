@@ -85,20 +85,64 @@ fn what_two_readers_could_read_differently_is_refused() {
         ("gap before directory", zip_with(&good(), b"xx", b""), "belong to no entry"),
         ("gap between", one(|e| e.gap = b"hidden".to_vec()), "belong to no entry"),
         ("duplicate", zip(&[good(), good()].concat()), "occurs twice"),
-        ("directory and file", one(|e| { e.name = b"d".to_vec(); e.local_name = b"d".to_vec() }), "occurs twice"),
-        ("file as directory", one(|e| { e.name = b"a".to_vec(); e.local_name = b"a".to_vec() }), "also a directory's"),
+        (
+            "directory and file",
+            one(|e| {
+                e.name = b"d".to_vec();
+                e.local_name = b"d".to_vec()
+            }),
+            "occurs twice",
+        ),
+        (
+            "file as directory",
+            one(|e| {
+                e.name = b"a".to_vec();
+                e.local_name = b"a".to_vec()
+            }),
+            "also a directory's",
+        ),
         ("other local name", one(|e| e.local_name = b"e.txt".to_vec()), "disagree about its name"),
         ("other local size", one(|e| e.local_size = 4), "disagree about its size"),
         ("other local crc", one(|e| e.local_crc32 ^= 1), "disagree about its CRC"),
         ("encrypted", one(|e| e.flags |= 1), "encrypted"),
         ("bzip2", one(|e| e.method = 12), "compression method 12"),
-        ("stored sizes differ", one(|e| { e.size = 4; e.local_size = 4 }), "two sizes differ"),
-        ("bomb", one(|e| { e.method = 8; e.size = u32::MAX - 1; e.local_size = u32::MAX - 1 }), "more than its data"),
-        ("unicode path", one(|e| e.extra = b"\x75\x70\x09\x00\x01\0\0\0\0evil".to_vec()), "second, different name"),
-        ("bad extra", one(|e| e.extra = b"\x75\x70\xff\x00\x01".to_vec()), "extra fields are malformed"),
+        (
+            "stored sizes differ",
+            one(|e| {
+                e.size = 4;
+                e.local_size = 4
+            }),
+            "two sizes differ",
+        ),
+        (
+            "bomb",
+            one(|e| {
+                e.method = 8;
+                e.size = u32::MAX - 1;
+                e.local_size = u32::MAX - 1
+            }),
+            "more than its data",
+        ),
+        (
+            "unicode path",
+            one(|e| e.extra = b"\x75\x70\x09\x00\x01\0\0\0\0evil".to_vec()),
+            "second, different name",
+        ),
+        (
+            "bad extra",
+            one(|e| e.extra = b"\x75\x70\xff\x00\x01".to_vec()),
+            "extra fields are malformed",
+        ),
         ("zip64 without field", one(|e| e.size = u32::MAX), "zip64"),
         ("directory with content", zip(&[ZipEntry::stored("x/", b"1")]), "directory with content"),
-        ("latin-1 name", one(|e| { e.name = b"c\xfctxt".to_vec(); e.local_name = e.name.clone() }), "not UTF-8"),
+        (
+            "latin-1 name",
+            one(|e| {
+                e.name = b"c\xfctxt".to_vec();
+                e.local_name = e.name.clone()
+            }),
+            "not UTF-8",
+        ),
         ("unmarked utf-8", zip(&[ZipEntry::stored("ü", b"").with(|e| e.flags = 0)]), "not marked"),
         ("two end records", zip_with(&good(), b"", &zip(&[])), "more than one zip directory"),
     ];
@@ -107,7 +151,9 @@ fn what_two_readers_could_read_differently_is_refused() {
         let text = chain(&error);
         assert!(text.contains(expected), "{what}: {text}");
     }
-    for name in ["/etc/passwd", "../x", "a/../b", "a//b", "./a", "a/.", "a\\b", "a\nb", "", "a/\u{0}"] {
+    for name in
+        ["/etc/passwd", "../x", "a/../b", "a//b", "./a", "a/.", "a\\b", "a\nb", "", "a/\u{0}"]
+    {
         let error = open(&zip(&[ZipEntry::stored(name, b"")])).expect_err(name);
         assert!(matches!(error, ZipError::Name { .. }), "{name:?}: {error}");
     }
@@ -117,9 +163,27 @@ fn what_two_readers_could_read_differently_is_refused() {
 fn content_must_be_what_is_declared() {
     let entry = || ZipEntry::deflated("a", b"some content");
     for (what, entry) in [
-        ("crc", entry().with(|e| { e.crc32 ^= 1; e.local_crc32 ^= 1 })),
-        ("shorter", entry().with(|e| { e.size += 1; e.local_size += 1 })),
-        ("longer", entry().with(|e| { e.size -= 1; e.local_size -= 1 })),
+        (
+            "crc",
+            entry().with(|e| {
+                e.crc32 ^= 1;
+                e.local_crc32 ^= 1
+            }),
+        ),
+        (
+            "shorter",
+            entry().with(|e| {
+                e.size += 1;
+                e.local_size += 1
+            }),
+        ),
+        (
+            "longer",
+            entry().with(|e| {
+                e.size -= 1;
+                e.local_size -= 1
+            }),
+        ),
         ("rest", entry().with(|e| e.data.push(0))),
         ("not deflate", entry().with(|e| e.data.fill(0xff))),
     ] {
@@ -132,7 +196,10 @@ fn content_must_be_what_is_declared() {
 fn the_limit_holds() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&zip(&good())).unwrap();
-    assert!(matches!(Archive::open(file, 9004), Err(ZipError::TooLarge { size: 9005, limit: 9004 })));
+    assert!(matches!(
+        Archive::open(file, 9004),
+        Err(ZipError::TooLarge { size: 9005, limit: 9004 })
+    ));
 }
 
 proptest! {

@@ -1,0 +1,456 @@
+//! From requirements to an environment that works, with PyPI, uv, GNU tar, gzip and pip.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use tierce_fetch::{Fetcher, HttpSettings, client};
+use tierce_layer::{Compression, LayerWriter};
+use tierce_oci::{Diagnostic, Platform};
+use tierce_store::Store;
+use tierce_wheel::*;
+use url::Url;
+
+const PYPI: &str = "https://pypi.org/simple";
+
+/// The machine's interpreter outside of any environment.
+struct Python {
+    path: String,
+    version: PythonVersion,
+}
+
+impl Python {
+    fn find() -> Option<Self> {
+        let script =
+            "import os, sys; print(os.path.realpath(sys.executable), *sys.version_info[:3])";
+        let output = Command::new("python3").args(["-c", script]).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let mut parts = text.split_whitespace();
+        let path = parts.next()?.to_owned();
+        let version = parts.collect::<Vec<_>>().join(".").parse().ok()?;
+        Some(Python { path, version })
+    }
+}
+
+struct World {
+    dir: tempfile::TempDir,
+    fetcher: Fetcher,
+    store: Store,
+    uv: Uv,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ca_files = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).into_iter().collect();
+        let settings = HttpSettings { ca_files, ..HttpSettings::default() };
+        let fetcher = Fetcher::new(client(&settings).unwrap());
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let index = Url::parse(PYPI).unwrap();
+        let uv = Uv::locate_or_fetch(&UvSettings::default(), &fetcher, &store, &index).await;
+        World { uv: uv.unwrap(), dir, fetcher, store }
+    }
+
+    fn request(&self, target: &Target, requirements: &[&str]) -> LockRequest {
+        let requirements = requirements.iter().map(|r| (*r).to_owned()).collect();
+        let cache = self.dir.path().join("cache");
+        let mut request = LockRequest::new(target.clone(), requirements, self.dir.path(), &cache);
+        // No PATH, no HOME: what the test proves with it is that uv needs no Python here.
+        request.env = ["SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY"]
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+            .collect();
+        request.env.push(("PATH".to_owned(), String::new()));
+        request
+    }
+}
+
+fn target(python: &str, architecture: &str, libc: Libc) -> Target {
+    Target::new(python.parse().unwrap(), &Platform::linux(architecture), libc).unwrap()
+}
+
+fn write_blob(path: &Path, write: impl FnOnce(&mut LayerWriter<fs::File>)) {
+    let mut writer = LayerWriter::new(fs::File::create(path).unwrap(), Compression::Gzip);
+    write(&mut writer);
+    writer.finish().unwrap();
+}
+
+fn run(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> String {
+    let output = Command::new(program.as_ref()).args(args).stdin(Stdio::null()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{:?} {args:?}: {}{}",
+        program.as_ref(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Unpacks a layer with GNU tar so that `prefix` lies where its scripts say.
+fn unpack(layer: &Path, prefix: &Path) {
+    let layer = layer.to_str().unwrap();
+    run("gzip", &["-t", layer]);
+    fs::create_dir_all(prefix).unwrap();
+    let depth = prefix.components().count() - 1;
+    let strip = format!("--strip-components={depth}");
+    run("tar", &["-xzf", layer, "-C", prefix.to_str().unwrap(), &strip]);
+}
+
+/// Path to (executable, content) of all that pip and we may differ in by nothing.
+fn tree(root: &Path, skip: &BTreeSet<PathBuf>) -> BTreeMap<PathBuf, (bool, Vec<u8>)> {
+    let mut files = BTreeMap::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let entry = entry.unwrap();
+            let path = entry.path();
+            let relative = path.strip_prefix(root).unwrap().to_owned();
+            let metadata = entry.metadata().unwrap();
+            if metadata.is_dir() {
+                open.push(path);
+            } else if metadata.is_file() && !skip.contains(&relative) {
+                let executable = metadata.permissions().mode() & 0o111 != 0;
+                files.insert(relative, (executable, fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_from_layers_works_and_equals_pips() {
+    let Some(python) = Python::find() else {
+        eprintln!("skipped: there is no python3");
+        return;
+    };
+    let world = World::new().await;
+    let architecture = Platform::host().architecture;
+    let target = target(&python.version.to_string(), &architecture, Libc::DEFAULT);
+    let request = world.request(&target, &["requests", "fastapi", "uvicorn", "numpy"]);
+    let lock = world.uv.lock(&request).await.unwrap();
+    let again = Lock::parse(lock.bytes(), &target).unwrap();
+    assert_eq!(again.bytes(), lock.bytes());
+    assert!(lock.packages().len() > 10);
+    let requested: Vec<_> =
+        lock.packages().iter().filter(|p| p.requested).map(|p| p.name.as_str()).collect();
+    assert_eq!(requested, ["fastapi", "numpy", "requests", "uvicorn"]);
+
+    let settings = FetchSettings::new(world.dir.path());
+    let events = Mutex::new(Vec::new());
+    let observer = |event: FetchEvent<'_>| {
+        if matches!(event, FetchEvent::Cached { .. }) {
+            events.lock().unwrap().push(());
+        }
+    };
+    let wheels =
+        fetch_wheels(&lock, &world.fetcher, &world.store, &settings, &observer).await.unwrap();
+    assert!(events.lock().unwrap().is_empty());
+    fetch_wheels(&lock, &world.fetcher, &world.store, &settings, &observer).await.unwrap();
+    assert_eq!(events.lock().unwrap().len(), wheels.len());
+
+    let prefix = world.dir.path().join("env with space/venv");
+    let install = InstallTarget::new(prefix.to_str().unwrap(), python.version).unwrap();
+    let plans: Vec<InstallPlan> = wheels
+        .iter()
+        .map(|w| InstallPlan::new(w.open(DEFAULT_UNPACKED_LIMIT).unwrap(), &install).unwrap())
+        .collect();
+    install_layers(&world, &python, &install, &wheels, &plans, &lock, &prefix);
+    check_environment(&world, &prefix, &lock);
+    compare_with_pip(&world, &python, &prefix, &wheels);
+    check_bytecode(&world, &python, &install, &plans, &prefix);
+}
+
+fn install_layers(
+    world: &World,
+    python: &Python,
+    install: &InstallTarget,
+    wheels: &[StoredWheel],
+    plans: &[InstallPlan],
+    lock: &Lock,
+    prefix: &Path,
+) {
+    let blob = world.dir.path().join("layer.tar.gz");
+    write_blob(&blob, |w| Venv::new(install, &python.path).unwrap().write_layer(w).unwrap());
+    unpack(&blob, prefix);
+    let infos: Vec<WheelInfo> = wheels.iter().map(StoredWheel::info).collect();
+    let policy = BucketPolicy { own_layer_from: 5_000_000, ..BucketPolicy::default() };
+    let layers = plan_layers(&infos, &policy);
+    assert!(layers.iter().any(|l| l.kind == LayerKind::Own("numpy".parse().unwrap())));
+    for layer in &layers {
+        let members: Vec<&InstallPlan> = layer
+            .wheels
+            .iter()
+            .map(|info| plans.iter().find(|p| p.wheel().digest() == info.digest).unwrap())
+            .collect();
+        write_blob(&blob, |w| write_wheel_layer(&members, w).unwrap());
+        let once = fs::read(&blob).unwrap();
+        let reversed: Vec<&InstallPlan> = members.iter().rev().copied().collect();
+        write_blob(&blob, |w| write_wheel_layer(&reversed, w).unwrap());
+        assert!(once == fs::read(&blob).unwrap(), "{:?} differs", layer.kind);
+        unpack(&blob, prefix);
+    }
+    let all: Vec<&InstallPlan> = plans.iter().collect();
+    let top = TopLayer::new(install, &all, lock.packages()).unwrap();
+    write_blob(&blob, |w| top.write(w).unwrap());
+    unpack(&blob, prefix);
+}
+
+/// importlib.metadata, RECORD, imports, console scripts and `uv pip check` agree with the lock.
+fn check_environment(world: &World, prefix: &Path, lock: &Lock) {
+    let python = prefix.join("bin/python");
+    let listed = run(
+        &python,
+        &[
+            "-c",
+            r#"
+import base64, hashlib, importlib.metadata as m, re, sys
+assert sys.prefix != sys.base_prefix
+for d in m.distributions():
+    assert d.read_text("INSTALLER") == "tierce\n"
+    for f in d.files:
+        data = f.locate().read_bytes()
+        if f.hash:
+            digest = base64.urlsafe_b64encode(hashlib.new(f.hash.mode, data).digest()).rstrip(b"=").decode()
+            assert f.hash.value == digest and f.size == len(data), f
+        else:
+            assert f.name == "RECORD", f
+    print(re.sub(r"[-_.]+", "-", d.metadata["Name"]).lower(), d.version)
+"#,
+        ],
+    );
+    let mut listed: Vec<&str> = listed.lines().collect();
+    listed.sort_unstable();
+    let locked: Vec<String> = lock
+        .packages()
+        .iter()
+        .map(|p| format!("{} {}", p.name, p.version.as_ref().unwrap()))
+        .collect();
+    assert_eq!(listed, locked);
+    let imports = "import fastapi, numpy, requests, uvicorn; print(numpy.ones(3).sum())";
+    assert_eq!(run(&python, &["-c", imports]), "3.0\n");
+    assert!(run(prefix.join("bin/uvicorn"), &["--version"]).contains("uvicorn"));
+    assert!(run(prefix.join("bin/f2py"), &["-v"]).contains('2'));
+    run(world.uv.program(), &["pip", "check", "--no-config", "--python", python.to_str().unwrap()]);
+}
+
+/// The installed files are pip's, byte for byte, except for what names the installer.
+fn compare_with_pip(world: &World, python: &Python, prefix: &Path, wheels: &[StoredWheel]) {
+    let other = world.dir.path().join("pip");
+    let files = world.dir.path().join("wheels");
+    fs::create_dir(&files).unwrap();
+    let made = Command::new(&python.path).args(["-m", "venv", other.to_str().unwrap()]).output();
+    if !made.is_ok_and(|o| o.status.success()) {
+        eprintln!("skipped: the interpreter can't make environments with pip");
+        return;
+    }
+    let mut skip: BTreeSet<PathBuf> = tree(&other, &BTreeSet::new()).into_keys().collect();
+    skip.extend(["pyvenv.cfg", "bin/activate"].map(PathBuf::from));
+    let mut args = vec!["-m", "pip", "install", "-q", "--no-deps", "--no-compile", "--no-index"]
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    for wheel in wheels {
+        let path = files.join(wheel.filename.as_str());
+        fs::copy(&wheel.path, &path).unwrap();
+        args.push(path.to_str().unwrap().to_owned());
+    }
+    run(other.join("bin/python"), &args.iter().map(String::as_str).collect::<Vec<_>>());
+    let clean = |root: &Path| -> BTreeMap<PathBuf, (bool, Vec<u8>)> {
+        tree(root, &skip)
+            .into_iter()
+            .filter_map(|(path, (executable, content))| {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                let content = match name.as_str() {
+                    "REQUESTED" | "direct_url.json" => return None,
+                    "INSTALLER" | "RECORD" => Vec::new(),
+                    _ if path.starts_with("bin") => Vec::new(),
+                    _ => content,
+                };
+                Some((path, (executable, content)))
+            })
+            .collect()
+    };
+    let (ours, theirs) = (clean(prefix), clean(&other));
+    let names = |tree: &BTreeMap<PathBuf, _>| tree.keys().cloned().collect::<BTreeSet<_>>();
+    let difference: Vec<_> = names(&ours).symmetric_difference(&names(&theirs)).cloned().collect();
+    assert!(difference.is_empty(), "{difference:?}");
+    for (path, file) in &ours {
+        assert!(*file == theirs[path], "{} differs", path.display());
+    }
+}
+
+/// Bytecode is the same on every run and used by the interpreter.
+fn check_bytecode(
+    world: &World,
+    python: &Python,
+    install: &InstallTarget,
+    plans: &[InstallPlan],
+    prefix: &Path,
+) {
+    let compile = |plans: &[&InstallPlan], out: &Path| {
+        fs::create_dir_all(out).unwrap();
+        let job = CompileJob::new(plans, &python.path, out.to_str().unwrap());
+        let stdin = world.dir.path().join("modules");
+        fs::write(&stdin, &job.stdin).unwrap();
+        let status = Command::new(&job.argv[0])
+            .args(&job.argv[1..])
+            .env_clear()
+            .envs(job.env)
+            .stdin(fs::File::open(&stdin).unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
+    let all: Vec<&InstallPlan> = plans.iter().collect();
+    let (together, apart) = (world.dir.path().join("together"), world.dir.path().join("apart"));
+    compile(&all, &together);
+    for plan in plans.iter().rev() {
+        compile(&[plan], &apart);
+    }
+    let none = BTreeSet::new();
+    let (first, second) = (tree(&together, &none), tree(&apart, &none));
+    assert!(first.len() > 500);
+    assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
+    for (path, file) in &first {
+        assert!(*file == second[path], "{} differs between runs", path.display());
+    }
+    let blob = world.dir.path().join("bytecode.tar.gz");
+    write_blob(&blob, |w| write_bytecode_layer(&together, install, w).unwrap());
+    unpack(&blob, prefix);
+    let script = "import sys, numpy, fastapi; m = [x for x in sys.modules.values() \
+                  if getattr(x, '__cached__', None) and 'site-packages' in (x.__file__ or '')]; \
+                  import os; print(all(os.path.exists(x.__cached__) for x in m), len(m) > 100)";
+    let output = run(prefix.join("bin/python"), &["-B", "-v", "-c", script]);
+    assert!(output.ends_with("True True\n"), "{output}");
+    fs::write(together.join("intruder"), "").unwrap();
+    let mut writer = LayerWriter::new(Vec::new(), Compression::Gzip);
+    assert!(write_bytecode_layer(&together, install, &mut writer).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_say_what_is_wrong() {
+    let world = World::new().await;
+    let target = target("3.11", "amd64", Libc::DEFAULT);
+    type Change = fn(&mut LockRequest);
+    let cases: Vec<(&str, Change, &str, &str)> = vec![
+        ("requests>=9999", |_| (), "python/unsatisfiable", "you require requests>=9999"),
+        ("foo bar!!", |_| (), "python/invalid-requirement", "foo bar!!"),
+        ("-e .", |_| (), "python/invalid-requirement", "-e ."),
+        ("./missing", |_| (), "python/invalid-requirement", "missing"),
+        ("pywin32", |_| (), "python/no-wheel", "win_amd64"),
+        ("docopt==0.6.2", |_| (), "python/no-wheel", "docopt"),
+        ("docopt==0.6.2", |r| r.sources = SourcePolicy::Allow, "python/needs-build", "docopt"),
+        ("toolz", |r| r.connection = Connection::Offline, "python/offline", "toolz"),
+        (
+            "toolz",
+            |r| r.index = Some("http://u:secret@127.0.0.1:1/simple".into()),
+            "python/index-unreachable",
+            "127.0.0.1",
+        ),
+        (
+            "toolz",
+            |r| r.extra_args.push("--no-such-option".into()),
+            "python/uv-failed",
+            "--no-such-option",
+        ),
+    ];
+    for (requirement, change, code, says) in cases {
+        let mut request = world.request(&target, &[requirement]);
+        change(&mut request);
+        let error = world.uv.lock(&request).await.expect_err(requirement);
+        assert_eq!(error.code(), code, "{requirement}: {error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locks_are_for_the_target_and_not_for_this_machine() {
+    let world = World::new().await;
+    for (python, architecture, libc, expected) in [
+        ("3.9", "amd64", Libc::DEFAULT, "cp39-manylinux"),
+        ("3.13.1", "arm64", Libc::Glibc { minor: 41 }, "cp313-manylinux"),
+        ("3.12", "amd64", Libc::Musl { minor: 2 }, "cp312-musllinux"),
+        ("3.12", "arm64", Libc::Musl { minor: 2 }, "cp312-musllinux"),
+    ] {
+        let target = target(python, architecture, libc);
+        let mut request = world.request(
+            &target,
+            &["numpy; python_version >= '3.9'", "colorama; sys_platform == 'win32'"],
+        );
+        request.exclude_newer = Some("2026-01-01".to_owned());
+        let lock = world.uv.lock(&request).await.unwrap();
+        let text = String::from_utf8(lock.bytes().to_vec()).unwrap();
+        let (_, file) = lock.wheels().next().unwrap();
+        assert!(file.filename.as_str().contains(expected), "{text}");
+        assert!(file.filename.as_str().contains(target.machine()), "{text}");
+        assert_eq!(lock.packages().len(), 1);
+        assert!(lock.packages()[0].requested);
+        assert!(!text.contains(world.dir.path().to_str().unwrap()), "{text}");
+        assert!(!text.contains("upload-time"));
+        let again = world.uv.lock(&request).await.unwrap();
+        assert_eq!(again, lock);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_are_locked_and_built_as_told() {
+    let world = World::new().await;
+    let Some(python) = Python::find() else {
+        eprintln!("skipped: there is no python3");
+        return;
+    };
+    let project = world.dir.path().join("proj");
+    fs::create_dir_all(project.join("proj")).unwrap();
+    fs::write(project.join("proj/__init__.py"), "x = 1\n").unwrap();
+    fs::write(
+        project.join("pyproject.toml"),
+        "[project]\nname = \"proj\"\nversion = \"1.5\"\ndependencies = [\"six\"]\n\
+         [build-system]\nrequires = [\"setuptools\"]\nbuild-backend = \"setuptools.build_meta\"\n\
+         [tool.setuptools]\npackages = [\"proj\"]\n",
+    )
+    .unwrap();
+    let target = target(&python.version.to_string(), &Platform::host().architecture, Libc::DEFAULT);
+    let mut request = world.request(&target, &["./proj"]);
+    request.sources = SourcePolicy::Allow;
+    let lock = world.uv.lock(&request).await.unwrap();
+    let text = String::from_utf8(lock.bytes().to_vec()).unwrap();
+    assert!(text.contains("directory = { path = \"proj\" }"), "{text}");
+    let to_build: Vec<_> = lock.to_build().collect();
+    assert_eq!(to_build.len(), 1);
+    let out = world.dir.path().join("out");
+    let cache = world.dir.path().join("build-cache");
+    let paths = BuildPaths {
+        uv: world.uv.program().to_str().unwrap(),
+        python: &python.path,
+        source: project.to_str().unwrap(),
+        out: out.to_str().unwrap(),
+        cache: cache.to_str().unwrap(),
+    };
+    let job = BuildJob::new(to_build[0], &paths).unwrap();
+    for command in &job.commands {
+        let output = Command::new(&command[0]).args(&command[1..]).envs(job.env.clone()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let built = out.join("proj-1.5-py3-none-any.whl");
+    let settings = FetchSettings::new(world.dir.path());
+    let wheel = StoredWheel::import(&world.store, &built, &settings).unwrap();
+    assert_eq!(wheel.package.as_str(), "proj");
+
+    // The wheel as a requirement by path, and changed after it was locked.
+    let request = world.request(&target, &["./out/proj-1.5-py3-none-any.whl"]);
+    let lock = world.uv.lock(&request).await.unwrap();
+    let requested: Vec<_> =
+        lock.packages().iter().filter(|p| p.requested).map(|p| p.name.as_str()).collect();
+    assert_eq!(requested, ["proj"]);
+    let fetch = || fetch_wheels(&lock, &world.fetcher, &world.store, &settings, &|_| ());
+    assert_eq!(fetch().await.unwrap().len(), 2);
+    world.store.remove(&wheel.digest).unwrap();
+    fs::write(&built, "changed").unwrap();
+    let error = fetch().await.unwrap_err();
+    assert_eq!(error.code(), "python/wheel-changed", "{error}");
+}
