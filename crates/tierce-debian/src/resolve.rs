@@ -19,6 +19,8 @@ pub struct Request {
     pub priorities: BTreeSet<Priority>,
     /// Packages that must not be in it.
     pub exclude: BTreeSet<PackageName>,
+    /// Packages to prefer where alternatives are open.
+    pub prefer: BTreeSet<PackageName>,
 }
 
 impl Request {
@@ -30,6 +32,8 @@ impl Request {
             essential: true,
             priorities: BTreeSet::from([Priority::Required]),
             exclude: BTreeSet::new(),
+            // Root layers have the merged /usr already: there is nothing to convert.
+            prefer: BTreeSet::from([known("usr-is-merged").name]),
         }
     }
 
@@ -166,6 +170,7 @@ pub fn resolve(lists: &[PackageList], request: &Request) -> Result<Vec<Package>,
     let mut resolver = Resolver {
         universe: Universe { lists, pins: BTreeMap::new(), cache: RefCell::default() },
         exclude: &request.exclude,
+        prefer: &request.prefer,
         selected: BTreeMap::new(),
         open: BTreeSet::new(),
     };
@@ -320,6 +325,7 @@ type Demand = (PackageName, usize);
 struct Resolver<'a> {
     universe: Universe<'a>,
     exclude: &'a BTreeSet<PackageName>,
+    prefer: &'a BTreeSet<PackageName>,
     selected: BTreeMap<PackageName, Rc<Package>>,
     open: BTreeSet<Demand>,
 }
@@ -393,6 +399,7 @@ impl Resolver<'_> {
             }
         }
         if !options.is_empty() {
+            options.sort_by_key(|option| !self.prefer.contains(&option.name));
             return Ok(options);
         }
         let reason = match reason {
