@@ -3,6 +3,7 @@
 use rustix::fs::{Statx, StatxTimestamp};
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tierce_layer::LayerPath;
@@ -18,8 +19,23 @@ use tierce_oci::Digest;
 /// many times that of the kernel's clock.
 #[derive(Clone, Debug, Default)]
 pub struct StatIndex {
-    files: HashMap<LayerPath, (Stamp, Digest)>,
+    /// All names, one after the other.
+    names: Vec<u8>,
+    /// By directory, and by name within one.
+    records: Vec<Record>,
+    /// Each directory's part of the records. Directories are far fewer than files, which makes
+    /// this much cheaper to build than a map of files.
+    directories: HashMap<LayerPath, Range<usize>>,
+    /// Whether this is what the file says.
     unchanged: bool,
+}
+
+/// One file.
+#[derive(Clone, Debug)]
+struct Record {
+    name: Range<usize>,
+    stamp: Stamp,
+    digest: Digest,
 }
 
 /// Why an index could not be saved.
@@ -52,6 +68,10 @@ impl Stamp {
             device: (stat.stx_dev_major, stat.stx_dev_minor),
         }
     }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 /// The moment before which a file must have changed last to be remembered.
@@ -72,8 +92,24 @@ impl Horizon {
 }
 
 const MAGIC: &[u8; 16] = b"tierce-index-v1\n";
-/// Everything of a record but its path.
-const RECORD: usize = 8 + 12 + 12 + 8 + 8 + 32;
+/// Everything of a record but its name.
+const RECORD: usize = 4 + 8 + 12 + 12 + 8 + 8 + 32;
+
+/// What an index knows of one directory.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    names: &'a [u8],
+    records: &'a [Record],
+}
+
+impl Known<'_> {
+    /// The digest of a file that is as it was.
+    pub(crate) fn find(&self, name: &[u8], stamp: &Stamp) -> Option<Digest> {
+        let at = self.records.binary_search_by(|r| self.names[r.name.clone()].cmp(name)).ok()?;
+        let record = &self.records[at];
+        (record.stamp == *stamp).then_some(record.digest)
+    }
+}
 
 impl StatIndex {
     /// An index that knows nothing.
@@ -84,8 +120,7 @@ impl StatIndex {
     /// Reads an index. One that is missing, damaged or of another version counts as empty: all it
     /// costs is reading the files once more.
     pub fn load(file: &Path) -> Self {
-        let files = std::fs::read(file).ok().and_then(|bytes| decode(&bytes));
-        StatIndex { unchanged: files.is_some(), files: files.unwrap_or_default() }
+        std::fs::read(file).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default()
     }
 
     /// Writes the index, whole or not at all; nothing if the file already says the same.
@@ -111,50 +146,86 @@ impl StatIndex {
 
     /// How many files are known.
     pub fn len(&self) -> usize {
-        self.files.len()
+        self.records.len()
     }
 
     /// Whether no file is known.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.records.is_empty()
     }
 
-    /// The digest of a file that is as it was.
-    pub(crate) fn find(&self, path: &LayerPath, stamp: &Stamp) -> Option<Digest> {
-        self.files.get(path).filter(|(known, _)| known == stamp).map(|(_, digest)| *digest)
+    /// What is known of a directory.
+    pub(crate) fn directory(&self, path: &LayerPath) -> Known<'_> {
+        let range = self.directories.get(path).cloned().unwrap_or_default();
+        Known { names: &self.names, records: &self.records[range] }
     }
 
-    /// Learns what a scan has seen. Files that it did not meet are forgotten.
-    pub(crate) fn learn(&mut self, seen: &[Seen<'_>], horizon: Horizon) {
-        let known = seen.iter().filter(|seen| seen.known).count();
-        let trusted = |seen: &&Seen<'_>| seen.known || horizon.trusts(&seen.stamp);
-        if known == self.files.len() && seen.iter().filter(trusted).count() == known {
+    /// Learns what a scan has seen: `known` are the paths whose digests came from here, `new` the
+    /// files that were read. All others are forgotten.
+    pub(crate) fn learn<'a>(
+        &mut self,
+        known: impl ExactSizeIterator<Item = &'a LayerPath>,
+        new: &[(LayerPath, Stamp, Digest)],
+        horizon: Horizon,
+    ) {
+        let mut files: Vec<_> =
+            new.iter().filter(|(_, stamp, _)| horizon.trusts(stamp)).cloned().collect();
+        if files.is_empty() && known.len() == self.len() {
             return;
         }
-        let records = seen.iter().filter(trusted).map(|s| (s.path.clone(), (s.stamp, s.digest)));
-        self.files = records.collect();
-        self.unchanged = false;
+        for path in known {
+            let (directory, name) = split(path);
+            let Known { names, records } = self.directory(&directory);
+            let at = records.binary_search_by(|r| names[r.name.clone()].cmp(name));
+            let record = at.ok().map(|at| &records[at]);
+            files.extend(record.map(|r| (path.clone(), r.stamp, r.digest)));
+        }
+        *self = StatIndex::build(&files);
+    }
+
+    fn build(files: &[(LayerPath, Stamp, Digest)]) -> Self {
+        let mut sorted: Vec<_> =
+            files.iter().map(|(path, stamp, digest)| (split(path), stamp, digest)).collect();
+        sorted.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
+        let mut index = StatIndex::new();
+        for ((directory, name), stamp, digest) in sorted {
+            let at = index.records.len();
+            let start = index.names.len();
+            index.names.extend_from_slice(name);
+            let name = start..index.names.len();
+            index.records.push(Record { name, stamp: *stamp, digest: *digest });
+            index.directories.entry(directory).or_insert(at..at).end = at + 1;
+        }
+        index
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut files: Vec<_> = self.files.iter().collect();
-        files.sort_unstable_by_key(|(path, _)| *path);
-        let mut out = Vec::with_capacity(MAGIC.len() + 12 + files.len() * (RECORD + 64));
+        let mut directories: Vec<_> = self.directories.iter().collect();
+        directories.sort_unstable_by_key(|(_, range)| range.start);
+        let mut out = Vec::with_capacity(
+            MAGIC.len() + 64 * directories.len() + RECORD * self.len() + self.names.len() + 4,
+        );
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&(files.len() as u64).to_le_bytes());
-        for (path, (stamp, digest)) in files {
-            let Stamp { size, mtime, ctime, inode, device } = stamp;
-            out.extend_from_slice(&(path.as_bytes().len() as u32).to_le_bytes());
-            out.extend_from_slice(path.as_bytes());
-            out.extend_from_slice(&size.to_le_bytes());
-            for (seconds, nanoseconds) in [mtime, ctime] {
-                out.extend_from_slice(&seconds.to_le_bytes());
-                out.extend_from_slice(&nanoseconds.to_le_bytes());
+        let put_bytes = |out: &mut Vec<u8>, bytes: &[u8]| {
+            out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+            out.extend_from_slice(bytes);
+        };
+        for (path, range) in directories {
+            put_bytes(&mut out, path.as_bytes());
+            out.extend_from_slice(&(range.len() as u32).to_le_bytes());
+            for Record { name, stamp, digest } in &self.records[range.clone()] {
+                let Stamp { size, mtime, ctime, inode, device } = stamp;
+                put_bytes(&mut out, &self.names[name.clone()]);
+                out.extend_from_slice(&size.to_le_bytes());
+                for (seconds, nanoseconds) in [mtime, ctime] {
+                    out.extend_from_slice(&seconds.to_le_bytes());
+                    out.extend_from_slice(&nanoseconds.to_le_bytes());
+                }
+                out.extend_from_slice(&inode.to_le_bytes());
+                out.extend_from_slice(&device.0.to_le_bytes());
+                out.extend_from_slice(&device.1.to_le_bytes());
+                out.extend_from_slice(digest.as_bytes());
             }
-            out.extend_from_slice(&inode.to_le_bytes());
-            out.extend_from_slice(&device.0.to_le_bytes());
-            out.extend_from_slice(&device.1.to_le_bytes());
-            out.extend_from_slice(digest.as_bytes());
         }
         let checksum = crc32fast::hash(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -162,30 +233,46 @@ impl StatIndex {
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<HashMap<LayerPath, (Stamp, Digest)>> {
+/// A path's directory and name. A single file, scanned for itself, is at the root with no name.
+fn split(path: &LayerPath) -> (LayerPath, &[u8]) {
+    (path.parent().unwrap_or_default(), path.file_name().unwrap_or_default())
+}
+
+fn decode(bytes: &[u8]) -> Option<StatIndex> {
     let (body, checksum) = bytes.split_last_chunk::<4>()?;
     if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
         return None;
     }
     let mut cursor = Cursor(body.strip_prefix(MAGIC)?);
-    let count = usize::try_from(cursor.u64()?).ok()?;
-    let mut files = HashMap::with_capacity(count.min(cursor.0.len() / RECORD));
-    for _ in 0..count {
+    let mut index = StatIndex { unchanged: true, ..StatIndex::default() };
+    index.names.reserve(body.len() / 4);
+    index.records.reserve(body.len() / (RECORD + 8));
+    while !cursor.0.is_empty() {
         let length = cursor.u32()? as usize;
-        let path = LayerPath::ROOT.join(cursor.bytes(length)?);
-        // The tree of a single file has it at the root.
-        let path = if length == 0 { LayerPath::ROOT } else { path.ok()? };
-        let stamp = Stamp {
-            size: cursor.u64()?,
-            mtime: (cursor.i64()?, cursor.u32()?),
-            ctime: (cursor.i64()?, cursor.u32()?),
-            inode: cursor.u64()?,
-            device: (cursor.u32()?, cursor.u32()?),
+        let directory = match cursor.bytes(length)? {
+            b"" => LayerPath::ROOT,
+            path => LayerPath::new(path).ok()?,
         };
-        let digest = Digest::from_bytes(*cursor.bytes(32)?.first_chunk()?);
-        files.insert(path, (stamp, digest));
+        let start = index.records.len();
+        for _ in 0..cursor.u32()? {
+            let length = cursor.u32()? as usize;
+            let name = cursor.bytes(length)?;
+            let name_start = index.names.len();
+            index.names.extend_from_slice(name);
+            let name = name_start..index.names.len();
+            let stamp = Stamp {
+                size: cursor.u64()?,
+                mtime: (cursor.i64()?, cursor.u32()?),
+                ctime: (cursor.i64()?, cursor.u32()?),
+                inode: cursor.u64()?,
+                device: (cursor.u32()?, cursor.u32()?),
+            };
+            let digest = Digest::from_bytes(*cursor.bytes(32)?.first_chunk()?);
+            index.records.push(Record { name, stamp, digest });
+        }
+        index.directories.insert(directory, start..index.records.len());
     }
-    cursor.0.is_empty().then_some(files)
+    Some(index)
 }
 
 struct Cursor<'a>(&'a [u8]);
@@ -208,13 +295,4 @@ impl<'a> Cursor<'a> {
     fn i64(&mut self) -> Option<i64> {
         Some(self.u64()? as i64)
     }
-}
-
-/// One file that a scan has met.
-pub(crate) struct Seen<'a> {
-    pub(crate) path: &'a LayerPath,
-    pub(crate) stamp: Stamp,
-    pub(crate) digest: Digest,
-    /// Whether the digest came from the index.
-    pub(crate) known: bool,
 }

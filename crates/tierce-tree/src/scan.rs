@@ -4,7 +4,7 @@ use crate::defaults::DefaultExcludes;
 use crate::error::ScanError;
 use crate::hash::{self, Hashed};
 use crate::ignore::IgnoreRules;
-use crate::index::{Horizon, Seen, Stamp, StatIndex};
+use crate::index::{Horizon, Stamp, StatIndex};
 use crate::tree::{Node, Tree, TreeEntry};
 use crate::walk::{Found, FoundFile, Walk};
 use rayon::prelude::*;
@@ -36,15 +36,19 @@ pub fn scan(
     let top = Arc::new(open_root(root)?);
     let ScanOptions { ignore, defaults } = options;
     let walk = Walk::new(root, ignore, *defaults, index.as_deref());
-    let Found { mut entries, files, passed, skipped, mut errors } = walk.run(&top);
+    let Found { mut entries, known, files, passed, skipped, mut errors } = walk.run(&top);
     let hashed: Vec<_> = files
         .into_par_iter()
         .map(|file| digest(&top, root, &file).map(|digest| (file, digest)))
         .collect();
-    let mut files = Vec::with_capacity(hashed.len());
+    let mut new = Vec::with_capacity(hashed.len());
     for result in hashed {
         match result {
-            Ok((file, Some(digest))) => files.push((file, digest)),
+            Ok((FoundFile { path, stamp, executable }, Some(digest))) => {
+                new.push((path.clone(), stamp, digest));
+                let node = Node::File { size: stamp.size(), executable, digest };
+                entries.push(TreeEntry { path, node });
+            }
             Ok((_, None)) => {}
             Err(error) => errors.push(error),
         }
@@ -53,18 +57,10 @@ pub fn scan(
         return Err(first);
     }
     if let Some(index) = index {
-        let seen: Vec<_> = files.iter().map(|(file, digest)| seen(file, *digest)).collect();
-        index.learn(&seen, horizon);
+        index.learn(known.iter().map(|entry| &entry.path), &new, horizon);
     }
-    entries.extend(files.into_iter().map(|(file, digest)| {
-        let FoundFile { path, size, executable, .. } = file;
-        TreeEntry { path, node: Node::File { size, executable, digest } }
-    }));
+    entries.extend(known);
     Ok(Tree::new(with_parents(entries, passed), skipped))
-}
-
-fn seen(file: &FoundFile, digest: Digest) -> Seen<'_> {
-    Seen { path: &file.path, stamp: file.stamp, digest, known: file.known.is_some() }
 }
 
 /// Scans a single file, which may be a link to one. The tree has one entry, at the root.
@@ -83,17 +79,18 @@ pub fn scan_file_indexed(path: &Path, index: Option<&mut StatIndex>) -> Result<T
     }
     let stamp = Stamp::new(&stat);
     let executable = hash::is_executable(&stat);
-    let known = index.as_deref().and_then(|index| index.find(&LayerPath::ROOT, &stamp));
-    let size = stat.stx_size;
-    let file = FoundFile { path: LayerPath::ROOT, stamp, size, executable, known };
-    let digest = match known {
+    let known = index.as_deref().map(|index| index.directory(&LayerPath::ROOT));
+    let digest = match known.and_then(|known| known.find(b"", &stamp)) {
         Some(digest) => digest,
-        None => hash_open(fd, path, stamp)?,
+        None => {
+            let digest = hash_open(fd, path, stamp)?;
+            if let Some(index) = index {
+                index.learn([].into_iter(), &[(LayerPath::ROOT, stamp, digest)], horizon);
+            }
+            digest
+        }
     };
-    if let Some(index) = index {
-        index.learn(&[seen(&file, digest)], horizon);
-    }
-    let node = Node::File { size, executable, digest };
+    let node = Node::File { size: stamp.size(), executable, digest };
     Ok(Tree::new(vec![TreeEntry { path: LayerPath::ROOT, node }], vec![]))
 }
 
@@ -117,9 +114,6 @@ fn failed(path: &Path, error: rustix::io::Errno) -> ScanError {
 /// too many. Should a directory on the way have become a link, the file that it leads to is
 /// another one than was found, which shows.
 fn digest(top: impl AsFd, root: &Path, file: &FoundFile) -> Result<Option<Digest>, ScanError> {
-    if let Some(digest) = file.known {
-        return Ok(Some(digest));
-    }
     let full = root.join(file.path.as_path());
     let name = CString::new(file.path.as_bytes()).unwrap_or_default();
     match hash::open(top, &name) {

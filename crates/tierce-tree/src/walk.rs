@@ -4,23 +4,26 @@ use crate::defaults::{self, DefaultExcludes, DefaultMatch};
 use crate::error::ScanError;
 use crate::hash;
 use crate::ignore::{IgnoreRules, Matched};
-use crate::index::{Stamp, StatIndex};
+use crate::index::{Known, Stamp, StatIndex};
 use crate::tree::{Node, Skipped, SkippedKind, TreeEntry};
 use rayon::Scope;
 use rustix::fd::OwnedFd;
-use rustix::fs::{FileType, Mode, OFlags, RawDir};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RawDir};
 use std::ffi::CStr;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tierce_layer::LayerPath;
-use tierce_oci::Digest;
 
 /// What a walk has found, in no order.
 #[derive(Default)]
 pub(crate) struct Found {
     /// Directories and links.
     pub(crate) entries: Vec<TreeEntry>,
+    /// Files that the index knows.
+    pub(crate) known: Vec<TreeEntry>,
+    /// Files that have to be read.
     pub(crate) files: Vec<FoundFile>,
     /// Directories that are left out, but may hold something that is not.
     pub(crate) passed: Vec<LayerPath>,
@@ -32,16 +35,14 @@ pub(crate) struct Found {
 pub(crate) struct FoundFile {
     pub(crate) path: LayerPath,
     pub(crate) stamp: Stamp,
-    pub(crate) size: u64,
     pub(crate) executable: bool,
-    /// The digest, if the index knows it.
-    pub(crate) known: Option<Digest>,
 }
 
 impl Found {
     fn absorb(&mut self, other: Found) {
-        let Found { entries, files, passed, skipped, errors } = other;
+        let Found { entries, known, files, passed, skipped, errors } = other;
         self.entries.extend(entries);
+        self.known.extend(known);
         self.files.extend(files);
         self.passed.extend(passed);
         self.skipped.extend(skipped);
@@ -50,11 +51,38 @@ impl Found {
 }
 
 /// A directory that is being read.
-struct Directory {
+struct Directory<'a> {
     fd: Arc<OwnedFd>,
     path: LayerPath,
     matched: Matched,
+    known: Option<Known<'a>>,
+    names: Names,
 }
+
+/// The names in a directory, each ended by NUL as system calls want it.
+#[derive(Default)]
+struct Names {
+    bytes: Vec<u8>,
+    /// Where each name is, without its NUL, and what it is said to be.
+    list: Vec<(Range<usize>, FileType)>,
+}
+
+impl Names {
+    fn push(&mut self, name: &CStr, file_type: FileType) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name.to_bytes_with_nul());
+        self.list.push((start..self.bytes.len() - 1, file_type));
+    }
+
+    fn get(&self, at: usize) -> (&CStr, FileType) {
+        let (range, file_type) = &self.list[at];
+        let name = CStr::from_bytes_with_nul(&self.bytes[range.start..=range.end]);
+        (name.unwrap_or_default(), *file_type)
+    }
+}
+
+/// Directories with more names than this are looked at by several threads.
+const CHUNK: usize = 512;
 
 /// What all directories of one walk share.
 pub(crate) struct Walk<'a> {
@@ -62,7 +90,7 @@ pub(crate) struct Walk<'a> {
     rules: &'a IgnoreRules,
     defaults: DefaultExcludes,
     index: Option<&'a StatIndex>,
-    found: Mutex<Found>,
+    found: Mutex<Vec<Found>>,
 }
 
 impl<'a> Walk<'a> {
@@ -78,46 +106,61 @@ impl<'a> Walk<'a> {
     /// Walks the directory. Errors do not stop it, so that the one that is reported does not
     /// depend on which thread was faster.
     pub(crate) fn run(self, root: &Arc<OwnedFd>) -> Found {
-        let top =
-            Directory { fd: Arc::clone(root), path: LayerPath::ROOT, matched: self.rules.top() };
-        rayon::scope(|scope| self.visit(scope, &top));
-        self.found.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let (top, matched) = (Arc::clone(root), self.rules.top());
+        rayon::scope(|scope| self.visit(scope, top, LayerPath::ROOT, matched));
+        let mut all = Found::default();
+        let parts = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        parts.into_iter().for_each(|part| all.absorb(part));
+        all
     }
 
-    fn visit<'s>(&'s self, scope: &Scope<'s>, directory: &Directory) {
+    fn visit<'s>(&'s self, scope: &Scope<'s>, fd: Arc<OwnedFd>, path: LayerPath, matched: Matched) {
+        let names = match list(&fd) {
+            Ok(names) => names,
+            Err(error) => return self.report(self.unreadable(&path, error.into())),
+        };
+        let known = self.index.map(|index| index.directory(&path));
+        let directory = Directory { fd, path, matched, known, names };
+        let count = directory.names.list.len();
+        if count <= CHUNK {
+            return self.meet_all(scope, &directory, 0..count);
+        }
+        let directory = Arc::new(directory);
+        for start in (0..count).step_by(CHUNK) {
+            let directory = Arc::clone(&directory);
+            let chunk = start..count.min(start + CHUNK);
+            scope.spawn(move |scope| self.meet_all(scope, &directory, chunk));
+        }
+    }
+
+    fn meet_all<'s>(&'s self, scope: &Scope<'s>, directory: &Directory<'_>, part: Range<usize>) {
         let mut found = Found::default();
-        let mut buffer = Vec::with_capacity(1 << 15);
-        let mut listing = RawDir::new(&*directory.fd, buffer.spare_capacity_mut());
-        while let Some(entry) = listing.next() {
-            let met = match entry {
-                Ok(entry) => match entry.file_name() {
-                    name if matches!(name.to_bytes(), b"." | b"..") => Ok(()),
-                    name => self.meet(scope, directory, name, entry.file_type(), &mut found),
-                },
-                Err(error) => {
-                    found.errors.push(self.unreadable(&directory.path, error.into()));
-                    break;
-                }
-            };
-            if let Err(error) = met {
+        for at in part {
+            let (name, file_type) = directory.names.get(at);
+            if let Err(error) = self.meet(scope, directory, name, file_type, &mut found) {
                 found.errors.push(error);
             }
         }
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).absorb(found);
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push(found);
+    }
+
+    fn report(&self, error: ScanError) {
+        let found = Found { errors: vec![error], ..Found::default() };
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push(found);
     }
 
     /// Decides on one name.
     fn meet<'s>(
         &'s self,
         scope: &Scope<'s>,
-        directory: &Directory,
+        directory: &Directory<'_>,
         name: &CStr,
         file_type: FileType,
         found: &mut Found,
     ) -> Result<(), ScanError> {
         let path = directory.path.child(name.to_bytes());
         let path = path.map_err(|e| self.unreadable(&directory.path, io::Error::other(e)))?;
-        let default = self.default(directory, name, &path);
+        let default = self.default(directory, name);
         if let Some(default) = default
             && !self.rules.lifts_default(path.as_bytes(), default)
         {
@@ -163,7 +206,7 @@ impl<'a> Walk<'a> {
     fn meet_directory<'s>(
         &'s self,
         scope: &Scope<'s>,
-        directory: &Directory,
+        directory: &Directory<'_>,
         name: &CStr,
         path: LayerPath,
         default: Option<DefaultMatch>,
@@ -186,14 +229,9 @@ impl<'a> Walk<'a> {
             // Held no longer than needed: trees can be deeper than descriptors are many.
             drop(above);
             match opened {
-                Ok(fd) => {
-                    let fd = Arc::new(fd);
-                    self.visit(scope, &Directory { fd, path, matched: verdict.matched });
-                }
-                Err(error) => {
-                    let error = self.unreadable(&path, error.into());
-                    self.found.lock().unwrap_or_else(PoisonError::into_inner).errors.push(error);
-                }
+                Ok(fd) => self.visit(scope, Arc::new(fd), path, verdict.matched),
+                Err(rustix::io::Errno::NOENT) => {}
+                Err(error) => self.report(self.unreadable(&path, error.into())),
             }
         });
         Ok(())
@@ -201,7 +239,7 @@ impl<'a> Walk<'a> {
 
     fn meet_file(
         &self,
-        directory: &Directory,
+        directory: &Directory<'_>,
         name: &CStr,
         path: LayerPath,
         found: &mut Found,
@@ -212,35 +250,27 @@ impl<'a> Walk<'a> {
             Err(error) => return self.vanished_or(&path, error),
         };
         let stamp = Stamp::new(&stat);
-        let known = self.index.and_then(|index| index.find(&path, &stamp));
         let executable = hash::is_executable(&stat);
-        found.files.push(FoundFile { path, stamp, size: stat.stx_size, executable, known });
+        match directory.known.and_then(|known| known.find(name.to_bytes(), &stamp)) {
+            Some(digest) => {
+                let node = Node::File { size: stamp.size(), executable, digest };
+                found.known.push(TreeEntry { path, node });
+            }
+            None => found.files.push(FoundFile { path, stamp, executable }),
+        }
         Ok(())
     }
 
     /// Which default exclude is about the name.
-    fn default(
-        &self,
-        directory: &Directory,
-        name: &CStr,
-        path: &LayerPath,
-    ) -> Option<DefaultMatch> {
+    fn default(&self, directory: &Directory<'_>, name: &CStr) -> Option<DefaultMatch> {
         if self.defaults == DefaultExcludes::Off {
             return None;
         }
-        let default = defaults::find(name.to_bytes())?;
         let is_virtual_env = || {
             let marker = [name.to_bytes(), b"/pyvenv.cfg"].concat();
-            debug_assert!(path.as_bytes().ends_with(name.to_bytes()));
-            rustix::fs::accessat(
-                &directory.fd,
-                marker,
-                rustix::fs::Access::EXISTS,
-                rustix::fs::AtFlags::empty(),
-            )
-            .is_ok()
+            rustix::fs::accessat(&directory.fd, marker, Access::EXISTS, AtFlags::empty()).is_ok()
         };
-        match default {
+        match defaults::find(name.to_bytes())? {
             DefaultMatch::IfVirtualEnv(_) if !is_virtual_env() => None,
             default => Some(default),
         }
@@ -268,4 +298,19 @@ impl<'a> Walk<'a> {
     fn unreadable(&self, path: &LayerPath, source: io::Error) -> ScanError {
         ScanError::Unreadable { path: self.full(path), source }
     }
+}
+
+/// All names in a directory but `.` and `..`.
+fn list(directory: &OwnedFd) -> rustix::io::Result<Names> {
+    let mut names = Names::default();
+    let mut buffer = Vec::with_capacity(1 << 15);
+    let mut listing = RawDir::new(directory, buffer.spare_capacity_mut());
+    while let Some(entry) = listing.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !matches!(name.to_bytes(), b"." | b"..") {
+            names.push(name, entry.file_type());
+        }
+    }
+    Ok(names)
 }

@@ -258,3 +258,64 @@ fn first_char(bytes: &[u8]) -> (char, usize) {
         None => (char::REPLACEMENT_CHARACTER, 1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The same by trying every way, one after the other.
+    fn oracle(tokens: &[Token], path: &[u8]) -> bool {
+        let Some((token, rest)) = tokens.split_first() else { return path.is_empty() };
+        let lengths = || (0..=path.len()).filter(|n| std::str::from_utf8(&path[..*n]).is_ok());
+        match token {
+            Token::Directories => {
+                oracle(&rest[1..], path)
+                    || lengths()
+                        .any(|n| n > 0 && path[n - 1] == b'/' && oracle(&rest[1..], &path[n..]))
+            }
+            Token::Star => lengths()
+                .take_while(|n| !path[..*n].contains(&b'/'))
+                .any(|n| oracle(rest, &path[n..])),
+            Token::Rest => lengths().any(|n| oracle(rest, &path[n..])),
+            _ if path.is_empty() => false,
+            one => {
+                let (c, length) = first_char(path);
+                let takes = match one {
+                    Token::Char(wanted) => *wanted == c,
+                    Token::Any => c != '/',
+                    Token::Class { negated, ranges } => {
+                        ranges.iter().any(|&(low, high)| (low..=high).contains(&c)) != *negated
+                    }
+                    _ => unreachable!("handled above"),
+                };
+                takes && oracle(rest, &path[length..])
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn globs_match_what_trying_every_way_matches(
+            pattern in r"([ab/é]|\*|\*\*|\*\*/|\?|\[a-b\]|\[\^a\]|\\\*){1,8}",
+            path in "[abcé/]{1,10}",
+        ) {
+            let Ok(pattern) = Pattern::compile(&pattern, false) else { return Ok(()) };
+            if let Matcher::Glob { literal, tokens } = &pattern.matcher {
+                let whole: Vec<_> = String::from_utf8_lossy(literal)
+                    .chars()
+                    .map(Token::Char)
+                    .chain(tokens.iter().cloned())
+                    .collect();
+                prop_assert_eq!(pattern.matches(path.as_bytes()), oracle(&whole, path.as_bytes()));
+                if pattern.matches(path.as_bytes()) {
+                    for (slash, _) in path.match_indices('/').filter(|(at, _)| *at > 0) {
+                        prop_assert!(pattern.may_match_below(&path.as_bytes()[..slash]));
+                    }
+                }
+            }
+        }
+    }
+}
