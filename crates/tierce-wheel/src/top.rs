@@ -92,7 +92,7 @@ impl<'a> TopLayer<'a> {
                 (&file.hash, file.size, file.mode) != (&first.hash, first.size, first.mode)
             };
             let Some((winner, losers)) = owners.split_last() else { continue };
-            if owners.iter().any(|plan| differs(plan)) {
+            if owners.iter().any(differs) {
                 conflicts.push(Conflict {
                     path: path.to_owned(),
                     winner: winner.wheel().name().clone(),

