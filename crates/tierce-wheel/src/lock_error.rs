@@ -93,7 +93,11 @@ impl LockError {
     /// For callers that run a [`LockCommand`](crate::LockCommand) themselves.
     pub fn from_uv(stderr: &str, target: &str) -> Self {
         let explanation = stderr.trim().strip_prefix("error: ").unwrap_or(stderr.trim()).to_owned();
-        let says = |phrases: &[&str]| phrases.iter().any(|p| explanation.contains(p));
+        // Older versions break lines at 80 columns and draw boxes.
+        let blank = |c: char| c.is_whitespace() || matches!(c, '│' | '╰' | '─' | '▶');
+        let words: Vec<&str> = explanation.split(blank).filter(|w| !w.is_empty()).collect();
+        let text = words.join(" ");
+        let says = |phrases: &[&str]| phrases.iter().any(|p| text.contains(p));
         if says(&["no interpreter to build with"]) {
             return LockError::NeedsBuild { explanation };
         }
@@ -243,11 +247,15 @@ mod tests {
                 "python/needs-build",
             ),
             ("error: No interpreter found in virtual environments", "python/no-interpreter"),
+            (
+                "  × No solution found when resolving dependencies:\n  ╰─▶ Because x has no wheels with\n  │   a matching platform tag",
+                "python/no-wheel",
+            ),
             ("error: something new", "python/uv-failed"),
         ] {
             let error = LockError::from_uv(stderr, "x");
             assert_eq!(error.code(), code, "{stderr}");
-            assert!(error.to_string().contains(stderr.strip_prefix("error: ").unwrap()));
+            assert!(error.to_string().contains(stderr.trim().trim_start_matches("error: ")));
         }
     }
 }

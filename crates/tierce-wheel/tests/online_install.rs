@@ -1,7 +1,12 @@
 //! From requirements to an environment that works, with PyPI, uv, GNU tar, gzip and pip.
 
+mod common;
+
+use common::WheelBuilder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -534,4 +539,72 @@ async fn popular_wheels_are_accepted() {
             info.descriptor.size
         );
     }
+}
+
+/// A simple index with one wheel that wants `user:s3cret`.
+fn private_index(filename: String, wheel: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let page = format!("<a href=\"../../files/{filename}\">{filename}</a>");
+    let serve = move |stream: TcpStream| -> std::io::Result<()> {
+        let mut reader = BufReader::new(&stream);
+        let (mut request, mut allowed) = (String::new(), false);
+        reader.read_line(&mut request)?;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+                break;
+            }
+            allowed |= line.to_ascii_lowercase().starts_with("authorization: basic ")
+                && line.trim_end().ends_with("dXNlcjpzM2NyZXQ=");
+        }
+        let (status, kind, body): (&str, &str, &[u8]) = match request.split(' ').nth(1) {
+            _ if !allowed => ("401 Unauthorized", "text/plain", b""),
+            Some("/simple/demo/") => ("200 OK", "text/html", page.as_bytes()),
+            Some(path) if path.starts_with("/files/") => ("200 OK", "application/zip", &wheel),
+            _ => ("404 Not Found", "text/plain", b""),
+        };
+        let length = body.len();
+        write!(
+            &stream,
+            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        )?;
+        if !request.starts_with("HEAD") {
+            (&stream).write_all(body)?;
+        }
+        Ok(())
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = serve(stream);
+        }
+    });
+    format!("http://user:s3cret@{address}/simple")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_indexes_are_used_and_their_credentials_kept_out_of_the_lock() {
+    let world = World::new().await;
+    let target = target("3.11", "amd64", Libc::DEFAULT);
+    let wheel = WheelBuilder::new("demo", "1.0");
+    let index = private_index(wheel.filename.clone(), wheel.bytes());
+    let mut request = world.request(&target, &["demo"]);
+    request.index = Some(index.clone());
+    let lock = world.uv.lock(&request).await.unwrap();
+    let text = format!("{}{lock:?}", String::from_utf8_lossy(lock.bytes()));
+    assert!(text.contains("/files/demo-1.0-py3-none-any.whl"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+    // A lock that was stored holds no credentials; they come from the settings.
+    let lock = Lock::parse(lock.bytes(), &target).unwrap();
+    let mut settings = FetchSettings::new(world.dir.path());
+    settings.indexes = request.indexes();
+    let wheels = fetch_wheels(&lock, &world.fetcher, &world.store, &settings, &|_| ()).await;
+    assert_eq!(wheels.unwrap().len(), 1);
+
+    let world = World::new().await;
+    let mut request = world.request(&target, &["demo"]);
+    request.index = Some(index.replace("s3cret", "wr0ng"));
+    let error = world.uv.lock(&request).await.unwrap_err();
+    assert_eq!(error.code(), "python/index-denied", "{error}");
+    assert!(!error.to_string().contains("wr0ng"), "{error}");
 }
