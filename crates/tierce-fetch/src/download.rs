@@ -45,7 +45,8 @@ impl Fetcher {
         if item.url.scheme() == "file" {
             let (partial, mut sink) = open(dest)?;
             copy_local(item, &mut sink, on_bytes).await?;
-            return Ok(partial.keep());
+            partial.keep();
+            return Ok(());
         }
         let source = Direct { fetcher: self, url: &item.url };
         download_from(&source, &self.retry, item, dest, on_bytes).await
@@ -59,13 +60,15 @@ impl Fetcher {
         concurrency: usize,
         on_bytes: &(dyn Fn(usize, u64) + Send + Sync),
     ) -> Result<(), FetchError> {
-        stream::iter(items.iter().enumerate())
+        // Collected, because a stream over borrowed items is not `Send` by the compiler's lights.
+        let downloads: Vec<_> = items
+            .iter()
+            .enumerate()
             .map(|(index, (item, dest))| async move {
                 self.download(item, dest, &move |bytes| on_bytes(index, bytes)).await
             })
-            .buffer_unordered(concurrency.max(1))
-            .try_collect()
-            .await
+            .collect();
+        stream::iter(downloads).buffer_unordered(concurrency.max(1)).try_collect().await
     }
 }
 
@@ -124,7 +127,10 @@ pub async fn download_from<S: Source>(
         let resumed = transfer.sink.length() > 0;
         let error = match transfer.attempt().await {
             Ok(()) => match verify(item, &transfer.sink) {
-                Ok(()) => return Ok(partial.keep()),
+                Ok(()) => {
+                    partial.keep();
+                    return Ok(());
+                }
                 // Two versions of the file may have been joined: once more from the start.
                 Err(_) if resumed => {
                     transfer.restart().await?;

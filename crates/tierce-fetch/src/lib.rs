@@ -11,6 +11,8 @@ mod fetcher;
 mod local;
 mod redact;
 mod retry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use client::{ClientError, HttpSettings, client};
 pub use download::{Download, Source, download_from};
