@@ -107,12 +107,14 @@ pub async fn fetch_packages(
     concurrency: usize,
     on_bytes: &(dyn Fn(&Package, u64) + Send + Sync),
 ) -> Result<(), PackagesError> {
-    let missing = packages.iter().filter(|p| store.has(&p.sha256) != Some(p.size));
-    stream::iter(missing)
+    // Collected, not mapped in the stream: a closure that borrows makes a future that no
+    // multi-threaded runtime takes.
+    let missing: Vec<_> = packages
+        .iter()
+        .filter(|package| store.has(&package.sha256) != Some(package.size))
         .map(|package| fetch_package(package, fetcher, store, on_bytes))
-        .buffer_unordered(concurrency.max(1))
-        .try_collect()
-        .await
+        .collect();
+    stream::iter(missing).buffer_unordered(concurrency.max(1)).try_collect().await
 }
 
 async fn fetch_package(

@@ -16,10 +16,6 @@ impl Links {
         self.0.insert(place, target);
     }
 
-    pub(super) fn get(&self, place: &LayerPath) -> Option<&[u8]> {
-        self.0.get(place).map(Vec::as_slice)
-    }
-
     /// Where a file of this path ends up: its directory resolved, its name kept.
     pub(super) fn place(&self, path: &LayerPath) -> Result<LayerPath, RootError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
