@@ -1,2 +1,17 @@
-//! The tierce program.
-fn main() {}
+//! The `tierce` program: arguments in, results on standard output, everything else on standard
+//! error. All the work is done in the `tierce` library.
+
+mod args;
+mod commands;
+mod ui;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The sandbox re-executes this program inside its namespaces: nothing may run before this.
+    if std::env::args_os().nth(1).is_some_and(|a| a == tierce::SANDBOX_HELPER_ARGUMENT) {
+        tierce::sandbox_helper_main();
+    }
+    commands::run(args::Cli::parse())
+}

@@ -1,1 +1,55 @@
 //! The native builder: images without Docker, a daemon or root.
+//!
+//! A build is a plan ([`PlanReport`] describes one), whose nodes are layers with keys; each comes
+//! from the store, is assembled, or is executed in the sandbox. This crate must not know any
+//! other builder.
+
+mod apt;
+mod assembled;
+mod base;
+mod builder;
+mod context;
+mod draft;
+mod error;
+mod execute;
+mod export;
+mod images;
+mod key;
+mod layer;
+mod make;
+mod pip;
+mod plan;
+mod planner;
+mod probe;
+mod python;
+mod rootfs;
+mod run;
+mod work;
+
+pub use builder::{NativeBuilder, local_name};
+pub use context::{Context, NativeSettings, runs_here};
+pub use error::NativeError;
+pub use key::LayerKey;
+pub use plan::{Action, PlanReport, PlannedLayer, PlatformPlan};
+pub use run::{PlatformImage, RunOptions, platform_image};
+
+/// The label of images whose Python is known, `<version>@<path>`, so that images built on them
+/// need not look inside.
+pub const PYTHON_LABEL: &str = "dev.tierce.python";
+
+/// Bytes for people, in powers of 1000.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// Whether a tag is one that stands for an image key: `t` and 24 base32 digits.
+fn is_key_tag(tag: &str) -> bool {
+    let digits = tag.strip_prefix('t').unwrap_or_default();
+    digits.len() == 24
+        && digits.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b))
+}

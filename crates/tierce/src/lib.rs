@@ -1,1 +1,50 @@
-//! The library people depend on.
+//! The library people depend on: settings in, an engine with its builders out.
+//!
+//! ```no_run
+//! use tierce::{BuildOptions, Cancel, Events, Image, Settings, Tierce};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let image = Image::from_debian("bookworm")
+//!     .with_debian_python(true)
+//!     .with_name("hello")
+//!     .with_pip_packages(["requests"], Default::default());
+//! let tierce = Tierce::open(Settings::load()?, &Cancel::new())?;
+//! let build = tierce.build(&image, &BuildOptions::default(), &Events::none()).await?;
+//! println!("{}", build.uri);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A program that uses this must call [`sandbox_helper_main`] first thing when its first argument
+//! is [`SANDBOX_HELPER_ARGUMENT`]: the sandbox re-executes it.
+
+mod cache;
+mod doctor;
+mod error;
+mod inspect;
+mod open;
+
+pub use cache::Cache;
+pub use doctor::{DoctorReport, Finding, doctor};
+pub use error::Error;
+pub use inspect::{ImageReport, LayerReport, PlatformReport};
+pub use open::{OpenError, Tierce, offline};
+
+pub use tierce_config::{ConfigError, Settings};
+pub use tierce_engine::{
+    BuildError, BuildEvent, BuildOptions, Engine, EventSink, Events, Export, ImageBuild, NoEvents,
+    Outcome, OutputStream, Prepared, Status, StepId, StepKind, UnknownPolicy,
+};
+pub use tierce_native::{Action, NativeError, PlanReport, PlannedLayer, PlatformPlan, RunOptions};
+pub use tierce_oci::{Diagnostic, Digest, ErrorKind, Platform, Reference};
+pub use tierce_sandbox::Cancel;
+pub use tierce_spec::{Image, PipOptions, PythonRequest, SourceOptions, manifest};
+pub use tierce_store::{Effect, Keep, PrunePolicy, PruneReport, StoreInfo, Usage};
+
+/// The first argument with which the sandbox re-executes a program.
+pub const SANDBOX_HELPER_ARGUMENT: &str = "__tierce-sandbox-helper";
+
+/// What a re-executed program does instead of its own work. Never returns.
+pub fn sandbox_helper_main() -> ! {
+    tierce_sandbox::helper_main()
+}

@@ -1,0 +1,49 @@
+//! One line an event: for logs and pipes.
+
+use super::units;
+use std::collections::HashMap;
+use std::sync::Mutex;
+use tierce::{BuildEvent, EventSink, Outcome, StepId};
+
+/// Writes plain lines; step output is marked with its step's number.
+#[derive(Default)]
+pub struct Plain {
+    titles: Mutex<HashMap<StepId, String>>,
+}
+
+impl EventSink for Plain {
+    fn emit(&self, event: &BuildEvent) {
+        match event {
+            BuildEvent::BuildStarted { uri, builder } => eprintln!("building {uri} ({builder})"),
+            BuildEvent::StepStarted { step, title, .. } => {
+                eprintln!("#{} {title}", step.0);
+                self.lock().insert(*step, title.clone());
+            }
+            BuildEvent::StepProgress { .. } => {}
+            BuildEvent::StepOutput { step, line, .. } => eprintln!("#{} | {line}", step.0),
+            BuildEvent::StepFinished { step, outcome, detail, millis } => {
+                let outcome = match outcome {
+                    Outcome::Cached => "cached",
+                    Outcome::Made => "done",
+                };
+                let detail = detail.as_deref().map(|d| format!(", {d}")).unwrap_or_default();
+                eprintln!("#{} {outcome} in {}{detail}", step.0, units::millis(*millis));
+            }
+            BuildEvent::StepFailed { step, millis } => {
+                let title = self.lock().remove(step).unwrap_or_default();
+                eprintln!("#{} failed after {}: {title}", step.0, units::millis(*millis));
+            }
+            BuildEvent::Warning { code, message } => eprintln!("warning[{code}]: {message}"),
+            BuildEvent::BuildFinished { uri, digest, millis } => {
+                let digest = digest.as_deref().map(|d| format!("@{d}")).unwrap_or_default();
+                eprintln!("built {uri}{digest} in {}", units::millis(*millis));
+            }
+        }
+    }
+}
+
+impl Plain {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<StepId, String>> {
+        self.titles.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

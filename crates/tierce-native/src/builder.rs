@@ -1,0 +1,284 @@
+//! The native builder.
+
+use crate::context::Context;
+use crate::draft;
+use crate::error::NativeError;
+use crate::layer::{Layer, LayerOutcome};
+use crate::make::{Maker, recorded};
+use crate::plan::{Action, Operation, PlanReport, PlannedLayer, PlatformPlan};
+use crate::planner::{PlanMode, Planned};
+use async_trait::async_trait;
+use std::sync::Arc;
+use tierce_engine::{
+    AnyDiagnostic, BuildRequest, BuilderError, Events, Export, Gathered, ImageBuild, ImageBuilder,
+    ImageChecker, LayerFact, PlatformBuild, Presence, Status,
+};
+use tierce_oci::{Artifact, Index, Manifest, Platform, Reference};
+use tierce_registry::Client;
+
+/// Builds images on this machine, without any engine.
+#[derive(Clone)]
+pub struct NativeBuilder {
+    context: Arc<Context>,
+}
+
+impl NativeBuilder {
+    /// A builder that works with `context`.
+    pub fn new(context: Context) -> Self {
+        NativeBuilder { context: Arc::new(context) }
+    }
+
+    /// What it works with.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// What a build would do.
+    pub async fn plan(
+        &self,
+        gathered: &Gathered,
+        uri: String,
+        events: &Events,
+    ) -> Result<PlanReport, NativeError> {
+        let mut platforms = vec![];
+        for platform in gathered.resolved.platforms() {
+            let planned = self.context.plan(gathered, platform, PlanMode::Show, events).await?;
+            platforms.push(self.describe(planned));
+        }
+        Ok(PlanReport { uri, platforms })
+    }
+
+    fn describe(&self, planned: Planned) -> PlatformPlan {
+        let Planned { plan, open_end } = planned;
+        let base = plan.base.layers().iter().map(|layer| PlannedLayer {
+            action: Action::Base,
+            title: layer.created_by.chars().take(60).collect(),
+            why: "stays where it is unless a step has to run on it".to_owned(),
+            key: None,
+            size: Some(layer.record.descriptor.size),
+        });
+        let mut layers: Vec<PlannedLayer> = base.collect();
+        let mut executes_below = false;
+        for operation in &plan.operations {
+            let Operation::Layer(index) = operation else { continue };
+            let node = &plan.nodes[*index];
+            let (action, why, size) = match recorded(&self.context, node) {
+                Some(LayerOutcome::Layer(record)) => {
+                    (Action::Cached, "its key is in the store", Some(record.descriptor.size))
+                }
+                Some(LayerOutcome::Empty) => {
+                    (Action::Cached, "its key is in the store: it changed nothing", None)
+                }
+                None if node.work.is_executed() && executes_below => {
+                    (Action::Execute, "a layer below it changes", None)
+                }
+                None if node.work.is_executed() => {
+                    (Action::Execute, "nothing was run with this key yet", None)
+                }
+                None => (Action::Assemble, "nothing in the store has its key", None),
+            };
+            executes_below |= action != Action::Cached;
+            layers.push(PlannedLayer {
+                action,
+                title: node.title.clone(),
+                why: why.to_owned(),
+                key: Some(node.key.to_string()),
+                size,
+            });
+        }
+        if let Some(why) = open_end {
+            let title = "(more)".to_owned();
+            layers.push(PlannedLayer {
+                action: Action::Execute,
+                title,
+                why,
+                key: None,
+                size: None,
+            });
+        }
+        PlatformPlan { platform: plan.platform.to_string(), layers }
+    }
+
+    async fn build_platform(
+        &self,
+        request: &BuildRequest,
+        platform: &Platform,
+        events: &Events,
+    ) -> Result<(Artifact, PlatformBuild), Arc<NativeError>> {
+        let mode = PlanMode::Build { refresh: request.refresh };
+        let planned = self.context.plan(&request.gathered, platform, mode, events).await?;
+        let plan = Arc::new(planned.plan);
+        let maker = Maker::new(self.context.clone(), plan.clone(), events.clone(), request.refresh);
+        let layers = maker.run().await?;
+        let draft = plan.assemble(&layers);
+        let facts = draft.layers().iter().map(fact).collect();
+        let image = draft.finish();
+        let build =
+            PlatformBuild { platform: platform.clone(), digest: image.root.digest, layers: facts };
+        Ok((image, build))
+    }
+
+    async fn build_all(
+        &self,
+        request: &BuildRequest,
+        events: &Events,
+    ) -> Result<ImageBuild, Arc<NativeError>> {
+        let _session = self.context.store.session().map_err(NativeError::from)?;
+        self.context.sweep();
+        let before = self.context.registry.requests();
+        let mut images = vec![];
+        let mut platforms = vec![];
+        for platform in &request.platforms {
+            let (image, build) = self.build_platform(request, platform, events).await?;
+            images.push(image);
+            platforms.push(build);
+        }
+        let mut image = match images.as_slice() {
+            [one] => one.clone(),
+            several => draft::index(several),
+        };
+        self.context.remember(&local_name(&request.uri), &image)?;
+        let mut bytes_uploaded = 0;
+        for export in &request.exports {
+            bytes_uploaded += self.context.export(&mut image, export, &request.uri, events).await?;
+        }
+        Ok(ImageBuild {
+            uri: request.uri.clone(),
+            status: Status::Built,
+            digest: Some(image.root.digest),
+            platforms,
+            bytes_uploaded,
+            requests: self.context.registry.requests() - before,
+            millis: 0,
+            root: Some(image.root),
+        })
+    }
+}
+
+/// The name of an image in the local store: images without a registry are under `localhost`.
+pub fn local_name(uri: &str) -> Reference {
+    let is_local = !uri.split('/').next().is_some_and(|host| {
+        uri.contains('/') && (host.contains(['.', ':']) || host == "localhost")
+    });
+    let full = if is_local { format!("localhost/{uri}") } else { uri.to_owned() };
+    full.parse()
+        .unwrap_or_else(|_| Reference::new("localhost", "image", None).expect("a valid reference"))
+}
+
+fn fact(layer: &Layer) -> LayerFact {
+    LayerFact {
+        created_by: layer.created_by.clone(),
+        digest: layer.record.descriptor.digest,
+        size: layer.record.descriptor.size,
+        cached: layer.cached,
+    }
+}
+
+#[async_trait]
+impl ImageBuilder for NativeBuilder {
+    fn name(&self) -> &str {
+        "native"
+    }
+
+    async fn build(
+        &self,
+        request: &BuildRequest,
+        events: &Events,
+    ) -> Result<ImageBuild, BuilderError> {
+        // A thread of its own drives the build: its future borrows in ways that the compiler
+        // cannot prove to be `Send`. Dropping this future stops that one, by way of `alive`.
+        let (me, request, events) = (self.clone(), request.clone(), events.clone());
+        let (alive, stopped) = tokio::sync::oneshot::channel::<()>();
+        let runtime = tokio::runtime::Handle::current();
+        let result = tokio::task::spawn_blocking(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    result = me.build_all(&request, &events) => result,
+                    _ = stopped => Err(Arc::new(NativeError::Interrupted)),
+                }
+            })
+        })
+        .await
+        .unwrap_or_else(|e| Err(Arc::new(e.into())));
+        drop(alive);
+        result.map_err(|e| BuilderError(e as AnyDiagnostic))
+    }
+
+    fn checkers(&self, exports: &[Export]) -> Vec<Arc<dyn ImageChecker>> {
+        match exports {
+            [] => vec![Arc::new(StoreChecker { context: self.context.clone() })],
+            _ => vec![Arc::new(RegistryChecker { client: self.context.registry.clone() })],
+        }
+    }
+}
+
+/// Asks the local store.
+struct StoreChecker {
+    context: Arc<Context>,
+}
+
+#[async_trait]
+impl ImageChecker for StoreChecker {
+    fn name(&self) -> &str {
+        "store"
+    }
+
+    async fn check(&self, reference: &Reference, _: &[Platform]) -> Presence {
+        // The platforms are part of the key, and so of the tag; a tag of the user's own says
+        // nothing of what is behind it, so it is built, which the cached layers make quick.
+        let is_key = reference.tag().is_some_and(crate::is_key_tag);
+        match self.context.recall(reference) {
+            Some(image) if is_key => Presence::Present(image.root),
+            _ => Presence::Absent,
+        }
+    }
+}
+
+/// Asks the registry: one request for an image that is there.
+struct RegistryChecker {
+    client: Client,
+}
+
+#[async_trait]
+impl ImageChecker for RegistryChecker {
+    fn name(&self) -> &str {
+        "registry"
+    }
+
+    async fn check(&self, reference: &Reference, platforms: &[Platform]) -> Presence {
+        let found = match self.client.head_manifest(reference).await {
+            Ok(None) => return Presence::Absent,
+            Ok(Some(found)) => found,
+            Err(error) => return Presence::Unknown(Arc::new(error)),
+        };
+        // A tag made of the key has its platforms in it: nothing more to ask.
+        if reference.tag().is_some_and(crate::is_key_tag) {
+            return Presence::Present(found);
+        }
+        match self.covers(reference, platforms).await {
+            Ok(true) => Presence::Present(found),
+            Ok(false) => Presence::Absent,
+            Err(error) => Presence::Unknown(Arc::new(error)),
+        }
+    }
+}
+
+impl RegistryChecker {
+    /// Whether what the tag points to is there for all platforms.
+    async fn covers(
+        &self,
+        reference: &Reference,
+        platforms: &[Platform],
+    ) -> Result<bool, tierce_registry::RegistryError> {
+        let (root, bytes) = self.client.manifest(reference).await?;
+        if root.media_type.is_index() {
+            let index = Index::parse(&bytes, &root.media_type).ok();
+            return Ok(index.is_some_and(|i| platforms.iter().all(|p| i.select(p).is_some())));
+        }
+        let [platform] = platforms else { return Ok(false) };
+        if Manifest::parse(&bytes, &root.media_type).is_err() {
+            return Ok(false);
+        }
+        Ok(self.client.resolve(reference, platform).await.is_ok())
+    }
+}

@@ -1,0 +1,297 @@
+//! Why the native builder did not come to an image.
+
+use std::path::PathBuf;
+use tierce_engine::AnyDiagnostic;
+use tierce_oci::{Diagnostic, DiffId, ErrorKind, Platform};
+use tierce_sandbox::Exit;
+
+/// Why the native builder did not come to an image.
+#[derive(Debug, thiserror::Error)]
+pub enum NativeError {
+    /// A part that tierce is made of failed; it says itself what, why and what next.
+    #[error(transparent)]
+    Part(AnyDiagnostic),
+    /// A command ended with anything but success.
+    #[error("step failed: {title} ({})", ending(exit))]
+    StepFailed {
+        /// The command.
+        title: String,
+        /// How it ended.
+        exit: Exit,
+        /// What it last said.
+        tail: Vec<String>,
+    },
+    /// The user stopped the build.
+    #[error("interrupted")]
+    Interrupted,
+    /// A layer's content is not what the image's configuration says.
+    #[error("layer has diff id {actual}, the image's configuration says {expected}")]
+    DiffId {
+        /// What the configuration says.
+        expected: DiffId,
+        /// What was unpacked.
+        actual: DiffId,
+    },
+    /// Something has to run, and this machine can't.
+    #[error("this build has to run something in the image, and this machine has no way to")]
+    NoExecution(#[source] AnyDiagnostic),
+    /// Something has to run on another processor, and this machine can't.
+    #[error("cannot run programs for {platform} on this machine, as {what} needs")]
+    ForeignPlatform {
+        /// The platform.
+        platform: Platform,
+        /// What would run.
+        what: String,
+    },
+    /// Nothing tells where the image's Python is.
+    #[error("cannot tell which Python the base has")]
+    NoInterpreter,
+    /// The image's Python is another than was asked for.
+    #[error("the base has Python {found}, not {wanted}")]
+    WrongPython {
+        /// What was asked for.
+        wanted: String,
+        /// What is there.
+        found: String,
+    },
+    /// The image's Python is one that tierce does not install for.
+    #[error("cannot install for the base's Python")]
+    UnsupportedPython(#[from] tierce_wheel::PythonVersionError),
+    /// There are no wheels for the platform.
+    #[error("cannot install Python packages for this platform")]
+    UnsupportedPlatform(#[from] tierce_wheel::UnsupportedPlatform),
+    /// Debian does not have the platform's architecture.
+    #[error("Debian has no packages for this platform")]
+    UnsupportedArchitecture(#[from] tierce_debian::ArchitectureError),
+    /// A Debian package was named in a way that makes no sense.
+    #[error("the base's packages cannot be told apart")]
+    PackageName(#[from] tierce_debian::PackageSpecError),
+    /// The keyring of a Debian archive is none.
+    #[error("{path} is not a keyring")]
+    Keyring {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: tierce_debian::KeyringError,
+    },
+    /// A base's interpreter path can't be one.
+    #[error("cannot make a Python environment")]
+    Interpreter(#[from] tierce_wheel::InterpreterError),
+    /// A base lists more or fewer layers than its configuration.
+    #[error("base {0} is inconsistent: its manifest and its configuration list different layers")]
+    InconsistentBase(String),
+    /// A base has a layer of a type that cannot be read.
+    #[error("base {base} has a layer of unsupported type {media_type}")]
+    UnsupportedLayer {
+        /// The base.
+        base: String,
+        /// The type.
+        media_type: String,
+    },
+    /// A package's source cannot be built into a wheel.
+    #[error("cannot build {package} from {kind}")]
+    Unbuildable {
+        /// The package.
+        package: String,
+        /// What it comes from.
+        kind: &'static str,
+    },
+    /// Building a package's source left no wheel, or several.
+    #[error("building {package} left {count} wheels instead of one")]
+    BuiltWheels {
+        /// The package.
+        package: String,
+        /// How many.
+        count: usize,
+    },
+    /// A file of the store cannot be used.
+    #[error("cannot use {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no engine to load the image into.
+    #[error("there is no Docker or podman to load the image into")]
+    NoEngine,
+    /// The engine refused the image.
+    #[error("{engine} load failed: {message}")]
+    Load {
+        /// `docker` or `podman`.
+        engine: String,
+        /// What it said.
+        message: String,
+    },
+    /// An image that was named is nowhere.
+    #[error("there is no image {0}")]
+    NoImage(String),
+    /// An image has nothing to run.
+    #[error("the image has no command to run")]
+    NoCommand,
+    /// A task ended in a way that it must not.
+    #[error("a task of the build ended unexpectedly")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+fn ending(exit: &Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Signal(signal) => format!("killed by signal {signal}"),
+        Exit::TimedOut => "time limit reached".to_owned(),
+        Exit::Cancelled => "cancelled".to_owned(),
+    }
+}
+
+impl NativeError {
+    /// For `map_err`: a failure of the file system on `path`.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| NativeError::Io { path, source }
+    }
+}
+
+impl<E: Diagnostic + Send + Sync + 'static> From<E> for NativeError
+where
+    E: Part,
+{
+    fn from(error: E) -> Self {
+        NativeError::Part(std::sync::Arc::new(error))
+    }
+}
+
+impl From<tokio::task::JoinError> for NativeError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        match error.is_cancelled() {
+            true => NativeError::Interrupted,
+            false => NativeError::Task(error),
+        }
+    }
+}
+
+/// Errors of the crates below, which come with their own codes, kinds and hints.
+pub trait Part {}
+
+macro_rules! parts {
+    ($($error:ty),* $(,)?) => { $(impl Part for $error {})* };
+}
+
+parts!(
+    tierce_debian::OpenError,
+    tierce_debian::PackagesError,
+    tierce_debian::DebError,
+    tierce_debian::ResolveError,
+    tierce_debian::RootError,
+    tierce_fetch::FetchError,
+    tierce_registry::RegistryError,
+    tierce_sandbox::DiffError,
+    tierce_sandbox::RunError,
+    tierce_sandbox::UnpackError,
+    tierce_store::ExportError,
+    tierce_store::ImportError,
+    tierce_store::StoreError,
+    tierce_tree::ShipError,
+    tierce_wheel::FetchWheelError,
+    tierce_wheel::FileConflict,
+    tierce_wheel::LayerError,
+    tierce_wheel::LockError,
+    tierce_wheel::UvError,
+    tierce_wheel::WheelError,
+);
+
+impl Diagnostic for NativeError {
+    fn code(&self) -> &'static str {
+        match self {
+            NativeError::Part(e) => e.code(),
+            NativeError::StepFailed { exit: Exit::TimedOut, .. } => "step/timed-out",
+            NativeError::StepFailed { .. } => "step/failed",
+            NativeError::Interrupted => "build/interrupted",
+            NativeError::DiffId { .. } => "base/diff-id-mismatch",
+            NativeError::NoExecution(_) => "build/no-execution",
+            NativeError::ForeignPlatform { .. } => "build/foreign-platform",
+            NativeError::NoInterpreter => "python/no-interpreter",
+            NativeError::WrongPython { .. } => "python/wrong-version",
+            NativeError::UnsupportedPython(_) => "python/unsupported-version",
+            NativeError::UnsupportedPlatform(_) => "python/unsupported-platform",
+            NativeError::UnsupportedArchitecture(_) => "debian/unsupported-architecture",
+            NativeError::PackageName(_) => "debian/invalid-package",
+            NativeError::Keyring { .. } => "debian/keyring",
+            NativeError::Interpreter(_) => "python/invalid-interpreter",
+            NativeError::InconsistentBase(_) => "base/inconsistent",
+            NativeError::UnsupportedLayer { .. } => "base/unsupported-layer",
+            NativeError::Unbuildable { .. } => "python/unbuildable",
+            NativeError::BuiltWheels { .. } => "python/built-wheels",
+            NativeError::Io { .. } => "build/io",
+            NativeError::NoEngine => "export/no-engine",
+            NativeError::Load { .. } => "export/load-failed",
+            NativeError::NoImage(_) => "run/no-image",
+            NativeError::NoCommand => "run/no-command",
+            NativeError::Task(_) => "build/task",
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            NativeError::Part(e) => e.kind(),
+            NativeError::StepFailed { .. } | NativeError::BuiltWheels { .. } => ErrorKind::Step,
+            NativeError::Interrupted => ErrorKind::Interrupted,
+            NativeError::DiffId { .. }
+            | NativeError::InconsistentBase(_)
+            | NativeError::UnsupportedLayer { .. } => ErrorKind::Upstream,
+            NativeError::NoExecution(_)
+            | NativeError::ForeignPlatform { .. }
+            | NativeError::Io { .. }
+            | NativeError::NoEngine
+            | NativeError::Load { .. } => ErrorKind::Environment,
+            NativeError::NoInterpreter
+            | NativeError::WrongPython { .. }
+            | NativeError::UnsupportedPython(_)
+            | NativeError::UnsupportedPlatform(_)
+            | NativeError::UnsupportedArchitecture(_)
+            | NativeError::PackageName(_)
+            | NativeError::Keyring { .. }
+            | NativeError::Interpreter(_)
+            | NativeError::Unbuildable { .. }
+            | NativeError::NoImage(_)
+            | NativeError::NoCommand => ErrorKind::User,
+            NativeError::Task(_) => ErrorKind::Bug,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            NativeError::Part(e) => return e.hint(),
+            NativeError::StepFailed { tail, .. } if tail.is_empty() => return None,
+            NativeError::StepFailed { tail, .. } => {
+                format!("its last output was:\n  {}", tail.join("\n  "))
+            }
+            NativeError::NoExecution(e) => {
+                let more = e.hint().map(|hint| format!("{hint} ")).unwrap_or_default();
+                format!("{more}`tierce doctor` says what is missing.")
+            }
+            NativeError::ForeignPlatform { .. } => {
+                "Register an emulator (on Debian: apt install qemu-user-static binfmt-support), \
+                 build on a machine of that kind, or leave out what runs: with \
+                 `bytecode = false` Python packages need no execution."
+                    .to_owned()
+            }
+            NativeError::NoInterpreter => {
+                "Say it: `python = \"3.12\"`, or `python = { version = \"3.12\", interpreter = \
+                 \"/usr/bin/python3\" }`; a Debian base brings its own with `python = true`."
+                    .to_owned()
+            }
+            NativeError::WrongPython { found, .. } => {
+                format!("Ask for {found}, or choose a base with the version you need.")
+            }
+            NativeError::NoEngine => {
+                "Start one, or write the image with --output oci:DIR or --push.".to_owned()
+            }
+            NativeError::NoImage(_) => "Build it first, or name it with its registry.".to_owned(),
+            NativeError::NoCommand => "Give one: `tierce run IMAGE -- CMD`.".to_owned(),
+            NativeError::Unbuildable { .. } => {
+                "Choose a version that has a wheel, or a source from an index or git.".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}

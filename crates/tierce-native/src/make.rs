@@ -1,0 +1,177 @@
+//! Makes the layers of a plan, as many at a time as their dependencies allow.
+
+use crate::context::Context;
+use crate::error::NativeError;
+use crate::layer::{Layer, LayerOutcome, LayerRecord};
+use crate::plan::{Node, Plan};
+use crate::work::Work;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, try_join_all};
+use std::sync::Arc;
+use tierce_engine::{Events, Outcome, StepHandle, StepKind};
+use tierce_oci::BlobLocation;
+use tierce_store::{LockMode, RecordKind};
+
+/// What a node came to, shared by all that depend on it. `None`: nothing changed, no layer.
+type Made = Result<Option<Layer>, Arc<NativeError>>;
+type Slot = Shared<BoxFuture<'static, Made>>;
+
+/// The records of layers, by layer key.
+pub const LAYER: RecordKind = RecordKind::new("layer");
+
+/// Makes one plan.
+pub struct Maker {
+    context: Arc<Context>,
+    plan: Arc<Plan>,
+    events: Events,
+    /// Execute again what is in the store. Assembled layers are pure functions of their keys:
+    /// there is nothing to gain from making them again.
+    refresh: bool,
+}
+
+/// A task that ends with its handle, so that a failing build stops the rest of itself.
+struct Task(tokio::task::JoinHandle<Made>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Maker {
+    /// Will make `plan`.
+    pub fn new(context: Arc<Context>, plan: Arc<Plan>, events: Events, refresh: bool) -> Self {
+        Maker { context, plan, events, refresh }
+    }
+
+    /// Makes every layer; gives one for each node.
+    pub async fn run(self) -> Result<Vec<Option<Layer>>, Arc<NativeError>> {
+        let me = Arc::new(self);
+        let mut slots: Vec<Slot> = vec![];
+        for index in 0..me.plan.nodes.len() {
+            let below = slots.clone();
+            let me = me.clone();
+            slots.push(async move { me.node(index, below).await }.boxed().shared());
+        }
+        // Each slot is a task of its own, so that independent layers are made at once.
+        let tasks: Vec<Task> = slots.into_iter().map(|s| Task(tokio::spawn(s))).collect();
+        try_join_all(tasks.into_iter().map(|mut task| async move {
+            match (&mut task.0).await {
+                Ok(made) => made,
+                Err(join) => Err(Arc::new(NativeError::from(join))),
+            }
+        }))
+        .await
+    }
+
+    async fn node(&self, index: usize, below: Vec<Slot>) -> Made {
+        let node = &self.plan.nodes[index];
+        let may_reuse = !(self.refresh && node.work.is_executed());
+        if may_reuse && let Some(outcome) = self.recorded(node) {
+            let size = size_of(&outcome);
+            self.events.step(kind(&node.work), &node.title).finish(Outcome::Cached, size);
+            return Ok(self.layer(node, outcome, true));
+        }
+        // Processes that make the same layer at once take turns, and the later ones find it done.
+        let lock = format!("layer-{}", node.key.0.hex());
+        let store = self.context.store.clone();
+        let _guard = tokio::task::spawn_blocking(move || store.lock(&lock, LockMode::Exclusive))
+            .await
+            .map_err(|e| Arc::new(e.into()))?
+            .map_err(|e| Arc::new(e.into()))?;
+        if may_reuse && let Some(outcome) = self.recorded(node) {
+            return Ok(self.layer(node, outcome, true));
+        }
+        // What an executed step needs comes first, so that its own line counts its own time.
+        let needs = self.needs(index, below).await?;
+        let step = self.events.step(kind(&node.work), &node.title);
+        let outcome = self.work(&node.work, needs, &step).await.map_err(Arc::new)?;
+        self.context
+            .store
+            .put_record(LAYER, &node.key.0, &outcome)
+            .map_err(|e| Arc::new(e.into()))?;
+        step.finish(Outcome::Made, size_of(&outcome));
+        Ok(self.layer(node, outcome, false))
+    }
+
+    /// The record of a layer whose blob is in the store.
+    fn recorded(&self, node: &Node) -> Option<LayerOutcome> {
+        recorded(&self.context, node)
+    }
+
+    /// The layers that the node's program runs on; none for assembled layers.
+    async fn needs(&self, index: usize, below: Vec<Slot>) -> Result<Vec<Layer>, Arc<NativeError>> {
+        let wanted: Vec<usize> = match &self.plan.nodes[index].work {
+            Work::Bytecode { needs, .. } => {
+                // The base's own packages, if it was assembled, and what the node names.
+                let base = (0..index).filter(|i| is_base(&self.plan.nodes[*i].work));
+                base.chain(needs.iter().copied()).collect()
+            }
+            work if work.is_executed() => (0..index).collect(),
+            _ => return Ok(vec![]),
+        };
+        let made = try_join_all(wanted.into_iter().map(|i| below[i].clone())).await?;
+        let base = self.plan.base.layers().iter().cloned();
+        Ok(base.chain(made.into_iter().flatten()).collect())
+    }
+
+    async fn work(
+        &self,
+        work: &Work,
+        lowers: Vec<Layer>,
+        step: &StepHandle,
+    ) -> Result<LayerOutcome, NativeError> {
+        let context = &self.context;
+        match work {
+            Work::DebianRoot(base) => context.debian_root(base, step).await,
+            Work::DebianConfigure(base) => context.debian_configure(base, lowers, step).await,
+            Work::Execute(execution) => context.execute(execution, lowers, step).await,
+            Work::Venv(python) => context.venv(python).await,
+            Work::Wheels(python, group) => context.wheels(python, *group, step).await,
+            Work::Environment(python) => context.environment(python).await,
+            Work::Bytecode { python, group, .. } => {
+                context.bytecode(python, *group, lowers, step).await
+            }
+            Work::Source { source, destination } => context.source(source, destination).await,
+            Work::Directory(path) => context.directory(path).await,
+        }
+    }
+
+    fn layer(&self, node: &Node, outcome: LayerOutcome, cached: bool) -> Option<Layer> {
+        match outcome {
+            LayerOutcome::Empty => None,
+            LayerOutcome::Layer(record) => {
+                let path = self.context.store.blob_path(&record.descriptor.digest);
+                let location = BlobLocation::File(path);
+                Some(Layer { record, location, created_by: node.created_by.clone(), cached })
+            }
+        }
+    }
+}
+
+/// The record of a node whose layer's blob is in the store.
+pub fn recorded(context: &Context, node: &Node) -> Option<LayerOutcome> {
+    let outcome: LayerOutcome = context.store.record(LAYER, &node.key.0)?;
+    match &outcome {
+        LayerOutcome::Layer(LayerRecord { descriptor, .. }) => {
+            (context.store.has(&descriptor.digest) == Some(descriptor.size)).then_some(outcome)
+        }
+        LayerOutcome::Empty => Some(outcome),
+    }
+}
+
+/// Whether the node is a layer of the base itself.
+fn is_base(work: &Work) -> bool {
+    matches!(work, Work::DebianRoot(_) | Work::DebianConfigure(_))
+}
+
+fn kind(work: &Work) -> StepKind {
+    if work.is_executed() { StepKind::Execute } else { StepKind::Assemble }
+}
+
+fn size_of(outcome: &LayerOutcome) -> Option<String> {
+    match outcome {
+        LayerOutcome::Layer(record) => Some(crate::size(record.descriptor.size)),
+        LayerOutcome::Empty => Some("nothing changed".to_owned()),
+    }
+}

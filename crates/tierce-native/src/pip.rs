@@ -1,0 +1,407 @@
+//! Resolving, fetching and building an image's Python packages.
+
+use crate::context::{Context, pypi};
+use crate::error::NativeError;
+use crate::execute::Job;
+use crate::key::KeyEncoder;
+use crate::layer::{Layer, LayerOutcome};
+use crate::python::{Interpreter, PREFIX, PythonLayers};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tierce_engine::{Events, Gathered, Outcome, StepHandle, StepKind};
+use tierce_oci::{Digest, Platform};
+use tierce_sandbox::{Mount, Process};
+use tierce_spec::PythonEnvironment;
+use tierce_store::RecordKind;
+use tierce_wheel::{
+    BucketPolicy, BuildJob, BuildPaths, CompileJob, FetchEvent, FetchSettings, InstallPlan,
+    InstallTarget, Lock, LockRequest, LockedPackage, Prereleases, Source, SourcePolicy,
+    StoredWheel, Target, fetch_sources, fetch_wheels, write_bytecode_layer,
+};
+
+/// What requests resolved to.
+const LOCK: RecordKind = RecordKind::new("python-lock");
+
+/// Wheels that were built here, by source and interpreter.
+const BUILT: RecordKind = RecordKind::new("built-wheel");
+
+#[derive(Serialize, Deserialize)]
+struct LockRecord {
+    pylock: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BuiltRecord {
+    filename: String,
+    digest: Digest,
+}
+
+/// A request for an environment.
+pub struct PipRequest<'a> {
+    /// What is to be installed.
+    pub environment: &'a PythonEnvironment<'a>,
+    /// The image's inputs, for requirements files.
+    pub gathered: &'a Gathered,
+    /// The image's Python.
+    pub interpreter: &'a Interpreter,
+    /// The image's platform.
+    pub platform: &'a Platform,
+    /// Resolve again what was resolved before.
+    pub refresh: bool,
+}
+
+impl Context {
+    /// Brings the wheels of `lock` into the store, and groups them into layers.
+    pub async fn python_layers(
+        &self,
+        lock: Lock,
+        policy: &BucketPolicy,
+        request: &PipRequest<'_>,
+        below: &[Layer],
+        events: &Events,
+    ) -> Result<PythonLayers, NativeError> {
+        let mut settings = FetchSettings::new(&request.gathered.root);
+        settings.indexes = indexes(request);
+        let mut wheels = self.fetch(&lock, &settings, events).await?;
+        wheels.extend(self.build_sources(&lock, &settings, request, below, events).await?);
+        let version = request.interpreter.version;
+        let target = InstallTarget::new(PREFIX, version).expect("a valid prefix");
+        let plans: Result<Vec<InstallPlan>, NativeError> = wheels
+            .iter()
+            .map(|w| Ok(InstallPlan::new(w.open(settings.unpacked_limit)?, &target)?))
+            .collect();
+        let interpreter = request.interpreter.clone();
+        let layers = PythonLayers::new(lock, interpreter, target, plans?, policy)?;
+        for conflict in layers.top()?.conflicts() {
+            events.warn("python/file-conflict", conflict.to_string());
+        }
+        Ok(layers)
+    }
+
+    /// What the environment resolves to.
+    pub async fn python_lock(
+        &self,
+        request: &PipRequest<'_>,
+        events: &Events,
+    ) -> Result<Lock, NativeError> {
+        let environment = request.environment;
+        let target =
+            Target::new(request.interpreter.version, request.platform, request.interpreter.libc)?;
+        let key = self.lock_key(request, &target);
+        let step = events.step(StepKind::Resolve, "resolve Python packages");
+        if !request.refresh
+            && let Some(record) = self.store.record::<LockRecord>(LOCK, &key)
+            && let Ok(lock) = Lock::parse(record.pylock.as_bytes(), &target)
+        {
+            step.finish(Outcome::Cached, format!("{} packages", lock.packages().len()));
+            return Ok(lock);
+        }
+        let requirements = environment.packages.iter().map(|p| (*p).to_owned()).collect();
+        let cache = self.store.cache_dir("uv")?;
+        let mut wanted = LockRequest::new(target, requirements, &request.gathered.root, &cache);
+        wanted.requirement_files = environment
+            .requirements
+            .iter()
+            .filter_map(|(step, _)| request.gathered.requirements.get(step).cloned())
+            .collect();
+        let options = &environment.options;
+        let url = |u: &tierce_spec::ServiceUrl| u.as_url().to_string();
+        wanted.index = options
+            .index
+            .as_ref()
+            .map(url)
+            .or_else(|| self.settings.index.as_ref().map(ToString::to_string));
+        wanted.extra_indexes = options.extra_indexes.iter().map(url).collect();
+        wanted.prereleases =
+            if options.pre { Prereleases::Allow } else { Prereleases::IfNecessary };
+        wanted.extra_args.clone_from(&options.extra_args);
+        wanted.sources = SourcePolicy::Allow;
+        wanted.env.clone_from(&self.settings.uv_variables);
+        let lock = self.uv().await?.lock(&wanted).await?;
+        let pylock = String::from_utf8_lossy(lock.bytes()).into_owned();
+        self.store.put_record(LOCK, &key, &LockRecord { pylock })?;
+        step.finish(Outcome::Made, format!("{} packages", lock.packages().len()));
+        Ok(lock)
+    }
+
+    /// All that the resolution depends on but the state of the index.
+    fn lock_key(&self, request: &PipRequest<'_>, target: &Target) -> Digest {
+        let environment = request.environment;
+        let options = &environment.options;
+        let file = |(step, _): &(usize, &Path)| {
+            request.gathered.resolved.steps().find(|s| s.index == *step).and_then(|s| s.digest)
+        };
+        let files: Vec<Digest> = environment.requirements.iter().filter_map(file).collect();
+        let index = options.index.as_ref().map(ToString::to_string);
+        let index = index.or_else(|| self.settings.index.as_ref().map(ToString::to_string));
+        KeyEncoder::new("python-lock")
+            .text("target", &target.to_string())
+            .list("packages", &environment.packages)
+            .list("files", files.iter().map(|d| *d.as_bytes()))
+            .text("index", index.as_deref().unwrap_or_default())
+            .list("extra-indexes", options.extra_indexes.iter().map(ToString::to_string))
+            .text("pre", if options.pre { "yes" } else { "no" })
+            .list("extra-args", &options.extra_args)
+            .finish()
+            .0
+    }
+
+    async fn fetch(
+        &self,
+        lock: &Lock,
+        settings: &FetchSettings,
+        events: &Events,
+    ) -> Result<Vec<StoredWheel>, NativeError> {
+        let missing: Vec<u64> = lock
+            .wheels()
+            .filter(|(_, file)| self.store.has(&file.digest).is_none())
+            .map(|(_, file)| file.size.unwrap_or_default())
+            .collect();
+        let step = events.step(StepKind::Fetch, "fetch wheels");
+        let total = missing.iter().sum::<u64>();
+        let so_far: Mutex<BTreeMap<String, u64>> = Mutex::default();
+        let observe = |event: FetchEvent<'_>| {
+            if let FetchEvent::Progress { filename, bytes } = event {
+                let mut so_far = so_far.lock().unwrap_or_else(PoisonError::into_inner);
+                so_far.insert(filename.to_owned(), bytes);
+                let total = (total > 0).then_some(total);
+                step.reporter().progress(so_far.values().sum(), total);
+            }
+        };
+        let wheels = fetch_wheels(lock, &self.fetcher, &self.store, settings, &observe).await?;
+        match missing.len() {
+            0 => step.finish(Outcome::Cached, None),
+            n => step.finish(Outcome::Made, format!("{n} wheels, {}", crate::size(total))),
+        }
+        Ok(wheels)
+    }
+
+    /// Builds what has no wheel, one package after the other: each has the cores to itself.
+    async fn build_sources(
+        &self,
+        lock: &Lock,
+        settings: &FetchSettings,
+        request: &PipRequest<'_>,
+        below: &[Layer],
+        events: &Events,
+    ) -> Result<Vec<StoredWheel>, NativeError> {
+        if lock.to_build().next().is_none() {
+            return Ok(vec![]);
+        }
+        let archives = fetch_sources(lock, &self.fetcher, &self.store, settings, &|_| {}).await?;
+        let mut wheels = vec![];
+        for package in lock.to_build() {
+            let archive = archives.iter().find(|a| a.package == package.name);
+            let source = match (&package.source, archive) {
+                (Source::Sdist { .. }, Some(archive)) => BuildSource::Archive {
+                    path: archive.path.clone(),
+                    name: archive.filename.clone(),
+                },
+                (Source::Vcs(_), _) => BuildSource::Checkout,
+                _ => {
+                    let (package, kind) = (package.name.to_string(), "a local directory");
+                    return Err(NativeError::Unbuildable { package, kind });
+                }
+            };
+            let built = self.build_source(package, source, settings, request, below, events);
+            wheels.push(built.await?);
+        }
+        Ok(wheels)
+    }
+
+    async fn build_source(
+        &self,
+        package: &LockedPackage,
+        source: BuildSource,
+        settings: &FetchSettings,
+        request: &PipRequest<'_>,
+        below: &[Layer],
+        events: &Events,
+    ) -> Result<StoredWheel, NativeError> {
+        let title = format!("build {}", package.name);
+        let key = built_key(package, request, below);
+        let step = events.step(StepKind::Execute, &title);
+        if !request.refresh
+            && let Some(record) = self.store.record::<BuiltRecord>(BUILT, &key)
+            && let Some(size) = self.store.has(&record.digest)
+            && let Ok(filename) = record.filename.parse()
+        {
+            step.finish(Outcome::Cached, None);
+            let path = self.store.blob_path(&record.digest);
+            let (package, digest) = (package.name.clone(), record.digest);
+            return Ok(StoredWheel { package, filename, digest, path, size });
+        }
+        self.require_execution(request.platform, &title)?;
+        let roots = self.materialise(below, &step).await?;
+        let scratch = self.scratch("wheel")?;
+        let host = self.store.scratch_dir("wheel-out")?;
+        let paths = BuildPaths {
+            uv: "/run/tierce/build/uv",
+            python: &request.interpreter.path,
+            source: &source.inside(),
+            out: "/run/tierce/build/out",
+            cache: "/run/tierce/build/cache",
+        };
+        let Some(job) = BuildJob::new(package, &paths) else {
+            let (package, kind) = (package.name.to_string(), "its version control system");
+            return Err(NativeError::Unbuildable { package, kind });
+        };
+        let out = host.path().join("out");
+        std::fs::create_dir_all(&out).map_err(NativeError::io(&out))?;
+        let mounts = self.build_mounts(&paths, &source, &out).await?;
+        for argv in &job.commands {
+            let mut process = Process::new(roots.clone(), scratch.path.clone(), argv.clone());
+            let mut env = job.env.clone();
+            env.push(("PATH".into(), crate::draft::DEFAULT_PATH.into()));
+            env.push(("HOME".into(), "/root".into()));
+            process.env = self.step_environment(&env);
+            process.mounts.clone_from(&mounts);
+            process.ca_bundle.clone_from(&self.settings.ca_bundle);
+            process.time_limit = Some(crate::execute::TIME_LIMIT);
+            self.run(Job { process, title: title.clone() }, &step).await?;
+        }
+        let wheel = self.import_built(package, &out, settings)?;
+        let record = BuiltRecord { filename: wheel.filename.to_string(), digest: wheel.digest };
+        self.store.put_record(BUILT, &key, &record)?;
+        step.finish(Outcome::Made, wheel.filename.to_string());
+        Ok(wheel)
+    }
+
+    async fn build_mounts(
+        &self,
+        paths: &BuildPaths<'_>,
+        source: &BuildSource,
+        out: &Path,
+    ) -> Result<Vec<Mount>, NativeError> {
+        // The user's own uv may be linked against the host's libraries: the pinned one is not.
+        let index = self.settings.index.clone().unwrap_or_else(pypi);
+        let uv = tierce_wheel::Uv::fetch(&self.fetcher, &self.store, &index).await?;
+        let variant = &self.sandbox()?.variant;
+        let bind = |source: &Path, target: &str, read_only: bool| Mount::Bind {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            read_only,
+        };
+        let cache = self.store.cache_dir(&format!("{variant}-uv-build"))?;
+        let mut mounts = vec![
+            bind(uv.program(), paths.uv, true),
+            Mount::Cache { source: cache, target: paths.cache.to_owned() },
+            Mount::Cache { source: out.to_owned(), target: paths.out.to_owned() },
+        ];
+        if let BuildSource::Archive { path, .. } = source {
+            mounts.push(bind(path, paths.source, true));
+        }
+        Ok(mounts)
+    }
+
+    fn import_built(
+        &self,
+        package: &LockedPackage,
+        out: &Path,
+        settings: &FetchSettings,
+    ) -> Result<StoredWheel, NativeError> {
+        let entries = std::fs::read_dir(out).map_err(NativeError::io(out))?;
+        let wheels: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "whl"))
+            .collect();
+        match wheels.as_slice() {
+            [wheel] => Ok(StoredWheel::import(&self.store, wheel, settings)?),
+            wheels => Err(NativeError::BuiltWheels {
+                package: package.name.to_string(),
+                count: wheels.len(),
+            }),
+        }
+    }
+
+    /// The bytecode of a group's modules.
+    pub async fn bytecode(
+        &self,
+        python: &Arc<PythonLayers>,
+        group: usize,
+        lowers: Vec<Layer>,
+        step: &StepHandle,
+    ) -> Result<LayerOutcome, NativeError> {
+        const OUT: &str = "/run/tierce/bytecode";
+        const LIST: &str = "/run/tierce/modules";
+        let roots = self.materialise(&lowers, step).await?;
+        let scratch = self.scratch("bytecode")?;
+        let host = self.store.scratch_dir("bytecode-out")?;
+        let job = CompileJob::new(&python.group(group), &python.interpreter.path, OUT);
+        let (out, list) = (host.path().join("out"), host.path().join("modules"));
+        std::fs::create_dir_all(&out).map_err(NativeError::io(&out))?;
+        std::fs::write(&list, &job.stdin).map_err(NativeError::io(&list))?;
+        let mut process = Process::new(roots, scratch.path.clone(), reading(job.argv, LIST));
+        process.env = job.env;
+        process.network = tierce_sandbox::Network::None;
+        process.mounts = vec![
+            Mount::Cache { source: out.clone(), target: OUT.to_owned() },
+            Mount::Bind { source: list, target: LIST.to_owned(), read_only: true },
+        ];
+        process.time_limit = Some(crate::execute::TIME_LIMIT);
+        self.run(Job { process, title: "compile Python modules".to_owned() }, step).await?;
+        let target = python.target.clone();
+        let outcome =
+            self.assemble(move |writer| Ok(write_bytecode_layer(&out, &target, writer)?)).await?;
+        drop(host);
+        Ok(outcome)
+    }
+}
+
+/// `python ... -c SCRIPT ARGUMENTS` with a file as its standard input, which programs in the
+/// sandbox don't have otherwise. In Python itself: an image need not have a shell.
+fn reading(argv: Vec<String>, file: &str) -> Vec<String> {
+    const REDIRECT: &str = "import os, sys; os.dup2(os.open(sys.argv.pop(), os.O_RDONLY), 0)";
+    let mut argv = argv;
+    if let Some(script) = argv.iter().position(|a| a == "-c").and_then(|i| argv.get_mut(i + 1)) {
+        script.insert_str(0, &format!("{REDIRECT}\n"));
+    }
+    argv.push(file.to_owned());
+    argv
+}
+
+/// Where a package's source is.
+enum BuildSource {
+    /// An archive in the store, and its real name.
+    Archive { path: PathBuf, name: String },
+    /// A repository that the build checks out.
+    Checkout,
+}
+
+impl BuildSource {
+    /// Its path in the image that builds.
+    fn inside(&self) -> String {
+        match self {
+            BuildSource::Archive { name, .. } => format!("/run/tierce/build/{name}"),
+            BuildSource::Checkout => "/tmp/tierce-checkout".to_owned(),
+        }
+    }
+}
+
+/// A wheel depends on its source, on the interpreter, and on what the image offers to build with.
+fn built_key(package: &LockedPackage, request: &PipRequest<'_>, below: &[Layer]) -> Digest {
+    let source = match &package.source {
+        Source::Sdist { file, .. } => file.digest.to_string(),
+        Source::Vcs(vcs) => vcs.commit.clone(),
+        Source::Wheel { file, .. } => file.digest.to_string(),
+        Source::Directory { path, .. } => path.display().to_string(),
+    };
+    KeyEncoder::new("built-wheel")
+        .text("package", package.name.as_str())
+        .text("source", &source)
+        .text("python", &request.interpreter.version.to_string())
+        .text("interpreter", &request.interpreter.path)
+        .text("platform", &request.platform.to_string())
+        .list("below", below.iter().map(|l| *l.record.diff_id.0.as_bytes()))
+        .finish()
+        .0
+}
+
+fn indexes(request: &PipRequest<'_>) -> Vec<url::Url> {
+    let options = &request.environment.options;
+    let all = options.index.iter().chain(&options.extra_indexes);
+    all.map(|url| url.as_url().clone()).collect()
+}

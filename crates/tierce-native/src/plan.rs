@@ -1,0 +1,197 @@
+//! What a build of one platform consists of: layers to make, in their order in the image, each
+//! with a key that says all it depends on.
+
+use crate::draft::Draft;
+use crate::key::{KeyEncoder, LayerKey};
+use crate::layer::{Layer, Stack};
+use crate::work::Work;
+use serde::Serialize;
+use tierce_oci::Platform;
+use tierce_spec::Step;
+
+/// A layer to make.
+#[derive(Clone)]
+pub struct Node {
+    /// All that the layer's bytes depend on.
+    pub key: LayerKey,
+    /// What it is called, for people.
+    pub title: String,
+    /// What made it, for the image's history.
+    pub created_by: String,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What happens to the image, in order.
+#[derive(Clone)]
+pub enum Operation {
+    /// A step edits the configuration.
+    Configure(Step),
+    /// The Python environment comes into the search path.
+    ActivateVenv(String),
+    /// The node of this index becomes a layer.
+    Layer(usize),
+}
+
+/// A build of one platform.
+#[derive(Clone)]
+pub struct Plan {
+    /// The platform.
+    pub platform: Platform,
+    /// The base: its configuration and its layers.
+    pub base: Draft,
+    /// The layers to make. A node may depend only on nodes before it.
+    pub nodes: Vec<Node>,
+    /// How they come together.
+    pub operations: Vec<Operation>,
+}
+
+/// Collects nodes and operations, and knows what is below the next layer.
+pub struct PlanBuilder {
+    plan: Plan,
+    /// The configuration as it is at this point; its layers and history are of no account.
+    config: Draft,
+    stack: Stack,
+}
+
+impl PlanBuilder {
+    /// A plan that starts from `base`.
+    pub fn new(platform: Platform, base: Draft) -> Self {
+        let diff_ids = base.layers().iter().map(|l| *l.record.diff_id.0.as_bytes());
+        let stack = KeyEncoder::new("stack").list("diff-ids", diff_ids).finish();
+        PlanBuilder {
+            config: base.clone(),
+            plan: Plan { platform, base, nodes: vec![], operations: vec![] },
+            stack: Stack(stack),
+        }
+    }
+
+    /// The image as it is configured at this point.
+    pub fn config(&self) -> &Draft {
+        &self.config
+    }
+
+    /// The platform.
+    pub fn platform(&self) -> &Platform {
+        &self.plan.platform
+    }
+
+    /// Everything below the next layer.
+    pub fn stack(&self) -> Stack {
+        self.stack
+    }
+
+    /// Adds a layer; gives its index.
+    pub fn layer(&mut self, node: Node) -> usize {
+        let below = self.stack.0.0;
+        let stack = KeyEncoder::new("stack").digest("below", &below).digest("layer", &node.key.0);
+        self.stack = Stack(stack.finish());
+        self.plan.nodes.push(node);
+        let index = self.plan.nodes.len() - 1;
+        self.plan.operations.push(Operation::Layer(index));
+        index
+    }
+
+    /// Applies a step that edits the configuration only.
+    pub fn configure(&mut self, step: &Step) {
+        self.config.apply(step);
+        self.plan.operations.push(Operation::Configure(step.clone()));
+    }
+
+    /// Brings a Python environment into the search path.
+    pub fn activate_venv(&mut self, prefix: &str) {
+        self.config.activate_venv(prefix);
+        self.plan.operations.push(Operation::ActivateVenv(prefix.to_owned()));
+    }
+
+    /// The plan as it is at this point.
+    pub fn snapshot(&self) -> Plan {
+        self.plan.clone()
+    }
+
+    /// The finished plan.
+    pub fn finish(self) -> Plan {
+        self.plan
+    }
+}
+
+impl Plan {
+    /// The image, once every layer is there. A node that changed nothing made no layer.
+    pub fn assemble(&self, layers: &[Option<Layer>]) -> Draft {
+        let mut draft = self.base.clone();
+        for operation in &self.operations {
+            match operation {
+                Operation::Configure(step) => {
+                    draft.apply(step);
+                }
+                Operation::ActivateVenv(prefix) => draft.activate_venv(prefix),
+                Operation::Layer(index) => match &layers[*index] {
+                    Some(layer) => draft.push(layer.clone()),
+                    None => draft.note(&self.nodes[*index].created_by),
+                },
+            }
+        }
+        draft
+    }
+}
+
+/// What will happen to a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It is part of the base.
+    Base,
+    /// It is in the store.
+    Cached,
+    /// It is made without running anything.
+    Assemble,
+    /// Something is run in the image to make it.
+    Execute,
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Action::Base => "base",
+            Action::Cached => "cached",
+            Action::Assemble => "assemble",
+            Action::Execute => "execute",
+        })
+    }
+}
+
+/// One line of a plan, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedLayer {
+    /// What will happen.
+    pub action: Action,
+    /// What the layer is.
+    pub title: String,
+    /// Why that will happen.
+    pub why: String,
+    /// The layer's key, but for the base's layers.
+    pub key: Option<String>,
+    /// The size of the layer's blob in bytes, where it is there.
+    pub size: Option<u64>,
+}
+
+/// What a build of one platform would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlatformPlan {
+    /// The platform.
+    pub platform: String,
+    /// The layers, base first.
+    pub layers: Vec<PlannedLayer>,
+}
+
+/// What a build would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlanReport {
+    /// The image's name.
+    pub uri: String,
+    /// Its platforms.
+    pub platforms: Vec<PlatformPlan>,
+}

@@ -1,0 +1,396 @@
+//! From an image's steps to the layers that make it.
+
+use crate::apt;
+use crate::assembled::COMPRESSION;
+use crate::base::ResolvedBase;
+use crate::context::Context;
+use crate::draft::{DEFAULT_PATH, Draft};
+use crate::error::NativeError;
+use crate::key::{KeyEncoder, LayerKey};
+use crate::layer::Layer;
+use crate::make::Maker;
+use crate::pip::PipRequest;
+use crate::plan::{Node, Plan, PlanBuilder};
+use crate::python::{Interpreter, PREFIX, PythonLayers};
+use crate::work::{Execution, Work};
+use std::sync::Arc;
+use tierce_engine::{Events, Gathered, Source};
+use tierce_layer::LayerPath;
+use tierce_oci::{Digest, Platform};
+use tierce_spec::{
+    Bytecode, Command, Labels, Network, PythonEnvironment, PythonRequest, ResolvedStep, Step,
+};
+use tierce_wheel::{BucketPolicy, LayerKind, Lock};
+
+/// How much planning may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanMode {
+    /// Whatever it takes: what a later layer depends on is made at once.
+    Build {
+        /// Look up again what was looked up before, and execute again what was executed.
+        refresh: bool,
+    },
+    /// Nothing is executed: planning ends where it would have to.
+    Show,
+}
+
+impl PlanMode {
+    fn refresh(self) -> bool {
+        self == PlanMode::Build { refresh: true }
+    }
+}
+
+/// A plan, and what could not be planned.
+pub struct Planned {
+    /// The layers.
+    pub plan: Plan,
+    /// Why the plan ends early; only in [`PlanMode::Show`].
+    pub open_end: Option<String>,
+}
+
+/// Directories that every system has: a working directory among them is not made again, since a
+/// layer that lists it would reset its mode.
+const STANDARD_DIRECTORIES: [&str; 10] =
+    ["", "bin", "etc", "home", "opt", "root", "srv", "tmp", "usr", "var/tmp"];
+
+struct Planner<'a> {
+    context: &'a Arc<Context>,
+    gathered: &'a Gathered,
+    events: &'a Events,
+    mode: PlanMode,
+    builder: PlanBuilder,
+    interpreter: Option<Interpreter>,
+    open_end: Option<String>,
+}
+
+impl Context {
+    /// Plans the image for one platform.
+    pub async fn plan(
+        self: &Arc<Self>,
+        gathered: &Gathered,
+        platform: &Platform,
+        mode: PlanMode,
+        events: &Events,
+    ) -> Result<Planned, NativeError> {
+        let base = gathered.resolved.image().base();
+        let ResolvedBase { plan, interpreter } = self.resolve_base(base, platform, events).await?;
+        let mut planner = Planner {
+            context: self,
+            gathered,
+            events,
+            mode,
+            builder: plan,
+            interpreter,
+            open_end: None,
+        };
+        planner.label_python();
+        for step in gathered.resolved.steps() {
+            planner.step(step).await?;
+            if planner.open_end.is_some() {
+                break;
+            }
+        }
+        Ok(Planned { plan: planner.builder.finish(), open_end: planner.open_end })
+    }
+}
+
+impl Planner<'_> {
+    /// Images that start from this one need not look inside it for its Python.
+    fn label_python(&mut self) {
+        let Some(python) = &self.interpreter else { return };
+        let value = format!("{}@{}", python.version, python.path);
+        let labels = [(crate::PYTHON_LABEL.to_owned(), value)].into();
+        self.builder.configure(&Step::Labels(Labels { labels }));
+    }
+
+    async fn step(&mut self, step: ResolvedStep<'_>) -> Result<(), NativeError> {
+        match step.step {
+            Step::Apt(apt) if apt.packages.is_empty() => Ok(()),
+            Step::Apt(apt) => self.apt(&apt.packages),
+            Step::Pip(_) | Step::Requirements(_) => self.python(step.index).await,
+            Step::SourceFolder(_) | Step::SourceFile(_) => self.source(step),
+            Step::Commands(commands) => {
+                commands.commands.iter().try_for_each(|c| self.command(c, commands.network))
+            }
+            Step::Workdir(workdir) => {
+                self.builder.configure(step.step);
+                self.workdir(&workdir.path);
+                Ok(())
+            }
+            Step::Env(_) | Step::User(_) | Step::Entrypoint(_) | Step::Cmd(_) | Step::Labels(_) => {
+                self.builder.configure(step.step);
+                Ok(())
+            }
+        }
+    }
+
+    fn apt(&mut self, packages: &[String]) -> Result<(), NativeError> {
+        let title = format!("apt {}", packages.join(" "));
+        self.context.require_execution(self.builder.platform(), &title)?;
+        let env = environment(self.builder.config());
+        let execution = apt::execution(packages, env, &self.builder.stack());
+        self.execute("apt", title, execution);
+        Ok(())
+    }
+
+    fn command(&mut self, command: &Command, network: Network) -> Result<(), NativeError> {
+        let argv = command.argv();
+        let title = format!("run {}", crate::execute::display(&argv));
+        self.context.require_execution(self.builder.platform(), &title)?;
+        let config = self.builder.config();
+        let execution = Execution {
+            commands: vec![argv],
+            env: environment(config),
+            cwd: config.workdir().to_owned(),
+            user: config.user().to_owned(),
+            network,
+            caches: vec![],
+        };
+        self.execute("run", title, execution);
+        Ok(())
+    }
+
+    fn execute(&mut self, kind: &str, title: String, execution: Execution) {
+        let key = apt::execution_key(kind, &execution, &self.builder.stack());
+        let created_by = title.clone();
+        self.builder.layer(Node { key, title, created_by, work: Work::Execute(execution) });
+    }
+
+    fn source(&mut self, step: ResolvedStep<'_>) -> Result<(), NativeError> {
+        let workdir = self.builder.config().workdir().to_owned();
+        let (Some(source), Some(destination), Some(digest)) =
+            (self.gathered.sources.get(&step.index), step.image_path(Some(&workdir)), step.digest)
+        else {
+            return Ok(());
+        };
+        let path = LayerPath::new(&destination).map_err(tierce_wheel::LayerError::from)?;
+        let title = format!("copy {} to {destination}", source_name(source, self.gathered));
+        let key = KeyEncoder::new("source")
+            .digest("tree", &digest)
+            .list("destination", [path.as_bytes()])
+            .text("compression", COMPRESSION.media_type().as_str())
+            .text("format", &tierce_layer::FORMAT_VERSION.to_string())
+            .finish();
+        let work = Work::Source { source: source.clone(), destination: path };
+        // Where the source was on the host is nobody's business but its author's.
+        let created_by = format!("copy {} to {destination}", digest.short());
+        self.builder.layer(Node { key, title, created_by, work });
+        Ok(())
+    }
+
+    /// Makes the working directory, unless something else does.
+    fn workdir(&mut self, path: &str) {
+        let Ok(path) = LayerPath::new(path) else { return };
+        let standard = STANDARD_DIRECTORIES.iter().any(|d| d.as_bytes() == path.as_bytes());
+        if standard || self.a_source_makes(&path) {
+            return;
+        }
+        let key = KeyEncoder::new("directory")
+            .list("path", [path.as_bytes()])
+            .text("compression", COMPRESSION.media_type().as_str())
+            .finish();
+        let title = format!("make /{path}");
+        let created_by = title.clone();
+        self.builder.layer(Node { key, title, created_by, work: Work::Directory(path) });
+    }
+
+    fn a_source_makes(&self, path: &LayerPath) -> bool {
+        let workdir = self.builder.config().workdir();
+        self.gathered
+            .resolved
+            .steps()
+            .filter_map(|step| step.image_path(Some(workdir)))
+            .filter_map(|destination| LayerPath::new(destination).ok())
+            .any(|destination| destination.starts_with(path) && destination != *path)
+    }
+
+    async fn python(&mut self, index: usize) -> Result<(), NativeError> {
+        let resolved = &self.gathered.resolved;
+        let Some(environment) = resolved.python_environment() else { return Ok(()) };
+        // All steps make one environment, at the place of the first of them.
+        if environment.position != index {
+            return Ok(());
+        }
+        let compile = compiles(resolved.image().bytecode(), resolved.platforms().len());
+        let platform = self.builder.platform().clone();
+        if compile {
+            self.context.require_execution(&platform, "compiling Python modules")?;
+        }
+        let interpreter = self.interpreter(resolved.image().python(), &platform).await?;
+        let gathered = self.gathered;
+        let request = PipRequest {
+            environment: &environment,
+            gathered,
+            interpreter: &interpreter,
+            platform: &platform,
+            refresh: self.mode.refresh(),
+        };
+        let lock = self.context.python_lock(&request, self.events).await?;
+        let below = match lock.to_build().next() {
+            None => vec![],
+            Some(_) if self.mode == PlanMode::Show => {
+                let names: Vec<&str> = lock.to_build().map(|p| p.name.as_str()).collect();
+                self.open_end = Some(format!(
+                    "{} will be built from source first; what follows depends on the result",
+                    names.join(", ")
+                ));
+                return Ok(());
+            }
+            Some(_) => self.make_below().await?,
+        };
+        // Each group has two layers when it is compiled: half as many groups, then.
+        let max_layers = if compile { 20 } else { 40 };
+        let policy = BucketPolicy { max_layers, ..BucketPolicy::default() };
+        let layers =
+            self.context.python_layers(lock, &policy, &request, &below, self.events).await?;
+        self.place(Arc::new(layers), &environment, compile)
+    }
+
+    /// Adds the environment's layers.
+    fn place(
+        &mut self,
+        python: Arc<PythonLayers>,
+        environment: &PythonEnvironment<'_>,
+        compile: bool,
+    ) -> Result<(), NativeError> {
+        let venv = self.builder.layer(Node {
+            key: LayerKey(python.venv().key(COMPRESSION)),
+            title: format!("venv {PREFIX}"),
+            created_by: format!("venv {PREFIX} on {}", python.interpreter.path),
+            work: Work::Venv(python.clone()),
+        });
+        let mut wheels = vec![];
+        for (group, plan) in python.groups.iter().enumerate() {
+            let names = group_names(&python.lock, plan);
+            wheels.push(self.builder.layer(Node {
+                key: LayerKey(plan.key(&python.target, COMPRESSION)),
+                title: format!("wheels {}", group_title(&plan.kind, &names)),
+                created_by: format!("pip {}", names.join(" ")),
+                work: Work::Wheels(python.clone(), group),
+            }));
+        }
+        if compile {
+            let version = Digest::of(python.interpreter.version.to_string());
+            for (group, plan) in python.groups.iter().enumerate() {
+                let names = group_names(&python.lock, plan);
+                let needs = [venv, wheels[group]];
+                self.builder.layer(Node {
+                    key: LayerKey(plan.bytecode_key(&python.target, &version)),
+                    title: format!("compile {}", group_title(&plan.kind, &names)),
+                    created_by: format!("compile {}", names.join(" ")),
+                    work: Work::Bytecode { python: python.clone(), group, needs },
+                });
+            }
+        }
+        let top = python.top()?;
+        if !top.is_empty() {
+            let key = LayerKey(top.key(COMPRESSION));
+            self.builder.layer(Node {
+                key,
+                title: "environment".to_owned(),
+                created_by: format!("pip: {} requested", environment.packages.len()),
+                work: Work::Environment(python.clone()),
+            });
+        }
+        self.builder.activate_venv(PREFIX);
+        Ok(())
+    }
+
+    /// Makes everything planned so far, since something has to run on it now.
+    async fn make_below(&self) -> Result<Vec<Layer>, NativeError> {
+        let plan = Arc::new(self.builder.snapshot());
+        let refresh = self.mode.refresh();
+        let maker = Maker::new(self.context.clone(), plan.clone(), self.events.clone(), refresh);
+        let made = maker.run().await.map_err(|e| NativeError::Part(e))?;
+        Ok(plan.base.layers().iter().cloned().chain(made.into_iter().flatten()).collect())
+    }
+
+    /// The image's Python: what the base says, checked against what the image asks for.
+    async fn interpreter(
+        &self,
+        request: Option<&PythonRequest>,
+        platform: &Platform,
+    ) -> Result<Interpreter, NativeError> {
+        let known = match (&self.interpreter, request) {
+            (Some(known), _) => known.clone(),
+            (None, Some(PythonRequest { version, interpreter: Some(path) })) => Interpreter {
+                path: path.clone(),
+                version: version.to_string().parse()?,
+                libc: tierce_wheel::Libc::DEFAULT,
+            },
+            (None, request) => {
+                let name = request.map_or("python3".to_owned(), |r| {
+                    format!("python{}.{}", r.version.major, r.version.minor)
+                });
+                self.probe(&name, platform).await?
+            }
+        };
+        let Some(PythonRequest { version, interpreter }) = request else { return Ok(known) };
+        let (found, wanted) = (known.version.to_string(), version.to_string());
+        if found != wanted && !found.starts_with(&format!("{wanted}.")) {
+            return Err(NativeError::WrongPython { wanted, found });
+        }
+        let path = interpreter.clone().unwrap_or(known.path);
+        Ok(Interpreter { path, ..known })
+    }
+
+    /// Asks the base's own `python3` who it is.
+    async fn probe(&self, name: &str, platform: &Platform) -> Result<Interpreter, NativeError> {
+        let below = self.builder.config().layers();
+        if self.mode == PlanMode::Show
+            || below.is_empty()
+            || self.context.require_execution(platform, "looking for Python").is_err()
+        {
+            return Err(NativeError::NoInterpreter);
+        }
+        let path = self.builder.config().env("PATH").unwrap_or_else(|| DEFAULT_PATH.to_owned());
+        self.context.probe_python(name, below, path, self.events).await
+    }
+}
+
+/// Whether modules are compiled. Said by the image alone, never by the machine: the same
+/// specification must not name two images. Images for several platforms are not compiled unless
+/// they say so, since few machines could.
+fn compiles(bytecode: Bytecode, platforms: usize) -> bool {
+    match bytecode {
+        Bytecode::Compile => true,
+        Bytecode::Skip => false,
+        Bytecode::Auto => platforms == 1,
+    }
+}
+
+/// The environment of commands: the image's, with a search path in any case.
+fn environment(config: &Draft) -> Vec<(String, String)> {
+    let mut env = config.config().env();
+    if !env.iter().any(|(name, _)| name == "PATH") {
+        env.push(("PATH".to_owned(), DEFAULT_PATH.to_owned()));
+    }
+    env
+}
+
+fn group_names(lock: &Lock, plan: &tierce_wheel::LayerPlan) -> Vec<String> {
+    plan.wheels
+        .iter()
+        .map(|wheel| {
+            let package = lock.packages().iter().find(|p| p.name == *wheel.name());
+            match package.and_then(|p| p.version.as_ref()) {
+                Some(version) => format!("{}=={version}", wheel.name()),
+                None => wheel.name().to_string(),
+            }
+        })
+        .collect()
+}
+
+fn group_title(kind: &LayerKind, names: &[String]) -> String {
+    match (kind, names) {
+        (LayerKind::Own(_), [name]) => name.clone(),
+        (_, names) if names.len() <= 3 => names.join(" "),
+        (_, names) => format!("{} and {} more", names[..2].join(" "), names.len() - 2),
+    }
+}
+
+/// The source as the user wrote it.
+fn source_name(source: &Source, gathered: &Gathered) -> String {
+    let path = source.root.strip_prefix(&gathered.root).unwrap_or(&source.root);
+    path.display().to_string()
+}

@@ -1,0 +1,92 @@
+//! Asks an image's own interpreter who it is.
+
+use crate::context::Context;
+use crate::error::NativeError;
+use crate::layer::Layer;
+use crate::python::Interpreter;
+use std::sync::{Arc, Mutex, PoisonError};
+use tierce_engine::{Events, Outcome, StepKind};
+use tierce_sandbox::{Exit, Network, Process, Stream};
+use tierce_store::RecordKind;
+use tierce_wheel::Libc;
+
+/// What interpreters said of themselves, by the layers they are in.
+const INTERPRETER: RecordKind = RecordKind::new("interpreter");
+
+/// Prints path, version and C library. `sys.executable` of an environment is a link into it: the
+/// interpreter it was made with is what a new environment needs.
+const QUESTION: &str = "import os, platform, sys\n\
+    path = os.path.realpath(sys.executable)\n\
+    print(path, platform.python_version(), *platform.libc_ver()[:2])\n";
+
+impl Context {
+    /// The interpreter that `name` is in an image of these layers.
+    pub async fn probe_python(
+        &self,
+        name: &str,
+        layers: &[Layer],
+        search_path: String,
+        events: &Events,
+    ) -> Result<Interpreter, NativeError> {
+        let key = crate::key::KeyEncoder::new("interpreter")
+            .text("name", name)
+            .text("path", &search_path)
+            .list("layers", layers.iter().map(|l| *l.record.diff_id.0.as_bytes()))
+            .finish();
+        let step = events.step(StepKind::Execute, "look for the base's Python");
+        if let Some(answer) = self.store.record::<String>(INTERPRETER, &key.0) {
+            step.finish(Outcome::Cached, answer.clone());
+            return parse(&answer);
+        }
+        let roots = self.materialise(layers, &step).await?;
+        let scratch = self.scratch("probe")?;
+        let argv = [name, "-I", "-S", "-c", QUESTION].map(str::to_owned).to_vec();
+        let mut process = Process::new(roots, scratch.path.clone(), argv);
+        process.env = vec![("PATH".to_owned(), search_path)];
+        process.network = Network::None;
+        process.time_limit = Some(std::time::Duration::from_secs(60));
+        let sandbox = self.sandbox()?.sandbox.clone();
+        let cancel = self.cancel.clone();
+        let said: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let heard = said.clone();
+        let exit = tokio::task::spawn_blocking(move || {
+            let mut output = |stream: Stream, bytes: &[u8]| {
+                if stream == Stream::Stdout {
+                    heard.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+                }
+            };
+            sandbox.run(&process, &mut output, &cancel)
+        })
+        .await?;
+        let text = {
+            let said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            String::from_utf8_lossy(&said).trim().to_owned()
+        };
+        match exit {
+            Ok(Exit::Code(0)) => {}
+            Ok(Exit::Cancelled) => return Err(NativeError::Interrupted),
+            // No such program, or none that runs: both mean that the user has to say more.
+            Ok(_) | Err(_) => return Err(NativeError::NoInterpreter),
+        }
+        let interpreter = parse(&text)?;
+        self.store.put_record(INTERPRETER, &key.0, &text)?;
+        step.finish(Outcome::Made, text);
+        Ok(interpreter)
+    }
+}
+
+/// Reads `path version [libc version]`.
+fn parse(answer: &str) -> Result<Interpreter, NativeError> {
+    let mut words = answer.split_whitespace();
+    let (Some(path), Some(version)) = (words.next(), words.next()) else {
+        return Err(NativeError::NoInterpreter);
+    };
+    let end = version.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(version.len());
+    let libc = match (words.next(), words.next().and_then(|v| v.split('.').nth(1)?.parse().ok())) {
+        (Some("glibc"), Some(minor)) => Libc::Glibc { minor },
+        (Some("musl"), Some(minor)) => Libc::Musl { minor },
+        // Python tells nothing of musl before 3.14: an interpreter without glibc is on musl.
+        _ => Libc::Musl { minor: 2 },
+    };
+    Ok(Interpreter { path: path.to_owned(), version: version[..end].parse()?, libc })
+}

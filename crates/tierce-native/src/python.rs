@@ -1,0 +1,79 @@
+//! The Python environment of an image: from requirements to wheels to layers.
+
+use crate::error::NativeError;
+use tierce_wheel::{
+    BucketPolicy, InstallPlan, InstallTarget, LayerPlan, Lock, TopLayer, Venv, WheelInfo,
+    plan_layers,
+};
+
+/// Where the environment is in every image.
+pub const PREFIX: &str = "/opt/venv";
+
+/// The interpreter of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// Its absolute path in the image.
+    pub path: String,
+    /// Its version, as exactly as it is known.
+    pub version: tierce_wheel::PythonVersion,
+    /// The image's C library.
+    pub libc: tierce_wheel::Libc,
+}
+
+/// An environment with its wheels at hand, grouped into layers.
+pub struct PythonLayers {
+    /// What is installed.
+    pub lock: Lock,
+    /// The interpreter it is for.
+    pub interpreter: Interpreter,
+    /// Where it goes.
+    pub target: InstallTarget,
+    /// The wheels, in the lock's order.
+    pub plans: Vec<InstallPlan>,
+    /// The groups that become layers.
+    pub groups: Vec<LayerPlan>,
+    venv: Venv,
+}
+
+impl PythonLayers {
+    /// Groups `plans` into layers.
+    pub fn new(
+        lock: Lock,
+        interpreter: Interpreter,
+        target: InstallTarget,
+        plans: Vec<InstallPlan>,
+        policy: &BucketPolicy,
+    ) -> Result<Self, NativeError> {
+        let wheels: Vec<WheelInfo> = plans
+            .iter()
+            .map(|plan| WheelInfo {
+                filename: plan.wheel().filename().clone(),
+                digest: plan.wheel().digest(),
+                size: plan.wheel().file_size(),
+            })
+            .collect();
+        let groups = plan_layers(&wheels, policy);
+        let venv = Venv::new(&target, &interpreter.path)?;
+        Ok(PythonLayers { lock, interpreter, target, plans, groups, venv })
+    }
+
+    /// The skeleton of the environment.
+    pub fn venv(&self) -> &Venv {
+        &self.venv
+    }
+
+    /// The wheels of a group.
+    pub fn group(&self, group: usize) -> Vec<&InstallPlan> {
+        let wanted = &self.groups[group].wheels;
+        let is_wanted = |plan: &&InstallPlan| {
+            wanted.iter().any(|wheel| wheel.filename == *plan.wheel().filename())
+        };
+        self.plans.iter().filter(is_wanted).collect()
+    }
+
+    /// The layer on top of all groups.
+    pub fn top(&self) -> Result<TopLayer<'_>, NativeError> {
+        let plans: Vec<&InstallPlan> = self.plans.iter().collect();
+        Ok(TopLayer::new(&self.target, &plans, self.lock.packages())?)
+    }
+}

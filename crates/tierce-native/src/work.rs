@@ -1,0 +1,77 @@
+//! The kinds of work that make a layer.
+
+use crate::base::DebianBase;
+use crate::python::PythonLayers;
+use std::sync::Arc;
+use tierce_engine::Source;
+use tierce_layer::LayerPath;
+use tierce_spec::Network;
+
+/// What makes a layer.
+#[derive(Clone)]
+pub enum Work {
+    /// Unpacks Debian packages. Assembled.
+    DebianRoot(Arc<DebianBase>),
+    /// Runs their maintainer scripts. Executed.
+    DebianConfigure(Arc<DebianBase>),
+    /// Runs commands. Executed.
+    Execute(Execution),
+    /// The skeleton of the Python environment. Assembled.
+    Venv(Arc<PythonLayers>),
+    /// The wheels of one group. Assembled.
+    Wheels(Arc<PythonLayers>, usize),
+    /// What belongs to the environment as a whole. Assembled.
+    Environment(Arc<PythonLayers>),
+    /// The bytecode of one group's modules. Executed, but needs no layer besides the base, the
+    /// environment's skeleton and that group.
+    Bytecode {
+        /// The environment.
+        python: Arc<PythonLayers>,
+        /// The group.
+        group: usize,
+        /// The nodes of the skeleton and of the group's wheels.
+        needs: [usize; 2],
+    },
+    /// A folder or file of the host. Assembled.
+    Source {
+        /// The source.
+        source: Source,
+        /// Where it goes.
+        destination: LayerPath,
+    },
+    /// Makes a directory. Assembled.
+    Directory(LayerPath),
+}
+
+impl Work {
+    /// Whether something is run in the image.
+    pub fn is_executed(&self) -> bool {
+        matches!(self, Work::DebianConfigure(_) | Work::Execute(_) | Work::Bytecode { .. })
+    }
+}
+
+/// Commands that run in the image, one after the other, as one layer.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// The commands.
+    pub commands: Vec<Vec<String>>,
+    /// Their environment.
+    pub env: Vec<(String, String)>,
+    /// Their working directory.
+    pub cwd: String,
+    /// The user they run as; empty for root.
+    pub user: String,
+    /// What they reach.
+    pub network: Network,
+    /// Directories that outlive the step and stay out of the layer.
+    pub caches: Vec<CacheMount>,
+}
+
+/// A directory of the store that steps share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheMount {
+    /// The cache's name in the store.
+    pub name: String,
+    /// Where it is mounted.
+    pub target: String,
+}

@@ -1,0 +1,203 @@
+//! From settings to an engine.
+
+use crate::SANDBOX_HELPER_ARGUMENT;
+use crate::error::Error;
+use std::sync::Arc;
+use tierce_config::Settings;
+use tierce_engine::{BuildOptions, Engine, Events, GatherCache, ImageBuild};
+use tierce_fetch::{Fetcher, HttpSettings};
+use tierce_native::{Context, NativeBuilder, NativeError, NativeSettings, PlanReport, RunOptions};
+use tierce_oci::{Diagnostic, ErrorKind};
+use tierce_registry::{
+    Client, ClientSettings, CredentialChain, Credentials, DockerConfigCredentials, InsecurePolicy,
+};
+use tierce_sandbox::{Cancel, Helper};
+use tierce_spec::Image;
+use tierce_store::Store;
+use tierce_wheel::UvSettings;
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] tierce_store::OpenError),
+    /// The HTTP client cannot be made.
+    #[error(transparent)]
+    Client(#[from] tierce_fetch::ClientError),
+    /// The program cannot find itself, and so cannot start its sandbox.
+    #[error("cannot find the running program")]
+    Program(#[source] std::io::Error),
+}
+
+impl Diagnostic for OpenError {
+    fn code(&self) -> &'static str {
+        match self {
+            OpenError::Store(e) => e.code(),
+            OpenError::Client(e) => e.code(),
+            OpenError::Program(_) => "sandbox/program",
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            OpenError::Store(e) => e.kind(),
+            OpenError::Client(e) => e.kind(),
+            OpenError::Program(_) => ErrorKind::Environment,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            OpenError::Store(e) => e.hint(),
+            OpenError::Client(e) => e.hint(),
+            OpenError::Program(_) => None,
+        }
+    }
+}
+
+/// An engine with the builders of this machine.
+pub struct Tierce {
+    engine: Engine,
+    native: NativeBuilder,
+}
+
+/// An engine that can name images, and nothing else: it needs no store and no network.
+pub fn offline(settings: &Settings) -> Engine {
+    Engine::new(GatherCache::in_directory(settings.store.join("index")))
+}
+
+/// How the sandbox starts this program again.
+pub(crate) fn helper() -> Result<Helper, OpenError> {
+    let mut helper = Helper::new(std::env::current_exe().map_err(OpenError::Program)?);
+    helper.args.push(SANDBOX_HELPER_ARGUMENT.into());
+    Ok(helper)
+}
+
+impl Tierce {
+    /// Opens the store and registers the builders. `cancel` stops whatever runs in a sandbox.
+    pub fn open(settings: Settings, cancel: &Cancel) -> Result<Self, OpenError> {
+        let store = Store::open(&settings.store)?;
+        let http = tierce_fetch::client(&HttpSettings::default())?;
+        let registry = Client::new(ClientSettings {
+            credentials: credentials(&settings),
+            insecure: InsecurePolicy::with_hosts(settings.insecure_registries.clone()),
+            ..ClientSettings::new(http.clone())
+        });
+        let native = NativeSettings {
+            helper: helper()?,
+            ca_bundle: settings.ca_bundle.clone(),
+            network_variables: settings.network_variables.clone(),
+            uv: UvSettings { search_path: settings.search_path.clone(), ..UvSettings::default() },
+            uv_variables: settings.uv_variables.clone(),
+            index: settings.index.clone(),
+            debian_mirror: settings.debian.mirror.clone(),
+            debian_security_mirror: settings.debian.security_mirror.clone(),
+            debian_keyring: settings.debian.keyring.clone(),
+            search_path: settings.search_path.clone(),
+        };
+        let context = Context::new(native, store, Fetcher::new(http), registry, cancel.clone());
+        let native = NativeBuilder::new(context);
+        let mut engine = offline(&settings);
+        engine.register(Arc::new(native.clone()), 0);
+        engine.set_default(settings.builder);
+        Ok(Tierce { engine, native })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The native builder.
+    pub fn native(&self) -> &NativeBuilder {
+        &self.native
+    }
+
+    /// Builds an image unless it is there already, and delivers it.
+    pub async fn build(
+        &self,
+        image: &Image,
+        options: &BuildOptions,
+        events: &Events,
+    ) -> Result<ImageBuild, Error> {
+        Ok(self.engine.build(image, options, events).await?)
+    }
+
+    /// What a build would do.
+    pub async fn plan(
+        &self,
+        image: &Image,
+        options: &BuildOptions,
+        events: &Events,
+    ) -> Result<PlanReport, Error> {
+        let prepared = self.engine.prepare(image, options)?;
+        Ok(self.native.plan(&prepared.gathered, prepared.name.to_string(), events).await?)
+    }
+
+    /// Builds the image if need be, and runs it; gives the exit code.
+    pub async fn run_spec(
+        &self,
+        image: &Image,
+        options: &BuildOptions,
+        run: &RunOptions,
+        events: &Events,
+    ) -> Result<u8, Error> {
+        let build = self.engine.build(image, options, events).await?;
+        self.run_image(&build.uri, run, events).await
+    }
+
+    /// Runs an image: `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, or a name that the store or a
+    /// registry knows. Gives the exit code.
+    pub async fn run_image(
+        &self,
+        name: &str,
+        run: &RunOptions,
+        events: &Events,
+    ) -> Result<u8, Error> {
+        let image = self.find(name).await?;
+        Ok(self.native.context().run_image(&image, name, run, events).await?)
+    }
+
+    /// The image of this name, wherever it is.
+    pub(crate) async fn find(&self, name: &str) -> Result<tierce_oci::Artifact, Error> {
+        let context = self.native.context();
+        if let Some(location) = name.strip_prefix("oci-archive:") {
+            let (file, image) = split_name(location);
+            let read = tierce_store::oci_archive::read(file.as_ref(), &context.store, image);
+            return Ok(read.map_err(Arc::new)?);
+        }
+        if let Some(location) = name.strip_prefix("oci:") {
+            let (directory, image) = split_name(location);
+            let verify = tierce_store::Verify::Documents;
+            let read = tierce_store::oci_layout::read(directory.as_ref(), image, verify);
+            return Ok(read.map_err(Arc::new)?);
+        }
+        if let Some(image) = context.recall(&tierce_native::local_name(name)) {
+            return Ok(image);
+        }
+        let reference = name.parse().map_err(|_| NativeError::NoImage(name.to_owned()))?;
+        Ok(context.remote_image(&reference).await?)
+    }
+}
+
+/// `PATH[:NAME]`; a path that exists with its colon is a path.
+fn split_name(location: &str) -> (&str, Option<&str>) {
+    match location.rsplit_once(':') {
+        Some((path, name)) if !std::path::Path::new(location).exists() => (path, Some(name)),
+        _ => (location, None),
+    }
+}
+
+fn credentials(settings: &Settings) -> Arc<dyn Credentials> {
+    let places = settings
+        .registry_auth_files
+        .iter()
+        .filter(|path| path.is_file())
+        .map(|path| {
+            let dirs = settings.search_path.clone();
+            Arc::new(DockerConfigCredentials::at(path, dirs)) as Arc<dyn Credentials>
+        })
+        .collect();
+    Arc::new(CredentialChain(places))
+}
