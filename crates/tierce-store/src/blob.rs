@@ -3,6 +3,7 @@
 use crate::error::{Action, FileError, StoreError};
 use crate::file::{is_at, open_regular, remove_file, stat, touch};
 use crate::store::{Store, fan_out};
+use crate::verify::{self, Verifying};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -104,7 +105,7 @@ impl Store {
         let mut bytes = Vec::with_capacity(size as usize);
         match reader.read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(error) if verify::damaged(&error).is_some() => {
                 Err(StoreError::Corrupt { digest: *digest })
             }
             Err(error) => Err(FileError::on(Action::Read, &self.blob_path(digest))(error).into()),
@@ -117,8 +118,8 @@ impl Store {
         match open_regular(&path) {
             Ok((file, metadata)) => {
                 touch(&path, &metadata);
-                let (hasher, size) = (Some(Hasher::new()), metadata.len());
-                Ok(BlobReader { store: self.clone(), digest: *digest, file, hasher, size })
+                let inner = Verifying::new(file, *digest, metadata.len());
+                Ok(BlobReader { store: self.clone(), inner })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StoreError::Missing { digest: *digest })
@@ -136,7 +137,7 @@ impl Store {
         };
         match io::copy(&mut reader, &mut io::sink()) {
             Ok(size) => Ok(Some(size)),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            Err(error) if verify::damaged(&error).is_some() => Ok(None),
             Err(error) => Err(FileError::on(Action::Read, &self.blob_path(digest))(error).into()),
         }
     }
@@ -161,52 +162,30 @@ impl Store {
 /// place comes an error of kind `InvalidData`, and the blob is removed from the store.
 pub struct BlobReader {
     store: Store,
-    digest: Digest,
-    file: File,
-    /// `None` once the end was verified.
-    hasher: Option<Hasher>,
-    size: u64,
+    inner: Verifying<File>,
 }
 
 impl BlobReader {
     /// The blob's length.
     pub fn size(&self) -> u64 {
-        self.size
+        self.inner.size()
     }
 
     /// The blob's digest.
     pub fn digest(&self) -> &Digest {
-        &self.digest
+        self.inner.expected()
     }
 }
 
 impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let Some(hasher) = &mut self.hasher else { return Ok(0) };
-        let read = self.file.read(buffer)?;
-        hasher.update(&buffer[..read]);
-        if read > 0 && hasher.length() < self.size {
-            return Ok(read);
-        }
-        // The length was reached, or the file has ended before it or goes on behind it.
-        match self.hasher.take().map(Hasher::finish) {
-            Some(actual) if actual == self.digest => Ok(read),
-            _ => {
-                self.store.discard(&self.digest, &self.file);
-                buffer[..read].fill(0);
-                Err(io::Error::new(io::ErrorKind::InvalidData, Damaged(self.digest)))
+        self.inner.read(buffer).inspect_err(|error| {
+            if verify::damaged(error).is_some() {
+                self.store.discard(self.inner.expected(), self.inner.get_ref());
             }
-        }
+        })
     }
 }
-
-/// The cause within the error of a [`BlobReader`].
-#[derive(Debug, thiserror::Error)]
-#[error("blob {0} is damaged")]
-struct Damaged(Digest);
 
 /// The digest of all that is left to read.
 pub(crate) fn digest_of(file: &mut File) -> io::Result<Digest> {

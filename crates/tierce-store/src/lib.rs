@@ -31,27 +31,40 @@
 //! When something was last used is its modification time, which readers of the store move at most
 //! once an hour. Access times would be moved by any program that reads along.
 
+mod archive;
 mod blob;
+pub mod docker_archive;
 mod document;
 mod error;
+mod export;
 mod file;
+mod import;
 mod lock;
 mod names;
+pub mod oci_archive;
+pub mod oci_layout;
 mod open;
+mod prune;
 mod record;
 mod rootfs;
 mod scratch;
 mod stage;
 mod store;
+mod usage;
+mod verify;
 
 pub use blob::BlobReader;
 pub use error::{Action, FileError, OpenError, StoreError};
+pub use export::ExportError;
+pub use import::{ImportError, Verify};
 pub use lock::{Lock, LockMode, Session};
+pub use prune::{Effect, Keep, PruneError, PrunePolicy, PruneReport};
 pub use record::RecordKind;
 pub use rootfs::Published;
 pub use scratch::{ScratchDir, Swept};
 pub use stage::Staged;
 pub use store::Store;
+pub use usage::{StoreInfo, Usage};
 
 /// The number of the store's on-disk format.
 pub const FORMAT: u32 = 1;

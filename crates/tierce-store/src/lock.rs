@@ -78,6 +78,11 @@ impl Store {
         }
     }
 
+    /// The lock that sessions share, if it is to be had at once.
+    pub(crate) fn try_session_lock(&self, mode: LockMode) -> Result<Option<Lock>, StoreError> {
+        Ok(self.acquire(SESSION, mode, Patience::Try)?)
+    }
+
     fn acquire(
         &self,
         file: &str,
@@ -138,4 +143,9 @@ pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
 /// Locks a directory, waiting for it.
 pub(crate) fn exclusive(file: &File) -> io::Result<()> {
     lock_file(file, LockMode::Exclusive, Patience::Wait).map(|_| ())
+}
+
+/// Whether this is the file of the lock that sessions share.
+pub(crate) fn is_session_lock(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == SESSION)
 }

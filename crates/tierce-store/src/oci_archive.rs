@@ -1,159 +1,122 @@
-//! OCI image layouts in a tar file, as `skopeo` and `podman` call `oci-archive`.
+//! Images as tar archives of an OCI image layout, as `skopeo`'s and `podman`'s `oci-archive:`.
 
-use crate::error::{ExportError, ImportError};
-use crate::oci_layout;
-use crate::scratch::Scratch;
+use crate::archive::{self, Content};
+use crate::error::{Action, FileError};
+use crate::export::{self, ExportError};
+use crate::file::open_regular;
+use crate::import::{self, ImportError, Verify};
 use crate::store::Store;
-use std::fs::File;
-use std::io::{self, BufReader, Write};
+use crate::{StoreError, oci_layout};
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
 use std::path::Path;
-use tempfile::NamedTempFile;
-use tierce_layer::{Compression, Entry, EntryKind, LayerPath, LayerReader, LayerWriter};
-use tierce_oci::{Artifact, Blob, Descriptor, Index};
+use tierce_layer::{Entry, LayerReader, ReadError};
+use tierce_oci::{Artifact, Digest, MAX_MANIFEST_SIZE};
 
-/// Writes the image into a new tar file at `path`, replacing the one that is there. The same
-/// image gives the same file.
-pub fn write(path: &Path, image: &Artifact, name: Option<&str>) -> Result<(), ExportError> {
-    let index = Index::new(vec![oci_layout::named(&image.root, name)]);
-    let mut archive = Archive::create(path)?;
-    archive.directory("blobs")?;
-    archive.directory("blobs/sha256")?;
-    for blob in image.blobs.values() {
-        archive.blob(&format!("blobs/sha256/{}", blob.descriptor.digest.hex()), blob)?;
-    }
-    archive.bytes("index.json", &index.to_bytes())?;
-    archive.bytes("oci-layout", &oci_layout::marker())?;
-    archive.finish()
+/// Writes the image as the archive `file`, in place of what is there. The bytes depend on the
+/// image and its name alone.
+pub fn write(file: &Path, artifact: &Artifact, ref_name: Option<&str>) -> Result<(), ExportError> {
+    archive::write(file, members(artifact, ref_name)?)
 }
 
-/// Unpacks the layout at `path` into the store's scratch space and reads it from there. The image
-/// is readable for as long as the guard lives.
-pub fn read(
+/// Writes the archive to `out`, which an error calls `name`.
+pub fn write_to(
+    out: impl Write,
+    name: &Path,
+    artifact: &Artifact,
+    ref_name: Option<&str>,
+) -> Result<(), ExportError> {
+    archive::write_to(out, name, members(artifact, ref_name)?)
+}
+
+fn members<'a>(
+    artifact: &'a Artifact,
+    ref_name: Option<&str>,
+) -> Result<Vec<(String, Content<'a>)>, ExportError> {
+    oci_layout::check_name(ref_name)?;
+    export::check_complete(artifact)?;
+    let index = oci_layout::add(None, artifact, ref_name).to_string().into_bytes();
+    let blobs = artifact.blobs.values().map(|blob| {
+        (format!("blobs/sha256/{}", blob.descriptor.digest.hex()), Content::Blob(blob))
+    });
+    let frame = [
+        ("blobs".to_owned(), Content::Directory),
+        ("blobs/sha256".to_owned(), Content::Directory),
+        ("index.json".to_owned(), Content::Bytes(index)),
+        ("oci-layout".to_owned(), Content::Bytes(oci_layout::marker())),
+    ];
+    Ok(blobs.chain(frame).collect())
+}
+
+/// Reads the image called `name`, or the only one if no name is given, from the archive `file`,
+/// compressed or not. Its blobs are verified and kept in the store. Whatever an archive holds
+/// besides a layout's files is passed over, and no path in it is ever used as one.
+pub fn read(file: &Path, store: &Store, name: Option<&str>) -> Result<Artifact, ImportError> {
+    let (input, _) = open_regular(file).map_err(FileError::on(Action::Read, file))?;
+    let failed = |source| ImportError::Archive { path: file.to_owned(), source };
+    let mut tar = LayerReader::new(input).map_err(failed)?;
+    let (mut marker, mut index) = (None, None);
+    let mut seen = BTreeSet::new();
+    while let Some((entry, mut content)) = tar.next_entry().map_err(failed)? {
+        if !entry.is_file() {
+            continue;
+        }
+        let document = match entry.path.as_bytes() {
+            b"oci-layout" => &mut marker,
+            b"index.json" => &mut index,
+            _ => {
+                if let Some(digest) = blob_digest(&entry) {
+                    // A second blob of the same digest is the same blob.
+                    if seen.insert(digest) && store.has(&digest) != Some(entry.size()) {
+                        import_blob(store, &mut content, &digest, file)?;
+                    }
+                }
+                continue;
+            }
+        };
+        let mut bytes = vec![];
+        let limit = MAX_MANIFEST_SIZE as u64 + 1;
+        let read = content.take(limit).read_to_end(&mut bytes);
+        read.map_err(|error| read_failed(file, error))?;
+        if document.replace(bytes).is_some() {
+            let (path, entry) = (file.to_owned(), entry.path.to_string());
+            return Err(ImportError::Duplicate { path, entry });
+        }
+    }
+    let not_a_layout = || ImportError::NotALayout { path: file.to_owned() };
+    import::check_version(file, &marker.ok_or_else(not_a_layout)?)?;
+    let index = index.ok_or_else(not_a_layout)?;
+    import::read(file, &index, name, Verify::Documents, &|digest| store.blob_path(digest))
+}
+
+/// The digest in the entry's path, if it is a blob's.
+fn blob_digest(entry: &Entry) -> Option<Digest> {
+    let hex = entry.path.as_bytes().strip_prefix(b"blobs/sha256/")?;
+    Digest::from_hex(std::str::from_utf8(hex).ok()?).ok()
+}
+
+fn import_blob(
     store: &Store,
-    path: &Path,
-    name: Option<&str>,
-) -> Result<(Artifact, Scratch), ImportError> {
-    let scratch = store.scratch_dir("archive")?;
-    let read = |source| ImportError::Read { path: path.to_owned(), source };
-    let invalid = |source| ImportError::Archive { path: path.to_owned(), source };
-    let file = File::open(path).map_err(read)?;
-    let mut reader = LayerReader::new(BufReader::new(file)).map_err(invalid)?;
-    while let Some((entry, mut content)) = reader.next_entry().map_err(invalid)? {
-        let EntryKind::File { .. } = entry.kind else { continue };
-        // Only the names that a layout has are unpacked, so no path can lead elsewhere.
-        let Some(name) = layout_file(&entry.path) else { continue };
-        let target = scratch.path().join(name);
-        std::fs::create_dir_all(target.parent().unwrap_or(scratch.path())).map_err(read)?;
-        let mut out = File::create(&target).map_err(read)?;
-        io::copy(&mut content, &mut out).map_err(read)?;
-    }
-    let artifact = oci_layout::read(scratch.path(), name)?;
-    Ok((artifact, scratch))
-}
-
-/// The path, if it is one of a layout's.
-fn layout_file(path: &LayerPath) -> Option<&str> {
-    let path = std::str::from_utf8(path.as_bytes()).ok()?;
-    let is_blob = |p: &str| {
-        p.strip_prefix("blobs/sha256/")
-            .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
-    };
-    (matches!(path, "oci-layout" | "index.json") || is_blob(path)).then_some(path)
-}
-
-/// A tar file under construction; it gets its name when it is whole.
-pub(crate) struct Archive<'a> {
-    path: &'a Path,
-    writer: LayerWriter<NamedTempFile>,
-}
-
-impl<'a> Archive<'a> {
-    pub(crate) fn create(path: &'a Path) -> Result<Self, ExportError> {
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        if path.is_dir() {
-            return Err(ExportError::Occupied { path: path.to_owned(), expected: "a file" });
+    content: &mut dyn Read,
+    digest: &Digest,
+    file: &Path,
+) -> Result<(), ImportError> {
+    match store.import(content, digest, file) {
+        Ok(_) => Ok(()),
+        Err(StoreError::Mismatch { .. }) => {
+            Err(ImportError::Corrupt { path: file.to_owned(), digest: *digest })
         }
-        let write = |source| ExportError::Write { path: path.to_owned(), source };
-        std::fs::create_dir_all(parent).map_err(write)?;
-        let file = NamedTempFile::new_in(parent).map_err(write)?;
-        Ok(Archive { path, writer: LayerWriter::new(file, Compression::None) })
-    }
-
-    pub(crate) fn directory(&mut self, name: &str) -> Result<(), ExportError> {
-        self.append(&Entry::directory(place(name)).with_mode(0o755), io::empty())
-    }
-
-    pub(crate) fn bytes(&mut self, name: &str, content: &[u8]) -> Result<(), ExportError> {
-        let entry = Entry::file(place(name), content.len() as u64).with_mode(0o644);
-        self.append(&entry, content)
-    }
-
-    /// Adds a blob; one whose content is not what its descriptor says is an error.
-    pub(crate) fn blob(&mut self, name: &str, blob: &Blob) -> Result<(), ExportError> {
-        let entry = Entry::file(place(name), blob.descriptor.size).with_mode(0o644);
-        let digest = blob.descriptor.digest;
-        let mut hasher = tierce_oci::Hasher::new();
-        let source = oci_layout::open(blob)?;
-        self.append(&entry, Tee { source, hasher: &mut hasher })?;
-        match hasher.finish() == digest {
-            true => Ok(()),
-            false => Err(ExportError::Blob {
-                digest,
-                source: io::Error::new(io::ErrorKind::InvalidData, "its content is damaged"),
-            }),
+        Err(StoreError::File(FileError { action: Action::Read, source, .. })) => {
+            Err(read_failed(file, source))
         }
-    }
-
-    fn append(&mut self, entry: &Entry, content: impl io::Read) -> Result<(), ExportError> {
-        let encode = |source| ExportError::Encode { path: self.path.to_owned(), source };
-        self.writer.append(entry, content).map_err(encode)
-    }
-
-    pub(crate) fn finish(self) -> Result<(), ExportError> {
-        let encode = |source| ExportError::Encode { path: self.path.to_owned(), source };
-        let (file, _) = self.writer.finish().map_err(encode)?;
-        oci_layout::finish(file, self.path)
+        Err(error) => Err(error.into()),
     }
 }
 
-fn place(name: &str) -> LayerPath {
-    LayerPath::new(name).expect("names of archive members are plain")
-}
-
-/// Hashes what is read.
-struct Tee<'a, R> {
-    source: R,
-    hasher: &'a mut tierce_oci::Hasher,
-}
-
-impl<R: io::Read> io::Read for Tee<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.source.read(buffer)?;
-        self.hasher.write_all(&buffer[..n])?;
-        Ok(n)
+/// What the failure to read an entry's content means: the disk fails, or the archive is cut.
+fn read_failed(file: &Path, error: io::Error) -> ImportError {
+    match error.raw_os_error() {
+        Some(_) => FileError::on(Action::Read, file)(error).into(),
+        None => ImportError::Archive { path: file.to_owned(), source: ReadError::Input(error) },
     }
-}
-
-/// The blobs of one platform's image.
-pub(crate) fn platform_image<'a>(
-    image: &'a Artifact,
-    platform: &tierce_oci::Platform,
-) -> Result<(&'a Descriptor, tierce_oci::Manifest), ExportError> {
-    let document = |d: &Descriptor| image.document(&d.digest).ok_or(ExportError::Remote(d.digest));
-    let mut root = &image.root;
-    if root.media_type.is_index() {
-        let index = Index::parse(document(root)?, &root.media_type)
-            .map_err(|e| ExportError::Manifest(root.digest, e))?;
-        let chosen = match index.select(platform) {
-            Some(descriptor) => descriptor.digest,
-            None => return Err(ExportError::NoPlatform(platform.clone())),
-        };
-        root = &image.blobs.get(&chosen).ok_or(ExportError::Remote(chosen))?.descriptor;
-    }
-    let manifest = tierce_oci::Manifest::parse(document(root)?, &root.media_type)
-        .map_err(|e| ExportError::Manifest(root.digest, e))?;
-    Ok((root, manifest))
 }

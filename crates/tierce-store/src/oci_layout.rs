@@ -1,233 +1,207 @@
-//! OCI image layouts (image specification, "OCI Image Layout Specification").
+//! Images as directories: the image specification's "Image Layout".
 
-use crate::error::{ExportError, ImportError};
-use serde_json::json;
+use crate::error::{Action, FileError};
+use crate::export::{self, ExportError};
+use crate::file::{Replacement, open_regular};
+use crate::import::{self, ImportError, Verify};
+use crate::lock;
+use crate::verify::Verifying;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use tierce_oci::{
-    Artifact, Blob, BlobLocation, Descriptor, Digest, Hasher, Index, MAX_MANIFEST_SIZE, Manifest,
-    MediaType,
+    Artifact, Blob, BlobLocation, Digest, Index, MAX_MANIFEST_SIZE, ManifestError, MediaType,
 };
 
-/// The annotation that names an image in a layout.
-pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation that names an image within a layout.
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// Writes the image into the layout at `directory`, making it if it is not there. Other images
-/// of the layout stay; one of the same name is replaced. `index.json` changes last.
-pub fn write(directory: &Path, image: &Artifact, name: Option<&str>) -> Result<(), ExportError> {
-    let mut index = prepare(directory)?;
-    for blob in image.blobs.values() {
-        write_blob(directory, blob)?;
-    }
-    index.manifests.retain(|d| match name {
-        Some(_) => d.annotations.get(REF_NAME).map(String::as_str) != name,
-        None => d.digest != image.root.digest,
-    });
-    index.manifests.push(named(&image.root, name));
-    write_file(&directory.join("index.json"), &index.to_bytes())
-}
-
-/// The root descriptor as `index.json` lists it.
-pub(crate) fn named(root: &Descriptor, name: Option<&str>) -> Descriptor {
-    let mut descriptor = root.clone();
-    if let Some(name) = name {
-        descriptor.annotations.insert(REF_NAME.to_owned(), name.to_owned());
-    }
-    descriptor
-}
+pub(crate) const VERSION: &str = "1.0.0";
 
 /// The content of `oci-layout`.
 pub(crate) fn marker() -> Vec<u8> {
-    json!({ "imageLayoutVersion": "1.0.0" }).to_string().into_bytes()
+    json!({ "imageLayoutVersion": VERSION }).to_string().into_bytes()
 }
 
-/// Makes the directory a layout if it is empty or missing; gives its index.
-fn prepare(directory: &Path) -> Result<Index, ExportError> {
-    let fail = |source| ExportError::Write { path: directory.to_owned(), source };
-    match fs::read_dir(directory) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
-            return Err(occupied(directory));
-        }
-        Err(e) => return Err(fail(e)),
-        Ok(mut entries) => {
-            if directory.join("oci-layout").is_file() {
-                let path = directory.join("index.json");
-                let bytes =
-                    fs::read(&path).map_err(|source| ExportError::Write { path, source })?;
-                return Index::parse(&bytes, &MediaType::OciIndex)
-                    .map_err(|e| ExportError::Manifest(Digest::of(&bytes), e));
-            }
-            if entries.next().is_some() {
-                return Err(occupied(directory));
-            }
-        }
-    }
-    fs::create_dir_all(directory.join("blobs/sha256")).map_err(fail)?;
-    write_file(&directory.join("oci-layout"), &marker())?;
-    Ok(Index::new(vec![]))
-}
-
-fn occupied(path: &Path) -> ExportError {
-    ExportError::Occupied { path: path.to_owned(), expected: "an OCI image layout or empty" }
-}
-
-fn write_blob(directory: &Path, blob: &Blob) -> Result<(), ExportError> {
-    let digest = blob.descriptor.digest;
-    let path = directory.join("blobs/sha256").join(digest.hex());
-    if fs::metadata(&path).is_ok_and(|m| m.len() == blob.descriptor.size) {
-        return Ok(());
-    }
-    let write = |source| ExportError::Write { path: path.clone(), source };
-    let parent = path.parent().unwrap_or(directory);
-    fs::create_dir_all(parent).map_err(write)?;
-    let mut staged = tempfile::NamedTempFile::new_in(parent).map_err(write)?;
-    copy_blob(blob, &mut staged)?;
-    finish(staged, &path)
-}
-
-/// Copies a blob, and fails when it is not what its descriptor says.
+/// Writes the image into the layout `dir`, which is made if it is not there.
 ///
-/// A copy, never a hard link to the store: the layout belongs to the user, who may change modes
-/// and content.
-pub(crate) fn copy_blob(blob: &Blob, out: &mut impl Write) -> Result<(), ExportError> {
-    let digest = blob.descriptor.digest;
-    let fail = |source| ExportError::Blob { digest, source };
-    let mut source = open(blob)?;
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let n = source.read(&mut buffer).map_err(fail)?;
-        if n == 0 {
-            break;
-        }
-        hasher.update(&buffer[..n]);
-        out.write_all(&buffer[..n]).map_err(fail)?;
+/// Other images of the layout stay; an image of the same name, or without one if `ref_name` is
+/// `None`, is replaced in the index. Blobs are copies: nothing that is done to the layout later
+/// reaches the store. The index is written last, so that whoever reads the layout meanwhile sees
+/// the one state or the other; writers take turns.
+pub fn write(dir: &Path, artifact: &Artifact, ref_name: Option<&str>) -> Result<(), ExportError> {
+    check_name(ref_name)?;
+    export::check_complete(artifact)?;
+    let blobs = dir.join("blobs/sha256");
+    fs::create_dir_all(dir).map_err(FileError::on(Action::Create, dir))?;
+    let lock = File::open(dir).map_err(FileError::on(Action::Read, dir))?;
+    lock::exclusive(&lock).map_err(FileError::on(Action::Lock, dir))?;
+    let present = check_target(dir)?;
+    if !present {
+        replace(&dir.join("oci-layout"), &marker())?;
     }
-    match hasher.finish() == digest {
-        true => Ok(()),
-        false => Err(fail(io::Error::new(io::ErrorKind::InvalidData, "its content is damaged"))),
+    fs::create_dir_all(&blobs).map_err(FileError::on(Action::Create, &blobs))?;
+    for blob in artifact.blobs.values() {
+        write_blob(&blobs.join(blob.descriptor.digest.hex()), blob)?;
     }
+    let path = dir.join("index.json");
+    let index = add(read_index(&path)?, artifact, ref_name);
+    replace(&path, index.to_string().as_bytes())
 }
 
-/// Opens a blob that is on this machine.
-pub(crate) fn open(blob: &Blob) -> Result<Box<dyn Read + '_>, ExportError> {
-    let digest = blob.descriptor.digest;
-    match &blob.location {
-        BlobLocation::Memory(bytes) => Ok(Box::new(&bytes[..])),
-        BlobLocation::File(path) => {
-            let file = File::open(path).map_err(|source| ExportError::Blob { digest, source })?;
-            Ok(Box::new(file))
-        }
-        BlobLocation::Registry(_) => Err(ExportError::Remote(digest)),
-    }
-}
-
-fn write_file(path: &Path, content: &[u8]) -> Result<(), ExportError> {
-    let write = |source| ExportError::Write { path: path.to_owned(), source };
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let mut staged = tempfile::NamedTempFile::new_in(parent).map_err(write)?;
-    staged.write_all(content).map_err(write)?;
-    finish(staged, path)
-}
-
-/// Puts a finished file in its place, with the mode that the user's other files have.
-pub(crate) fn finish(staged: tempfile::NamedTempFile, path: &Path) -> Result<(), ExportError> {
-    use std::os::unix::fs::PermissionsExt;
-    let write = |source| ExportError::Write { path: path.to_owned(), source };
-    let umask = rustix::process::umask(rustix::fs::Mode::empty());
-    rustix::process::umask(umask);
-    let mode = 0o666 & !umask.bits();
-    staged.as_file().set_permissions(fs::Permissions::from_mode(mode)).map_err(write)?;
-    staged.persist(path).map_err(|e| write(e.error))?;
-    Ok(())
-}
-
-/// Reads the image called `name`, or the only one, from the layout at `directory`. Every
-/// document is verified against its digest; layers are verified by whoever reads them.
-pub fn read(directory: &Path, name: Option<&str>) -> Result<Artifact, ImportError> {
-    if !directory.join("oci-layout").is_file() {
-        return Err(ImportError::NotALayout { path: directory.to_owned() });
-    }
-    let path = directory.join("index.json");
-    let bytes = fs::read(&path).map_err(|source| ImportError::Read { path, source })?;
-    let index = Index::parse(&bytes, &MediaType::OciIndex)
-        .map_err(|source| ImportError::Manifest { path: directory.to_owned(), source })?;
-    let root = select(directory, &index, name)?;
-    let mut artifact = Artifact::new(root.clone(), document(directory, &root)?);
-    collect(directory, &root, &mut artifact)?;
-    Ok(artifact)
-}
-
-fn select(directory: &Path, index: &Index, name: Option<&str>) -> Result<Descriptor, ImportError> {
-    let called = |d: &&Descriptor| d.annotations.get(REF_NAME).map(String::as_str) == name;
-    let found = match (name, index.manifests.as_slice()) {
-        (None, [only]) => Some(only),
-        (None, _) => None,
-        (Some(_), all) => all.iter().find(called),
+/// The annotation's grammar (image specification, "Pre-Defined Annotation Keys").
+pub(crate) fn check_name(ref_name: Option<&str>) -> Result<(), ExportError> {
+    let Some(name) = ref_name else { return Ok(()) };
+    let component = |c: &str| {
+        let separators = c.split(|c: char| c.is_ascii_alphanumeric()).filter(|s| !s.is_empty());
+        let ends = c.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && c.ends_with(|c: char| c.is_ascii_alphanumeric());
+        ends && separators.into_iter().all(|s| s == "--" || s.len() == 1 && "-._:@+".contains(s))
     };
-    let mut root = found.cloned().ok_or_else(|| ImportError::NoImage {
-        path: directory.to_owned(),
-        wanted: name.unwrap_or_default().to_owned(),
-        known: index
-            .manifests
-            .iter()
-            .filter_map(|d| d.annotations.get(REF_NAME).cloned())
-            .collect(),
-    })?;
-    root.annotations.remove(REF_NAME);
-    Ok(root)
-}
-
-/// Adds everything below `descriptor`.
-fn collect(
-    directory: &Path,
-    descriptor: &Descriptor,
-    artifact: &mut Artifact,
-) -> Result<(), ImportError> {
-    let bytes = document(directory, descriptor)?;
-    let invalid = |source| ImportError::Manifest { path: directory.to_owned(), source };
-    artifact.insert(descriptor.clone(), BlobLocation::Memory(bytes.clone().into()));
-    if descriptor.media_type.is_index() {
-        for manifest in Index::parse(&bytes, &descriptor.media_type).map_err(invalid)?.manifests {
-            // Indexes of indexes are allowed; a cycle is not possible with digests.
-            collect(directory, &manifest, artifact)?;
-        }
+    if name.split('/').all(component) {
         return Ok(());
     }
-    let manifest = Manifest::parse(&bytes, &descriptor.media_type).map_err(invalid)?;
-    let config = document(directory, &manifest.config)?;
-    artifact.insert(manifest.config, BlobLocation::Memory(config.into()));
-    for layer in manifest.layers {
-        let path = blob_path(directory, &layer);
-        if !fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() == layer.size) {
-            return Err(damaged(directory, &layer));
+    Err(ExportError::RefName { name: name.to_owned() })
+}
+
+/// Whether the directory is a layout already; an error if it is something else.
+fn check_target(dir: &Path) -> Result<bool, ExportError> {
+    let path = dir.join("oci-layout");
+    match fs::read(&path) {
+        Ok(bytes) => match layout_version(&bytes) {
+            Some(version) if version == VERSION => Ok(true),
+            Some(version) => Err(ExportError::LayoutVersion { path: dir.to_owned(), version }),
+            None => Err(ExportError::NotALayout { path: dir.to_owned() }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let list = || FileError::on(Action::List, dir);
+            for entry in fs::read_dir(dir).map_err(list())? {
+                let name = entry.map_err(list())?.file_name();
+                // A killed process may have left the beginning of the file that is missing.
+                if !name.to_string_lossy().starts_with(".oci-layout.") {
+                    return Err(ExportError::NotALayout { path: dir.to_owned() });
+                }
+            }
+            Ok(false)
         }
-        artifact.insert(layer, BlobLocation::File(path));
+        Err(source) => Err(FileError { action: Action::Read, path, source }.into()),
     }
-    Ok(())
 }
 
-/// A digest is 64 hexadecimal digits by its type: no path can hide in it.
-fn blob_path(directory: &Path, descriptor: &Descriptor) -> PathBuf {
-    directory.join("blobs/sha256").join(descriptor.digest.hex())
+/// What an `oci-layout` file says.
+pub(crate) fn layout_version(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Marker {
+        image_layout_version: String,
+    }
+    serde_json::from_slice(bytes).ok().map(|m: Marker| m.image_layout_version)
 }
 
-fn document(directory: &Path, descriptor: &Descriptor) -> Result<Vec<u8>, ImportError> {
-    let bad = || damaged(directory, descriptor);
-    if descriptor.size > MAX_MANIFEST_SIZE as u64 {
-        return Err(bad());
+fn write_blob(target: &Path, blob: &Blob) -> Result<(), ExportError> {
+    if fs::metadata(target).is_ok_and(|m| m.is_file() && m.len() == blob.descriptor.size) {
+        return Ok(());
     }
-    let file = File::open(blob_path(directory, descriptor)).map_err(|_| bad())?;
+    let mut file = Replacement::of(target)?;
+    if !clone_file(file.file(), blob)? {
+        let mut input = export::open(blob)?;
+        let mut buffer = vec![0; 1 << 17];
+        loop {
+            match input.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => file.write(&buffer[..read])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(export::read_failed(blob, error)),
+            }
+        }
+    }
+    Ok(file.finish()?)
+}
+
+/// Makes the file share the blob's disk blocks, copy on write, where the file system can: no bytes
+/// are written. Never a hard link: with that, a `chmod` on the layout would change the store.
+fn clone_file(target: &File, blob: &Blob) -> Result<bool, ExportError> {
+    let BlobLocation::File(path) = &blob.location else { return Ok(false) };
+    let (source, metadata) = open_regular(path).map_err(FileError::on(Action::Read, path))?;
+    if rustix::fs::ioctl_ficlone(target, &source).is_err() {
+        return Ok(false);
+    }
+    let mut reader = Verifying::new(source, blob.descriptor.digest, metadata.len());
+    io::copy(&mut reader, &mut io::sink()).map_err(|error| export::read_failed(blob, error))?;
+    Ok(true)
+}
+
+/// The layout's index as it is, with fields that this crate does not know.
+fn read_index(path: &Path) -> Result<Option<Value>, ExportError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(FileError::on(Action::Read, path)(error).into()),
+    };
+    let invalid = |source: ManifestError| ExportError::Index { path: path.to_owned(), source };
+    Index::parse(&bytes, &MediaType::OciIndex).map_err(invalid)?;
+    Ok(Some(serde_json::from_slice(&bytes).map_err(|e| invalid(e.into()))?))
+}
+
+/// The index with the image in it.
+pub(crate) fn add(index: Option<Value>, artifact: &Artifact, ref_name: Option<&str>) -> Value {
+    let mut index = index.unwrap_or_else(
+        || json!({ "schemaVersion": 2, "mediaType": MediaType::OciIndex, "manifests": [] }),
+    );
+    let mut root = artifact.root.clone();
+    root.annotations.remove(REF_NAME);
+    root.annotations.extend(ref_name.map(|name| (REF_NAME.to_owned(), name.to_owned())));
+    let root = serde_json::to_value(root).expect("a descriptor has only string keys");
+    if let Some(manifests) = index["manifests"].as_array_mut() {
+        let same = |entry: &Value| entry["annotations"][REF_NAME].as_str() == ref_name;
+        match manifests.iter().position(same) {
+            Some(at) => {
+                manifests[at] = root;
+                let mut index = 0;
+                manifests.retain(|entry| {
+                    index += 1;
+                    index <= at + 1 || !same(entry)
+                });
+            }
+            None => manifests.push(root),
+        }
+    }
+    index
+}
+
+fn replace(path: &Path, content: &[u8]) -> Result<(), ExportError> {
+    let mut file = Replacement::of(path)?;
+    file.write(content)?;
+    Ok(file.finish()?)
+}
+
+/// Reads the image called `name` from the layout `dir`, or the only one if no name is given.
+///
+/// Names are those of the annotation `org.opencontainers.image.ref.name`, or containerd's full
+/// image names. Manifests, indexes and configs are read and verified; layers are left where they
+/// are, and read here only to [verify](Verify) them. Links in the place of blobs are refused.
+pub fn read(dir: &Path, name: Option<&str>, verify: Verify) -> Result<Artifact, ImportError> {
+    let marker = dir.join("oci-layout");
+    match read_file(&marker) {
+        Ok(bytes) => import::check_version(dir, &bytes)?,
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
+            return Err(ImportError::NotALayout { path: dir.to_owned() });
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let index = read_file(&dir.join("index.json"))?;
+    let blobs = dir.join("blobs/sha256");
+    let blob_path = |digest: &Digest| -> PathBuf { blobs.join(digest.hex()) };
+    import::read(dir, &index, name, verify, &blob_path)
+}
+
+/// A small file.
+fn read_file(path: &Path) -> Result<Vec<u8>, FileError> {
+    let failed = || FileError::on(Action::Read, path);
+    let (file, _) = open_regular(path).map_err(failed())?;
     let mut bytes = vec![];
-    file.take(descriptor.size + 1).read_to_end(&mut bytes).map_err(|_| bad())?;
-    match bytes.len() as u64 == descriptor.size && Digest::of(&bytes) == descriptor.digest {
-        true => Ok(bytes),
-        false => Err(bad()),
-    }
-}
-
-fn damaged(directory: &Path, descriptor: &Descriptor) -> ImportError {
-    ImportError::Blob { path: directory.to_owned(), descriptor: Box::new(descriptor.clone()) }
+    file.take(MAX_MANIFEST_SIZE as u64 + 1).read_to_end(&mut bytes).map_err(failed())?;
+    Ok(bytes)
 }

@@ -101,7 +101,7 @@ fn check_empty(root: &Path) -> Result<(), OpenError> {
     for entry in fs::read_dir(root).map_err(list())? {
         let name = entry.map_err(list())?.file_name();
         let ours = |known: &&str| name == **known || is_replacement(&name, known);
-        if !ENTRIES.iter().any(|known| ours(&known)) {
+        if !ENTRIES.iter().any(ours) {
             return Err(OpenError::NotAStore { root: root.to_owned() });
         }
     }

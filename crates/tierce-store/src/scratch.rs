@@ -65,8 +65,13 @@ impl Store {
 
     /// The scratch directories that no living process holds.
     pub fn dead_scratch_dirs(&self) -> Vec<PathBuf> {
-        let dead = |path: &PathBuf| stat(path).is_some_and(|m| m.is_dir()) && claim(path).is_some();
-        list(&self.inner.tmp).into_iter().filter(dead).collect()
+        let is_dir = |path: &PathBuf| stat(path).is_some_and(|m| m.is_dir());
+        self.dead_temporaries().into_iter().filter(is_dir).collect()
+    }
+
+    /// Whatever is in `tmp/` that no living process holds.
+    pub(crate) fn dead_temporaries(&self) -> Vec<PathBuf> {
+        list(&self.inner.tmp).into_iter().filter(|path| claim(path).is_some()).collect()
     }
 
     /// Removes what killed processes left, directories with `remove_dir`, which may have to go

@@ -1,182 +1,181 @@
-//! What the store holds, and removing what nobody used for long.
+//! How much is in the store.
 
-use crate::error::{StoreError, at};
-use crate::lock::LockMode;
+use crate::file::stat;
 use crate::store::Store;
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-/// How much of something there is.
+/// A number of things and the disk space that they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// Files, or directories for unpacked layers and caches.
+    /// How many.
     pub count: u64,
-    /// Bytes on disk.
+    /// Bytes on disk: sparse and compressed files count for what they take.
     pub bytes: u64,
 }
 
-/// What a store holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StoreInfo {
-    /// Where it is.
-    pub root: PathBuf,
-    /// By the names of the store's directories.
-    pub kinds: BTreeMap<&'static str, Usage>,
-}
-
-/// What to remove.
-#[derive(Clone, Debug)]
-pub struct PrunePolicy {
-    /// What was not used for so long. Zero removes everything.
-    pub max_age: Duration,
-    /// Only count.
-    pub dry_run: bool,
-}
-
-impl Default for PrunePolicy {
-    /// Thirty days.
-    fn default() -> Self {
-        PrunePolicy { max_age: Duration::from_secs(30 * 24 * 60 * 60), dry_run: false }
+impl Usage {
+    /// Counts one more thing.
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
     }
 }
 
-/// What was removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PruneReport {
-    /// Files and directories.
-    pub removed: u64,
-    /// Their bytes on disk.
-    pub freed_bytes: u64,
+impl std::iter::Sum for Usage {
+    fn sum<I: Iterator<Item = Usage>>(usages: I) -> Usage {
+        usages.fold(Usage::default(), |sum, u| Usage {
+            count: sum.count + u.count,
+            bytes: sum.bytes + u.bytes,
+        })
+    }
 }
 
-/// Removes a directory that may hold files of other owners.
-pub type RemoveDir<'a> = &'a dyn Fn(&Path) -> io::Result<()>;
+/// What the store holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoreInfo {
+    /// The store's directory.
+    pub root: PathBuf,
+    /// The on-disk format.
+    pub format: u32,
+    /// Blobs.
+    pub blobs: Usage,
+    /// Records by kind.
+    pub records: BTreeMap<String, Usage>,
+    /// Unpacked layers by variant.
+    pub rootfs: BTreeMap<String, Usage>,
+    /// Shared directories, each by name.
+    pub caches: BTreeMap<String, Usage>,
+    /// Small files of other crates.
+    pub index: Usage,
+    /// What is being made, or was left by killed processes.
+    pub temporary: Usage,
+}
 
-/// An item that is removed as a whole.
-struct Item {
-    path: PathBuf,
-    is_dir: bool,
-    usage: Usage,
-    used: SystemTime,
+impl StoreInfo {
+    /// All of it.
+    pub fn total(&self) -> Usage {
+        let maps = [&self.records, &self.rootfs, &self.caches];
+        let grouped = maps.into_iter().flat_map(|m| m.values().copied());
+        grouped.chain([self.blobs, self.index, self.temporary]).sum()
+    }
+}
+
+/// What kind of thing an [`Item`] is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ItemKind {
+    Blob,
+    Record(String),
+    Rootfs(String),
+    Cache(String),
+    Index,
+}
+
+/// Something that is kept or removed as a whole.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) kind: ItemKind,
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: u64,
+    pub(crate) last_used: SystemTime,
 }
 
 impl Store {
-    /// What the store holds. Walks it.
-    pub fn info(&self) -> Result<StoreInfo, StoreError> {
-        let mut kinds = BTreeMap::new();
-        for (name, depth) in KINDS {
-            let mut total = Usage::default();
-            for item in self.items(name, depth)? {
-                total.count += 1;
-                total.bytes += item.usage.bytes;
-            }
-            kinds.insert(name, total);
+    /// Counts what the store holds. Reads the directories of everything that is in it.
+    pub fn info(&self) -> StoreInfo {
+        let mut info = StoreInfo {
+            root: self.inner.root.clone(),
+            format: crate::FORMAT,
+            blobs: Usage::default(),
+            records: BTreeMap::new(),
+            rootfs: BTreeMap::new(),
+            caches: BTreeMap::new(),
+            index: Usage::default(),
+            temporary: Usage::default(),
+        };
+        for item in self.items() {
+            let usage = match item.kind {
+                ItemKind::Blob => &mut info.blobs,
+                ItemKind::Record(kind) => info.records.entry(kind).or_default(),
+                ItemKind::Rootfs(variant) => info.rootfs.entry(variant).or_default(),
+                ItemKind::Cache(name) => info.caches.entry(name).or_default(),
+                ItemKind::Index => &mut info.index,
+            };
+            usage.add(item.bytes);
         }
-        Ok(StoreInfo { root: self.root().to_owned(), kinds })
+        for (path, _, _) in children(&self.inner.tmp) {
+            info.temporary.add(disk_usage(&path));
+        }
+        info
     }
 
-    /// Removes what the policy says, while no build is running: it waits for those that are.
-    /// Unpacked layers and scratch directories are removed by `remove_dir`, since their files
-    /// may belong to ids that only a user namespace can act for.
-    pub fn prune(
-        &self,
-        policy: &PrunePolicy,
-        remove_dir: RemoveDir<'_>,
-    ) -> Result<PruneReport, StoreError> {
-        let _alone = self.lock("store", LockMode::Exclusive)?;
-        let mut report = PruneReport::default();
-        let now = SystemTime::now();
-        for (name, depth) in KINDS {
-            for item in self.items(name, depth)? {
-                let age = now.duration_since(item.used).unwrap_or_default();
-                if age < policy.max_age {
-                    continue;
-                }
-                report.removed += 1;
-                report.freed_bytes += item.usage.bytes;
-                if !policy.dry_run {
-                    remove(&item, remove_dir)?;
-                }
-            }
-        }
-        if !policy.dry_run {
-            for directory in self.dead_scratch_dirs() {
-                remove_dir(&directory).map_err(at(&directory))?;
-                let _ = fs::remove_file(directory.with_extension("lock"));
-            }
-        }
-        Ok(report)
-    }
-
-    /// The items in a directory of the store, `depth` levels down.
-    fn items(&self, name: &str, depth: u32) -> Result<Vec<Item>, StoreError> {
-        let mut directories = vec![self.root().join(name)];
-        for _ in 1..depth {
-            let mut below = vec![];
-            for directory in &directories {
-                below.extend(list(directory)?.into_iter().filter(|p| p.is_dir()));
-            }
-            directories = below;
-        }
+    /// Everything that may be collected, in the order of paths.
+    pub(crate) fn items(&self) -> Vec<Item> {
         let mut items = vec![];
-        for directory in directories {
-            for path in list(&directory)? {
-                items.extend(item(&path));
+        let mut push = |kind: ItemKind, path: PathBuf, metadata: &Metadata| {
+            let bytes = disk_usage(&path);
+            let last_used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            items.push(Item { kind, path, bytes, last_used });
+        };
+        let fanned_out = |path: &Path| {
+            children(path).into_iter().flat_map(|(fan, _, _)| children(&fan)).collect::<Vec<_>>()
+        };
+        for (path, _, metadata) in fanned_out(&self.inner.blobs) {
+            push(ItemKind::Blob, path, &metadata);
+        }
+        for (kind_dir, kind, _) in children(&self.inner.records) {
+            for (path, _, metadata) in fanned_out(&kind_dir) {
+                push(ItemKind::Record(kind.clone()), path, &metadata);
             }
         }
-        Ok(items)
-    }
-}
-
-/// The store's directories, and how far down their items are.
-const KINDS: [(&str, u32); 6] =
-    [("blobs", 3), ("records", 2), ("rootfs", 2), ("caches", 1), ("index", 1), ("tmp", 1)];
-
-fn list(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    match fs::read_dir(directory) {
-        Ok(entries) => Ok(entries.flatten().map(|e| e.path()).collect()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(vec![]),
-        Err(e) => Err(StoreError::io(directory, e)),
-    }
-}
-
-/// Something that vanishes under the walk is no item.
-fn item(path: &Path) -> Option<Item> {
-    let metadata = fs::symlink_metadata(path).ok()?;
-    let used = [metadata.modified().ok()?, metadata.accessed().ok()?].into_iter().max()?;
-    let bytes = if metadata.is_dir() { size_below(path) } else { metadata.blocks() * 512 };
-    let usage = Usage { count: 1, bytes };
-    Some(Item { path: path.to_owned(), is_dir: metadata.is_dir(), usage, used })
-}
-
-/// Directories that cannot be read, of other owners, count as empty.
-fn size_below(directory: &Path) -> u64 {
-    let mut total = 0;
-    let mut pending = vec![directory.to_owned()];
-    while let Some(directory) = pending.pop() {
-        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(m) if m.is_dir() => pending.push(entry.path()),
-                Ok(m) => total += m.blocks() * 512,
-                Err(_) => {}
+        for (variant_dir, variant, _) in children(&self.inner.rootfs) {
+            for (path, _, metadata) in children(&variant_dir) {
+                push(ItemKind::Rootfs(variant.clone()), path, &metadata);
             }
         }
+        for (path, name, metadata) in children(&self.inner.caches) {
+            push(ItemKind::Cache(name), path, &metadata);
+        }
+        for (path, _, metadata) in children(&self.inner.index) {
+            push(ItemKind::Index, path, &metadata);
+        }
+        items
     }
-    total
 }
 
-fn remove(item: &Item, remove_dir: RemoveDir<'_>) -> Result<(), StoreError> {
-    let removed = match item.is_dir {
-        true => remove_dir(&item.path),
-        false => fs::remove_file(&item.path),
-    };
-    match removed {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::io(&item.path, e)),
-        _ => Ok(()),
+/// What is in a directory, sorted by name; nothing where it can't be read.
+fn children(directory: &Path) -> Vec<(PathBuf, String, Metadata)> {
+    let mut found: Vec<_> = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let metadata = stat(&entry.path())?;
+            Some((entry.path(), entry.file_name().to_string_lossy().into_owned(), metadata))
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+/// The disk space of a file or a tree. Links are not followed, and several names of one file
+/// count once. Directories that only a user namespace can read are passed over.
+pub(crate) fn disk_usage(path: &Path) -> u64 {
+    let mut bytes = 0;
+    let mut linked = HashSet::new();
+    let mut pending = vec![path.to_owned()];
+    while let Some(path) = pending.pop() {
+        let Some(metadata) = stat(&path) else { continue };
+        if metadata.is_dir() {
+            pending.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|e| e.path()));
+        } else if metadata.nlink() > 1 && !linked.insert((metadata.dev(), metadata.ino())) {
+            continue;
+        }
+        bytes += metadata.blocks() * 512;
     }
+    bytes
 }
