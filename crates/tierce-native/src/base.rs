@@ -36,6 +36,16 @@ const BASE: RecordKind = RecordKind::new("base");
 /// How many packages are downloaded at once.
 const DOWNLOADS: usize = 8;
 
+/// Links that Debian has in the root directory (the merged /usr) and in /var.
+const DEBIAN_LINKS: [(&str, &str); 6] = [
+    ("bin", "usr/bin"),
+    ("sbin", "usr/sbin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
+    ("var/run", "run"),
+    ("var/lock", "run/lock"),
+];
+
 /// A Debian base: its packages, and how they become a root file system.
 pub struct DebianBase {
     packages: Vec<Package>,
@@ -47,6 +57,9 @@ pub struct DebianBase {
 pub struct ResolvedBase {
     /// The plan.
     pub plan: PlanBuilder,
+    /// Directories of the base that are links, and where they lead: a layer that lists one as a
+    /// directory would hide the link.
+    pub links: &'static [(&'static str, &'static str)],
     /// The base's Python, if that is known without looking inside.
     pub interpreter: Option<Interpreter>,
 }
@@ -70,6 +83,7 @@ impl Context {
         match base {
             Base::Scratch => Ok(ResolvedBase {
                 plan: PlanBuilder::new(platform.clone(), Draft::scratch(platform.clone())),
+                links: &[],
                 interpreter: None,
             }),
             Base::Registry(reference) => self.registry_base(reference, platform, events).await,
@@ -111,7 +125,7 @@ impl Context {
             })
         });
         let plan = self.debian_plan(base, platform, packages, options);
-        Ok(ResolvedBase { plan, interpreter: interpreter.transpose()? })
+        Ok(ResolvedBase { plan, links: &DEBIAN_LINKS, interpreter: interpreter.transpose()? })
     }
 
     fn debian_plan(
@@ -243,7 +257,9 @@ impl Context {
         let mut draft = Draft::new(config, layers);
         draft.annotate("org.opencontainers.image.base.digest", digest.to_string());
         draft.annotate("org.opencontainers.image.base.name", reference.to_string());
-        Ok(ResolvedBase { plan: PlanBuilder::new(platform.clone(), draft), interpreter })
+        let plan = PlanBuilder::new(platform.clone(), draft);
+        // What is a link in a registry's base is known only to who unpacks it.
+        Ok(ResolvedBase { plan, links: &[], interpreter })
     }
 
     /// The base's manifest and configuration for the platform. A tag is asked for its digest;

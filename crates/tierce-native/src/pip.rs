@@ -154,26 +154,28 @@ impl Context {
         settings: &FetchSettings,
         events: &Events,
     ) -> Result<Vec<StoredWheel>, NativeError> {
-        let missing: Vec<u64> = lock
+        let missing: Vec<Digest> = lock
             .wheels()
-            .filter(|(_, file)| self.store.has(&file.digest).is_none())
-            .map(|(_, file)| file.size.unwrap_or_default())
+            .map(|(_, file)| file.digest)
+            .filter(|digest| self.store.has(digest).is_none())
             .collect();
         let step = events.step(StepKind::Fetch, "fetch wheels");
-        let total = missing.iter().sum::<u64>();
         let so_far: Mutex<BTreeMap<String, u64>> = Mutex::default();
         let observe = |event: FetchEvent<'_>| {
             if let FetchEvent::Progress { filename, bytes } = event {
                 let mut so_far = so_far.lock().unwrap_or_else(PoisonError::into_inner);
                 so_far.insert(filename.to_owned(), bytes);
-                let total = (total > 0).then_some(total);
-                step.reporter().progress(so_far.values().sum(), total);
+                step.reporter().progress(so_far.values().sum(), None);
             }
         };
         let wheels = fetch_wheels(lock, &self.fetcher, &self.store, settings, &observe).await?;
+        let fetched = wheels.iter().filter(|w| missing.contains(&w.digest)).map(|w| w.size);
         match missing.len() {
             0 => step.finish(Outcome::Cached, None),
-            n => step.finish(Outcome::Made, format!("{n} wheels, {}", crate::size(total))),
+            n => {
+                let size = crate::size(fetched.sum());
+                step.finish(Outcome::Made, format!("{n} wheels, {size}"));
+            }
         }
         Ok(wheels)
     }
@@ -333,7 +335,13 @@ impl Context {
         let job = CompileJob::new(&python.group(group), &python.interpreter.path, OUT);
         let (out, list) = (host.path().join("out"), host.path().join("modules"));
         std::fs::create_dir_all(&out).map_err(NativeError::io(&out))?;
-        std::fs::write(&list, &job.stdin).map_err(NativeError::io(&list))?;
+        let disputed = python.disputed_modules()?;
+        let modules: Vec<&[u8]> = job
+            .stdin
+            .split_inclusive(|b| *b == b'\n')
+            .filter(|line| !disputed.iter().any(|m| m.as_bytes() == line.trim_ascii_end()))
+            .collect();
+        std::fs::write(&list, modules.concat()).map_err(NativeError::io(&list))?;
         let mut process = Process::new(roots, scratch.path.clone(), reading(job.argv, LIST));
         process.env = job.env;
         process.network = tierce_sandbox::Network::None;

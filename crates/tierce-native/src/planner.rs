@@ -59,6 +59,7 @@ struct Planner<'a> {
     events: &'a Events,
     mode: PlanMode,
     builder: PlanBuilder,
+    links: &'static [(&'static str, &'static str)],
     interpreter: Option<Interpreter>,
     open_end: Option<String>,
 }
@@ -73,13 +74,15 @@ impl Context {
         events: &Events,
     ) -> Result<Planned, NativeError> {
         let base = gathered.resolved.image().base();
-        let ResolvedBase { plan, interpreter } = self.resolve_base(base, platform, events).await?;
+        let ResolvedBase { plan, links, interpreter } =
+            self.resolve_base(base, platform, events).await?;
         let mut planner = Planner {
             context: self,
             gathered,
             events,
             mode,
             builder: plan,
+            links,
             interpreter,
             open_end: None,
         };
@@ -164,6 +167,7 @@ impl Planner<'_> {
             return Ok(());
         };
         let path = LayerPath::new(&destination).map_err(tierce_wheel::LayerError::from)?;
+        let path = resolve_links(path, self.links);
         let title = format!("copy {} to {destination}", source_name(source, self.gathered));
         let key = KeyEncoder::new("source")
             .digest("tree", &digest)
@@ -271,11 +275,20 @@ impl Planner<'_> {
         }
         if compile {
             let version = Digest::of(python.interpreter.version.to_string());
+            let disputed = python.disputed_modules()?;
             for (group, plan) in python.groups.iter().enumerate() {
                 let names = group_names(&python.lock, plan);
                 let needs = [venv, wheels[group]];
+                let key = plan.bytecode_key(&python.target, &version);
+                let key = match disputed.is_empty() {
+                    true => LayerKey(key),
+                    false => KeyEncoder::new("bytecode")
+                        .digest("group", &key)
+                        .list("without", &disputed)
+                        .finish(),
+                };
                 self.builder.layer(Node {
-                    key: LayerKey(plan.bytecode_key(&python.target, &version)),
+                    key,
                     title: format!("compile {}", group_title(&plan.kind, &names)),
                     created_by: format!("compile {}", names.join(" ")),
                     work: Work::Bytecode { python: python.clone(), group, needs },
@@ -387,6 +400,16 @@ fn group_title(kind: &LayerKind, names: &[String]) -> String {
         (_, names) if names.len() <= 3 => names.join(" "),
         (_, names) => format!("{} and {} more", names[..2].join(" "), names.len() - 2),
     }
+}
+
+/// The path with its leading link replaced by what it leads to.
+fn resolve_links(path: LayerPath, links: &[(&str, &str)]) -> LayerPath {
+    let found = links.iter().find_map(|(link, target)| {
+        let link = LayerPath::new(link).ok()?;
+        let rest = path.as_bytes().get(link.as_bytes().len()..)?;
+        path.starts_with(&link).then(|| LayerPath::new(target).ok()?.join(rest).ok())?
+    });
+    found.unwrap_or(path)
 }
 
 /// The source as the user wrote it.

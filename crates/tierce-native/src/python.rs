@@ -71,6 +71,15 @@ impl PythonLayers {
         self.plans.iter().filter(is_wanted).collect()
     }
 
+    /// Modules that several wheels have, and not with the same content, as paths in the image.
+    /// They are not compiled: bytecode that is never checked against its source must not be that
+    /// of a wheel whose module is not the one in the image.
+    pub fn disputed_modules(&self) -> Result<Vec<String>, NativeError> {
+        let top = self.top()?;
+        let modules = top.conflicts().iter().filter(|c| c.path.ends_with(".py"));
+        Ok(modules.map(|c| format!("{}/{}", self.target.prefix(), c.path)).collect())
+    }
+
     /// The layer on top of all groups.
     pub fn top(&self) -> Result<TopLayer<'_>, NativeError> {
         let plans: Vec<&InstallPlan> = self.plans.iter().collect();
