@@ -1,6 +1,7 @@
 //! What every part of a build works with.
 
 use crate::error::NativeError;
+use crate::run::Foreground;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tierce_fetch::Fetcher;
@@ -58,6 +59,8 @@ pub struct Context {
     pub registry: Client,
     /// Stops whatever runs in a sandbox.
     pub cancel: Cancel,
+    /// Whether a program of an image's has the terminal.
+    pub foreground: Foreground,
     /// One permit a core, for work that keeps a core busy.
     pub cores: Arc<Semaphore>,
     chosen: OnceLock<Result<Chosen, Arc<ProbeError>>>,
@@ -80,6 +83,7 @@ impl Context {
             fetcher,
             registry,
             cancel,
+            foreground: Foreground::default(),
             cores: Arc::new(Semaphore::new(cores)),
             chosen: OnceLock::new(),
             uv: OnceCell::new(),

@@ -31,7 +31,7 @@ pub use context::{Context, NativeSettings, runs_here};
 pub use error::NativeError;
 pub use key::LayerKey;
 pub use plan::{Action, PlanReport, PlannedLayer, PlatformPlan};
-pub use run::{PlatformImage, RunOptions, platform_image};
+pub use run::{Foreground, PlatformImage, RunOptions, platform_image};
 
 /// The label of images whose Python is known, `<version>@<path>`, so that images built on them
 /// need not look inside.

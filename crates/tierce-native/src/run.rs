@@ -4,6 +4,8 @@ use crate::context::Context;
 use crate::draft::DEFAULT_PATH;
 use crate::error::NativeError;
 use crate::layer::{Layer, LayerRecord};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tierce_engine::{Events, Outcome, StepKind};
 use tierce_oci::{Artifact, ImageConfig, Index, Manifest, Platform};
 use tierce_sandbox::{Exit, Network, Process, Stdio};
@@ -21,6 +23,21 @@ pub struct RunOptions {
     pub workdir: Option<String>,
     /// Whether the host's network is there.
     pub network: bool,
+}
+
+/// Whether a program of the image's has the terminal right now. Ctrl-C is its business then.
+#[derive(Clone, Debug, Default)]
+pub struct Foreground(Arc<AtomicBool>);
+
+impl Foreground {
+    /// Whether one has.
+    pub fn is_taken(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn set(&self, taken: bool) {
+        self.0.store(taken, Ordering::SeqCst);
+    }
 }
 
 /// One platform's part of an image.
@@ -77,9 +94,12 @@ impl Context {
         process.stdio = Stdio::Inherit;
         let sandbox = self.sandbox()?.sandbox.clone();
         let cancel = self.cancel.clone();
+        self.foreground.set(true);
         let exit =
             tokio::task::spawn_blocking(move || sandbox.run(&process, &mut |_, _| {}, &cancel))
-                .await??;
+                .await;
+        self.foreground.set(false);
+        let exit = exit??;
         match exit {
             Exit::Code(code) => Ok(u8::try_from(code).unwrap_or(1)),
             // As a shell reports it.

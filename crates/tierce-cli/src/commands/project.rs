@@ -84,12 +84,20 @@ where
     let events = Events::new(ui::sink(progress));
     let result = runtime.block_on(async {
         let tierce = Tierce::open(settings, &cancel)?;
+        let foreground = tierce.native().context().foreground.clone();
         let work = work(tierce, events);
         tokio::pin!(work);
-        tokio::select! {
-            result = &mut work => return result,
-            _ = interrupted() => cancel.cancel(),
+        loop {
+            tokio::select! {
+                result = &mut work => return result,
+                signal = interrupted() => match signal {
+                    // A program that has the terminal got the Ctrl-C too, and knows what to do.
+                    Signal::Interrupt if foreground.is_taken() => {}
+                    Signal::Interrupt | Signal::Terminate => break,
+                },
+            }
         }
+        cancel.cancel();
         tokio::select! {
             _ = &mut work => {}
             _ = interrupted() => {}
@@ -101,17 +109,23 @@ where
     result
 }
 
-/// Ctrl-C, or a polite request to end as CI systems send.
-async fn interrupted() {
+/// What asks the program to end.
+enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// A polite request, as CI systems send it.
+    Terminate,
+}
+
+async fn interrupted() -> Signal {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return Signal::Interrupt;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => Signal::Interrupt,
+        _ = terminate.recv() => Signal::Terminate,
     }
 }
 
