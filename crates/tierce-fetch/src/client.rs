@@ -29,7 +29,7 @@ impl Default for HttpSettings {
         HttpSettings {
             ca_files: vec![],
             user_agent: concat!("tierce/", env!("CARGO_PKG_VERSION")).to_owned(),
-            connect_timeout: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(90),
         }
     }

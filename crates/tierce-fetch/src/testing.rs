@@ -81,6 +81,12 @@ impl Reply {
         self
     }
 
+    /// With another body.
+    pub fn map_body(mut self, change: impl FnOnce(&mut Vec<u8>)) -> Self {
+        change(&mut self.body);
+        self
+    }
+
     /// Closes the connection after so many bytes of the body, having announced them all.
     pub fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
@@ -191,6 +197,11 @@ impl Connection {
                 break end;
             }
             if self.more().await? == 0 {
+                return Ok(None);
+            }
+            if !self.buffer[0].is_ascii_alphabetic() {
+                // Somebody speaks TLS: what Go's servers answer then.
+                self.stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").await?;
                 return Ok(None);
             }
         };
