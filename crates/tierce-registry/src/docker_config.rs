@@ -98,7 +98,7 @@ impl DockerConfigCredentials {
         Ok(self.config.get_or_init(|| config))
     }
 
-    fn from_entry(&self, key: &str, entry: &Entry) -> Result<Option<Credential>, CredentialError> {
+    fn in_entry(&self, key: &str, entry: &Entry) -> Result<Option<Credential>, CredentialError> {
         let given = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
         if let Some(token) = given(&entry.identitytoken) {
             return Ok(Some(Credential::IdentityToken(Secret::new(token))));
@@ -185,7 +185,7 @@ impl Credentials for DockerConfigCredentials {
             return Ok(Some(found));
         }
         for (key, entry) in config.auths.iter().filter(|(key, _)| is_for(key, registry)) {
-            if let Some(found) = self.from_entry(key, entry)? {
+            if let Some(found) = self.in_entry(key, entry)? {
                 return Ok(Some(found));
             }
         }

@@ -282,6 +282,9 @@ impl Diagnostic for RegistryError {
             RegistryError::Answer { status, .. } if status.is_server_error() => {
                 "registry/unreachable"
             }
+            RegistryError::Answer { code: Some(code), .. } if code == "DIGEST_INVALID" => {
+                "registry/digest-mismatch"
+            }
             RegistryError::Answer { .. } | RegistryError::Protocol { .. } => "registry/protocol",
             RegistryError::DigestMismatch { .. } | RegistryError::SizeMismatch { .. } => {
                 "registry/digest-mismatch"

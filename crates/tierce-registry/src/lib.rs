@@ -21,6 +21,8 @@ mod push;
 mod request;
 mod scope;
 mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod upload;
 
 pub use client::Client;

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
-use tierce_oci::{Descriptor, Digest, Hasher};
+use tierce_oci::{Digest, Hasher};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Files are read in blocks of this size: memory stays flat however large they are.
@@ -27,6 +27,13 @@ pub(crate) enum BlobSource {
     Registry(Repository),
 }
 
+/// Which blob, and how large it is as a whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Blob {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+}
+
 /// What a request sends.
 pub(crate) enum Payload {
     Empty,
@@ -34,7 +41,7 @@ pub(crate) enum Payload {
     /// `length` bytes of a blob from `offset` on; `sent` hears of each piece that is on its way.
     Part {
         source: BlobSource,
-        descriptor: Descriptor,
+        blob: Blob,
         offset: u64,
         length: u64,
         sent: UnboundedSender<u64>,
@@ -59,13 +66,13 @@ impl Client {
         payload: &'a Payload,
     ) -> BoxFuture<'a, Result<Body, RegistryError>> {
         async move {
-            let Payload::Part { source, descriptor, offset, length, sent } = payload else {
+            let Payload::Part { source, blob, offset, length, sent } = payload else {
                 return Ok(match payload {
                     Payload::Document(bytes) => Body::from(bytes.clone()),
                     _ => Body::from(Bytes::new()),
                 });
             };
-            let part = Part { descriptor, offset: *offset, length: *length, sent: sent.clone() };
+            let part = Part { blob: *blob, offset: *offset, length: *length, sent: sent.clone() };
             match source {
                 BlobSource::Memory(bytes) => part.of_memory(bytes),
                 BlobSource::File(path) => part.of_file(path.clone()).await,
@@ -76,16 +83,16 @@ impl Client {
     }
 }
 
-struct Part<'a> {
-    descriptor: &'a Descriptor,
+struct Part {
+    blob: Blob,
     offset: u64,
     length: u64,
     sent: UnboundedSender<u64>,
 }
 
-impl Part<'_> {
+impl Part {
     fn of_memory(self, bytes: &Bytes) -> Result<Body, RegistryError> {
-        if bytes.len() as u64 != self.descriptor.size {
+        if bytes.len() as u64 != self.blob.size {
             return Err(self.wrong_size(bytes.len() as u64));
         }
         let _ = self.sent.send(self.length);
@@ -103,7 +110,7 @@ impl Part<'_> {
         });
         let failed = |source| RegistryError::File { path: path.to_path_buf(), source };
         let (file, size) = file.await.map_err(failed)?;
-        if size != self.descriptor.size {
+        if size != self.blob.size {
             return Err(self.wrong_size(size));
         }
         let sent = self.sent;
@@ -132,8 +139,8 @@ impl Part<'_> {
         client: &Client,
         repository: &Repository,
     ) -> Result<Body, RegistryError> {
-        let Descriptor { digest, size, .. } = self.descriptor;
-        let whole = self.length == *size;
+        let Blob { digest, size } = self.blob;
+        let whole = self.length == size;
         let scopes = Scopes::pull(&repository.name);
         let url = repository.url(&format!("blobs/{digest}"));
         let action = format!("copy blob {digest} from {}", repository.full_name());
@@ -157,14 +164,14 @@ impl Part<'_> {
         if response.content_length().is_some_and(|length| length != self.length) {
             return Err(request.protocol("it announces another length than the blob's"));
         }
-        let expected = whole.then_some(*digest);
+        let expected = whole.then_some(digest);
         Ok(Body::wrap_stream(verified(response, expected, self.sent)))
     }
 
     fn wrong_size(&self, actual: u64) -> RegistryError {
         RegistryError::SizeMismatch {
-            object: format!("blob {}", self.descriptor.digest),
-            expected: self.descriptor.size,
+            object: format!("blob {}", self.blob.digest),
+            expected: self.blob.size,
             actual,
         }
     }

@@ -224,7 +224,9 @@ impl Push<'_> {
             artifact.blobs.values().filter(|b| !is_document(&b.descriptor)).collect();
         // The largest first: started last, it would be uploaded alone.
         blobs.sort_by_key(|b| (std::cmp::Reverse(b.descriptor.size), b.descriptor.digest));
-        stream::iter(blobs)
+        // Collected, because a stream over borrowed blobs is not `Send` by the compiler's lights.
+        let pushes: Vec<_> = blobs
+            .into_iter()
             .map(|blob| async move {
                 let descriptor = blob.descriptor.clone();
                 self.observer.blob(&descriptor, BlobEvent::Started);
@@ -232,9 +234,8 @@ impl Push<'_> {
                 self.observer.blob(&descriptor, BlobEvent::Done(outcome.clone()));
                 Ok(BlobReport { descriptor, outcome })
             })
-            .buffered(self.client.settings().parallelism.max(1))
-            .try_collect()
-            .await
+            .collect();
+        stream::iter(pushes).buffered(self.client.settings().parallelism.max(1)).try_collect().await
     }
 
     async fn blob(&self, blob: &Blob, trusting: bool) -> Result<BlobOutcome, RegistryError> {

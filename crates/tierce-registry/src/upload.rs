@@ -3,7 +3,7 @@
 use crate::RegistryError;
 use crate::client::Client;
 use crate::manifest::content_digest;
-use crate::payload::{BlobSource, Payload};
+use crate::payload::{Blob, BlobSource, Payload};
 use crate::request::{Repository, Request};
 use crate::scope::Scopes;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
@@ -274,8 +274,8 @@ impl Upload<'_> {
         length: u64,
         sent: UnboundedSender<u64>,
     ) -> Payload {
-        let (source, descriptor) = (source.clone(), self.descriptor.clone());
-        Payload::Part { source, descriptor, offset, length, sent }
+        let blob = Blob { digest: self.descriptor.digest, size: self.descriptor.size };
+        Payload::Part { source: source.clone(), blob, offset, length, sent }
     }
 
     /// Runs a request and reports meanwhile what is on its way.
