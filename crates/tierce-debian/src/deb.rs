@@ -238,8 +238,10 @@ fn read_tar<R: Read>(
             each(entry, &mut body)?;
         }
         drop(reader);
-        return match io::copy(&mut content, &mut io::sink()).map_err(ArError::Io)? {
-            0 => Ok(()),
+        let trailing = io::copy(&mut content, &mut io::sink()).map_err(ArError::Io)?;
+        return match (trailing, content.limit()) {
+            (0, 0) => Ok(()),
+            (0, _) => Err(ArError::Malformed("it is cut short").into()),
             _ => Err(DebError::NotADeb("something follows one of its tar archives")),
         };
     }

@@ -114,7 +114,8 @@ impl Keyring {
                 verify(signature, &key.primary_key, text)?;
                 return primary_fault(key, now).map_or(Ok(()), |f| Err(SignatureFault::Key(f)));
             }
-            for subkey in key.public_subkeys.iter().filter(|s| signed_by(signature, &s.key)) {
+            let subkey = key.public_subkeys.iter().find(|s| signed_by(signature, &s.key));
+            if let Some(subkey) = subkey {
                 verify(signature, &subkey.key, text)?;
                 let fault = certificate_fault(key, now).or_else(|| subkey_fault(key, subkey, now));
                 return fault.map_or(Ok(()), |f| Err(SignatureFault::Key(f)));

@@ -25,9 +25,8 @@ struct Base {
     options: RootOptions,
 }
 
-async fn base(suite: &str, platform: &Platform, documentation: Documentation) -> Base {
+async fn base(settings: ArchiveSettings, documentation: Documentation) -> Base {
     let store = store();
-    let settings = ArchiveSettings::debian(suite, platform).unwrap();
     let fetcher = common::fetcher();
     let archive = Archive::open(&settings, &fetcher, &store, SystemTime::now()).await.unwrap();
     let packages = archive.resolve(&Request::base().with_python()).unwrap();
@@ -46,12 +45,12 @@ impl Base {
     }
 }
 
-fn machine() -> Platform {
-    Platform::host()
+fn debian(suite: &str) -> ArchiveSettings {
+    ArchiveSettings::debian(suite, &Platform::host()).unwrap()
 }
 
-async fn bootstraps(suite: &str, documentation: Documentation, python: &str) {
-    let base = base(suite, &machine(), documentation).await;
+async fn bootstraps(settings: ArchiveSettings, documentation: Documentation, python: &str) {
+    let base = base(settings, documentation).await;
     let directory = tempfile::tempdir().unwrap();
     let layer = directory.path().join("root.tar");
     let info = base.write(&base.packages, &layer);
@@ -93,17 +92,24 @@ fn is_omitted(line: &str, documentation: Documentation) -> bool {
 
 #[tokio::test]
 async fn bookworm() {
-    bootstraps("bookworm", Documentation::Keep, "3.11").await;
+    bootstraps(debian("bookworm"), Documentation::Keep, "3.11").await;
 }
 
 #[tokio::test]
 async fn trixie() {
-    bootstraps("trixie", Documentation::Omit, "3.13").await;
+    bootstraps(debian("trixie"), Documentation::Omit, "3.13").await;
+}
+
+#[tokio::test]
+async fn ubuntu() {
+    let settings = ArchiveSettings::ubuntu("noble", &Platform::host()).unwrap();
+    bootstraps(settings, Documentation::Keep, "3.12").await;
 }
 
 #[tokio::test]
 async fn a_foreign_architecture_is_assembled_too() {
-    let base = base("bookworm", &Platform::linux("arm64"), Documentation::Keep).await;
+    let settings = ArchiveSettings::debian("bookworm", &Platform::linux("arm64")).unwrap();
+    let base = base(settings, Documentation::Keep).await;
     let directory = tempfile::tempdir().unwrap();
     base.write(&base.packages, &directory.path().join("root.tar"));
 }

@@ -1,20 +1,18 @@
-//! An archive opened: its releases verified, its indices at hand.
+//! One part of a suite: its release file and package indices.
 
+use super::OpenError;
 use crate::control::ControlError;
 use crate::index::PackageList;
-use crate::package::{Package, PackageError, below};
-use crate::release::{Release, ReleaseError};
-use crate::resolve::{Request, ResolveError, resolve};
-use crate::root::AptSource;
+use crate::package::{PackageError, below};
+use crate::release::Release;
 use crate::settings::{ArchiveSettings, Pocket};
 use crate::signature::{SignatureError, verify_clearsigned, verify_detached};
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufReader, Read};
 use std::time::SystemTime;
 use tierce_fetch::{Bytes, Download, FetchError, Fetched, Fetcher, Validators};
-use tierce_oci::{Diagnostic, Digest, ErrorKind};
-use tierce_store::{RecordKind, Store, StoreError};
+use tierce_oci::Digest;
+use tierce_store::{RecordKind, Store};
 use url::Url;
 
 /// InRelease of the largest suites has 300 KB.
@@ -26,161 +24,6 @@ const XZ_MEMORY: u64 = 256 << 20;
 const RELEASE_RECORD: RecordKind = RecordKind::new("debian-release");
 /// Reduced indices by Packages file.
 const INDEX_RECORD: RecordKind = RecordKind::new("debian-index");
-
-/// An archive's suite: what there is to install from.
-#[derive(Clone)]
-pub struct Archive {
-    settings: ArchiveSettings,
-    releases: Vec<Release>,
-    lists: Vec<PackageList>,
-}
-
-/// Why an archive cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// There is no such suite.
-    #[error("the archive at {mirror} has no suite {suite}")]
-    UnknownSuite {
-        /// The archive.
-        mirror: String,
-        /// The suite.
-        suite: String,
-        /// The answer.
-        #[source]
-        source: FetchError,
-    },
-    /// The suite is not made for the architecture.
-    #[error("suite {suite} has no packages for {architecture}")]
-    UnknownArchitecture {
-        /// The suite.
-        suite: String,
-        /// The architecture.
-        architecture: String,
-        /// Those it has.
-        available: Vec<String>,
-    },
-    /// The suite does not have the component.
-    #[error("suite {suite} has no component {component}")]
-    UnknownComponent {
-        /// The suite.
-        suite: String,
-        /// The component.
-        component: String,
-        /// Those it has.
-        available: Vec<String>,
-    },
-    /// The mirror's URL cannot have paths below it.
-    #[error("{0} is not the URL of an archive")]
-    Mirror(String),
-    /// Something could not be fetched.
-    #[error("cannot fetch the index of suite {suite}")]
-    Fetch {
-        /// The suite.
-        suite: String,
-        /// Why.
-        #[source]
-        source: FetchError,
-    },
-    /// The release file is not signed by whom it should.
-    #[error("the release file of suite {suite} is not trusted")]
-    Signature {
-        /// The suite.
-        suite: String,
-        /// Why.
-        #[source]
-        source: SignatureError,
-    },
-    /// The release file may not be used.
-    #[error("the release file of suite {suite} cannot be used")]
-    Release {
-        /// The suite.
-        suite: String,
-        /// Why.
-        #[source]
-        source: ReleaseError,
-    },
-    /// An index is malformed, though its hash is right.
-    #[error("the index {path} of suite {suite} is malformed")]
-    Index {
-        /// The suite.
-        suite: String,
-        /// The index.
-        path: String,
-        /// What is wrong with it.
-        #[source]
-        source: ControlError,
-    },
-    /// The store failed.
-    #[error("cannot keep the archive's indices")]
-    Store(#[from] StoreError),
-}
-
-impl Diagnostic for OpenError {
-    fn code(&self) -> &'static str {
-        match self {
-            OpenError::UnknownSuite { .. } => "debian/unknown-suite",
-            OpenError::UnknownArchitecture { .. } => "debian/unknown-architecture",
-            OpenError::UnknownComponent { .. } => "debian/unknown-component",
-            OpenError::Mirror(_) => "debian/bad-mirror",
-            OpenError::Fetch { source, .. } => match source {
-                FetchError::DigestMismatch { .. } | FetchError::SizeMismatch { .. } => {
-                    "debian/wrong-hash"
-                }
-                other => other.code(),
-            },
-            OpenError::Signature { .. } => "debian/bad-signature",
-            OpenError::Release { source, .. } => match source {
-                ReleaseError::Expired { .. } => "debian/expired-release",
-                ReleaseError::NotYetValid { .. } => "debian/future-release",
-                ReleaseError::WrongSuite { .. } => "debian/wrong-suite",
-                ReleaseError::Control(_) => "debian/bad-release",
-            },
-            OpenError::Index { .. } => "debian/bad-index",
-            OpenError::Store(error) => error.code(),
-        }
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self {
-            OpenError::UnknownSuite { .. }
-            | OpenError::UnknownArchitecture { .. }
-            | OpenError::UnknownComponent { .. }
-            | OpenError::Mirror(_) => ErrorKind::User,
-            OpenError::Fetch { source, .. } => source.kind(),
-            OpenError::Release { source: ReleaseError::NotYetValid { .. }, .. } => {
-                ErrorKind::Environment
-            }
-            OpenError::Store(error) => error.kind(),
-            _ => ErrorKind::Upstream,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            OpenError::UnknownSuite { .. } => Some(
-                "Check the suite's name, or whether it has moved to http://archive.debian.org."
-                    .to_owned(),
-            ),
-            OpenError::UnknownArchitecture { available, .. }
-            | OpenError::UnknownComponent { available, .. } => {
-                Some(format!("It has {}.", available.join(", ")))
-            }
-            OpenError::Signature { .. } => Some(
-                "Check the mirror; for an archive that is not Debian's, name its keyring."
-                    .to_owned(),
-            ),
-            OpenError::Release { source: ReleaseError::Expired { .. }, .. } => {
-                Some("The mirror is out of date, or this machine's clock is ahead.".to_owned())
-            }
-            OpenError::Release { source: ReleaseError::NotYetValid { .. }, .. } => {
-                Some("Check this machine's clock.".to_owned())
-            }
-            OpenError::Fetch { source, .. } => source.hint(),
-            OpenError::Store(error) => error.hint(),
-            _ => None,
-        }
-    }
-}
 
 /// A release file as it was last fetched. It is verified anew whenever it is used.
 #[derive(Serialize, Deserialize)]
@@ -194,82 +37,17 @@ struct KnownIndex {
     content: Digest,
 }
 
-impl Archive {
-    /// Opens the suite that the settings name: fetches and verifies its release files, and the
-    /// package indices that the store does not have yet. `now` is the time at which signatures
-    /// and release files must be valid.
-    pub async fn open(
-        settings: &ArchiveSettings,
-        fetcher: &Fetcher,
-        store: &Store,
-        now: SystemTime,
-    ) -> Result<Self, OpenError> {
-        let pockets = settings
-            .pockets
-            .iter()
-            .map(|pocket| open_pocket(Opening { settings, fetcher, store, now }, *pocket));
-        let mut archive =
-            Archive { settings: settings.clone(), releases: Vec::new(), lists: Vec::new() };
-        for (release, lists) in try_join_all(pockets).await? {
-            archive.releases.push(release);
-            archive.lists.extend(lists);
-        }
-        Ok(archive)
-    }
-
-    /// The settings that it was opened with.
-    pub fn settings(&self) -> &ArchiveSettings {
-        &self.settings
-    }
-
-    /// The release files, one for each pocket in use.
-    pub fn releases(&self) -> &[Release] {
-        &self.releases
-    }
-
-    /// The package indices.
-    pub fn lists(&self) -> &[PackageList] {
-        &self.lists
-    }
-
-    /// The packages that meet a request; see [`resolve()`].
-    pub fn resolve(&self, request: &Request) -> Result<Vec<Package>, ResolveError> {
-        resolve(&self.lists, request)
-    }
-}
-
-impl ArchiveSettings {
-    /// This archive as the sources of an image's own apt. Credentials in the URLs stay out.
-    pub fn apt_sources(&self) -> Vec<AptSource> {
-        let mut sources: Vec<AptSource> = Vec::new();
-        for pocket in &self.pockets {
-            let (mirror, suite) = self.pocket(*pocket);
-            let mut uri = mirror.clone();
-            // Both only fail for URLs that cannot have either.
-            let _ = uri.set_username("");
-            let _ = uri.set_password(None);
-            match sources.iter_mut().find(|source| source.uri == uri) {
-                Some(source) => source.suites.push(suite),
-                None => sources.push(AptSource {
-                    uri,
-                    suites: vec![suite],
-                    components: self.components.clone(),
-                }),
-            }
-        }
-        sources
-    }
-}
-
+/// What it takes to open pockets.
 #[derive(Clone, Copy)]
-struct Opening<'a> {
-    settings: &'a ArchiveSettings,
-    fetcher: &'a Fetcher,
-    store: &'a Store,
-    now: SystemTime,
+pub(super) struct Opening<'a> {
+    pub settings: &'a ArchiveSettings,
+    pub fetcher: &'a Fetcher,
+    pub store: &'a Store,
+    pub now: SystemTime,
 }
 
-async fn open_pocket(
+/// The release of one pocket, verified, and its package indices.
+pub(super) async fn open_pocket(
     opening: Opening<'_>,
     pocket: Pocket,
 ) -> Result<(Release, Vec<PackageList>), OpenError> {
@@ -366,7 +144,7 @@ impl Opening<'_> {
                     return Err(OpenError::UnknownSuite {
                         mirror: tierce_fetch::Redacted(mirror).to_string(),
                         suite: suite.to_owned(),
-                        source: missing,
+                        source: Box::new(missing),
                     });
                 };
                 let signature = self.document(&join(root, "Release.gpg")?).await?;
@@ -403,7 +181,10 @@ impl Opening<'_> {
                 Ok(Ok(bytes))
             }
             Err(error) if is_missing(&error) => Ok(Err(error)),
-            Err(source) => Err(OpenError::Fetch { suite: self.settings.suite.clone(), source }),
+            Err(error) => {
+                let (suite, source) = (self.settings.suite.clone(), Box::new(error));
+                Err(OpenError::Fetch { suite, source })
+            }
         }
     }
 
@@ -451,7 +232,10 @@ impl Opening<'_> {
         };
         let staged = self.store.stage()?;
         let fetched = self.fetcher.download(&item, staged.path(), &|_| {}).await;
-        fetched.map_err(|source| OpenError::Fetch { suite: suite.to_owned(), source })?;
+        fetched.map_err(|error| {
+            let (suite, source) = (suite.to_owned(), Box::new(error));
+            OpenError::Fetch { suite, source }
+        })?;
         staged.commit(&index.digest)?;
         Ok(())
     }

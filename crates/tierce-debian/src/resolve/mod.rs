@@ -1,12 +1,16 @@
 //! From a few names to all packages that a system with them needs.
 
+mod error;
+mod universe;
+
 use crate::index::PackageList;
-use crate::package::{Package, PackageError, PackageName, PackageSpec, Priority};
+use crate::package::{Package, PackageName, PackageSpec, Priority};
 use crate::relation::{Alternatives, Relation};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use tierce_oci::{Diagnostic, ErrorKind};
+use universe::Universe;
+
+pub use error::ResolveError;
 
 /// What a system is to have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,110 +59,6 @@ fn known(name: &str) -> PackageSpec {
     name.parse().expect("a valid package name")
 }
 
-/// Why a request cannot be met.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// There is no package of that name.
-    #[error("the archive has no package {name}")]
-    Unknown {
-        /// The name.
-        name: PackageName,
-        /// Names like it.
-        nearest: Vec<String>,
-    },
-    /// There is a package of that name, but not that version of it.
-    #[error("the archive has no version {wanted} of {name}")]
-    NoSuchVersion {
-        /// The name.
-        name: PackageName,
-        /// The version that was asked for.
-        wanted: String,
-        /// The versions there are.
-        available: Vec<String>,
-    },
-    /// The name is one that several packages provide.
-    #[error("{name} is provided by several packages")]
-    Virtual {
-        /// The name.
-        name: PackageName,
-        /// The packages.
-        providers: Vec<PackageName>,
-    },
-    /// A package needs what is not there, or what must not be installed.
-    #[error("{package} depends on {relation}, which cannot be installed: {reason}")]
-    Unsatisfiable {
-        /// The package that needs it.
-        package: PackageName,
-        /// What it needs.
-        relation: String,
-        /// What stands in the way.
-        reason: String,
-    },
-    /// Two packages do not go together.
-    #[error("{package} {verb} {relation}, and {other} is to be installed")]
-    Conflict {
-        /// The package that says so.
-        package: PackageName,
-        /// `conflicts with` or `breaks`.
-        verb: &'static str,
-        /// What it does not go with.
-        relation: String,
-        /// The other package.
-        other: PackageName,
-    },
-    /// A package that was asked for is excluded too.
-    #[error("{name} is both asked for and excluded")]
-    Excluded {
-        /// The name.
-        name: PackageName,
-    },
-    /// The archive describes a package in a way that cannot be understood.
-    #[error("the archive's index is malformed")]
-    Malformed(#[from] PackageError),
-}
-
-impl Diagnostic for ResolveError {
-    fn code(&self) -> &'static str {
-        match self {
-            ResolveError::Unknown { .. } => "debian/unknown-package",
-            ResolveError::NoSuchVersion { .. } => "debian/unknown-version",
-            ResolveError::Virtual { .. } => "debian/virtual-package",
-            ResolveError::Unsatisfiable { .. } => "debian/unsatisfiable",
-            ResolveError::Conflict { .. } => "debian/conflict",
-            ResolveError::Excluded { .. } => "debian/excluded",
-            ResolveError::Malformed(_) => "debian/bad-index",
-        }
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self {
-            ResolveError::Malformed(_) => ErrorKind::Upstream,
-            _ => ErrorKind::User,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            ResolveError::Unknown { nearest, .. } if nearest.is_empty() => Some(
-                "Look the name up at https://packages.debian.org; it may be in another suite or \
-                 component."
-                    .to_owned(),
-            ),
-            ResolveError::Unknown { nearest, .. } => {
-                Some(format!("Similar names: {}.", nearest.join(", ")))
-            }
-            ResolveError::NoSuchVersion { available, .. } => {
-                Some(format!("The archive has {}.", available.join(", ")))
-            }
-            ResolveError::Virtual { providers, .. } => {
-                let names: Vec<&str> = providers.iter().map(PackageName::as_str).collect();
-                Some(format!("Ask for one of them: {}.", names.join(", ")))
-            }
-            _ => None,
-        }
-    }
-}
-
 /// The packages that meet the request, each after those it depends on as far as cycles allow,
 /// otherwise by name. The result depends on the lists and the request alone, not on the order of
 /// either's parts.
@@ -168,15 +68,14 @@ impl Diagnostic for ResolveError {
 /// needed provider.
 pub fn resolve(lists: &[PackageList], request: &Request) -> Result<Vec<Package>, ResolveError> {
     let mut resolver = Resolver {
-        universe: Universe { lists, pins: BTreeMap::new(), cache: RefCell::default() },
+        universe: Universe::new(lists),
         exclude: &request.exclude,
         prefer: &request.prefer,
         selected: BTreeMap::new(),
         open: BTreeSet::new(),
     };
     for spec in request.names.iter().filter(|spec| spec.version.is_some()) {
-        let package = resolver.universe.pinned(spec)?;
-        resolver.universe.pins.insert(spec.name.clone(), package);
+        resolver.universe.pin(spec)?;
     }
     for package in resolver.universe.base(request)? {
         if !request.exclude.contains(&package.name) {
@@ -194,129 +93,6 @@ pub fn resolve(lists: &[PackageList], request: &Request) -> Result<Vec<Package>,
     resolver.close()?;
     resolver.check()?;
     Ok(resolver.in_order())
-}
-
-/// All packages there are.
-struct Universe<'a> {
-    lists: &'a [PackageList],
-    pins: BTreeMap<PackageName, Rc<Package>>,
-    cache: RefCell<BTreeMap<String, Rc<Choices>>>,
-}
-
-/// What can stand for a name.
-struct Choices {
-    /// The package of that name.
-    named: Option<Rc<Package>>,
-    /// Packages that provide it, the most needed first.
-    providers: Vec<Rc<Package>>,
-}
-
-impl Universe<'_> {
-    fn versions(&self, name: &str) -> Result<Vec<Package>, PackageError> {
-        let mut found = Vec::new();
-        for list in self.lists {
-            found.extend(list.named(name)?);
-        }
-        // Lists may come in any order: of equal versions the same one must win always.
-        found.sort_by(|a, b| b.version.cmp(&a.version).then_with(|| a.sha256.cmp(&b.sha256)));
-        Ok(found)
-    }
-
-    /// The version of a package that counts.
-    fn candidate(&self, name: &PackageName) -> Result<Option<Rc<Package>>, PackageError> {
-        if let Some(pinned) = self.pins.get(name) {
-            return Ok(Some(pinned.clone()));
-        }
-        Ok(self.versions(name.as_str())?.into_iter().next().map(Rc::new))
-    }
-
-    fn choices(&self, name: &PackageName) -> Result<Rc<Choices>, PackageError> {
-        if let Some(known) = self.cache.borrow().get(name.as_str()) {
-            return Ok(known.clone());
-        }
-        let mut providers = BTreeMap::new();
-        for list in self.lists {
-            for provider in list.providing(name.as_str())? {
-                if provider.name == *name || providers.contains_key(&provider.name) {
-                    continue;
-                }
-                // Only the version that counts counts, and it may provide the name no more.
-                if let Some(candidate) = self.candidate(&provider.name)? {
-                    if candidate.provides.iter().any(|p| p.name == *name) {
-                        providers.insert(provider.name, candidate);
-                    }
-                }
-            }
-        }
-        let mut providers: Vec<Rc<Package>> = providers.into_values().collect();
-        providers.sort_by_key(|package| package.priority);
-        let choices = Rc::new(Choices { named: self.candidate(name)?, providers });
-        self.cache.borrow_mut().insert(name.as_str().to_owned(), choices.clone());
-        Ok(choices)
-    }
-
-    /// The packages that meet a relation, the preferred one first.
-    fn options(&self, relation: &Relation) -> Result<Vec<Rc<Package>>, PackageError> {
-        let choices = self.choices(&relation.name)?;
-        let all = choices.named.iter().chain(&choices.providers);
-        Ok(all.filter(|package| package.satisfies(relation)).cloned().collect())
-    }
-
-    fn base(&self, request: &Request) -> Result<Vec<Rc<Package>>, PackageError> {
-        let mut names = BTreeSet::new();
-        for list in self.lists {
-            names.extend(list.base()?.into_iter().map(|package| package.name));
-        }
-        let mut found = Vec::new();
-        for name in names {
-            let Some(package) = self.candidate(&name)? else { continue };
-            let essential = request.essential && package.essential;
-            if essential || request.priorities.contains(&package.priority) {
-                found.push(package);
-            }
-        }
-        Ok(found)
-    }
-
-    fn pinned(&self, spec: &PackageSpec) -> Result<Rc<Package>, ResolveError> {
-        let versions = self.versions(spec.name.as_str())?;
-        if versions.is_empty() {
-            return Err(self.unknown(&spec.name));
-        }
-        let available = versions.iter().map(|p| p.version.to_string()).collect();
-        let found = versions.into_iter().find(|p| Some(&p.version) == spec.version.as_ref());
-        found.map(Rc::new).ok_or_else(|| ResolveError::NoSuchVersion {
-            name: spec.name.clone(),
-            wanted: spec.version.as_ref().map(|v| v.to_string()).unwrap_or_default(),
-            available,
-        })
-    }
-
-    fn asked_for(&self, name: &PackageName) -> Result<Rc<Package>, ResolveError> {
-        let choices = self.choices(name)?;
-        match (&choices.named, choices.providers.as_slice()) {
-            (Some(package), _) => Ok(package.clone()),
-            (None, [only]) => Ok(only.clone()),
-            (None, []) => Err(self.unknown(name)),
-            (None, several) => Err(ResolveError::Virtual {
-                name: name.clone(),
-                providers: several.iter().map(|p| p.name.clone()).collect(),
-            }),
-        }
-    }
-
-    fn unknown(&self, name: &PackageName) -> ResolveError {
-        let limit = (name.as_str().len() / 3).clamp(1, 3);
-        let names: BTreeSet<&str> = self.lists.iter().flat_map(PackageList::names).collect();
-        let near = names.into_iter().filter(|n| n.len().abs_diff(name.as_str().len()) <= limit);
-        let mut near: Vec<(usize, &str)> = near
-            .map(|n| (strsim::damerau_levenshtein(n, name.as_str()), n))
-            .filter(|(distance, _)| *distance <= limit)
-            .collect();
-        near.sort();
-        let nearest = near.into_iter().take(3).map(|(_, n)| n.to_owned()).collect();
-        ResolveError::Unknown { name: name.clone(), nearest }
-    }
 }
 
 /// A demand of a selected package: its name and the demand's place among its demands.
