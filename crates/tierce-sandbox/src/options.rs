@@ -64,6 +64,8 @@ pub(crate) struct DiffJob {
     pub(crate) clamp: i64,
     pub(crate) omit: Vec<String>,
     pub(crate) compression: WireCompression,
+    /// Whether owners are recorded instead of set.
+    pub(crate) record: bool,
 }
 
 /// [`Compression`] on the way to the helper.

@@ -50,8 +50,6 @@ pub(crate) enum Job {
     /// With the output.
     Diff(DiffJob),
     Remove(#[serde(with = "wire::path")] PathBuf),
-    /// Whether the seccomp supervisor can be had.
-    Supervise,
 }
 
 /// From the helper to tierce.
@@ -65,7 +63,6 @@ pub(crate) enum Reply {
     Unpacked(Result<Unpacked, UnpackError>),
     Diffed(Result<Option<LayerInfo>, DiffError>),
     Removed(Result<(), Errno>),
-    Supervised(Result<(), Errno>),
 }
 
 /// Nothing that is said is longer; jobs travel as files.

@@ -144,6 +144,7 @@ impl Sandbox {
             clamp: options.clamp,
             omit: options.omit.clone(),
             compression: options.compression.into(),
+            record: self.records(),
         });
         match self.ask(&job, &[out.as_fd()])? {
             Reply::Diffed(result) => result,

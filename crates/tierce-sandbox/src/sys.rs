@@ -224,3 +224,11 @@ pub(crate) fn answer(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> io::R
         _ => Ok(()),
     }
 }
+
+/// Makes a descriptor the standard input.
+pub(crate) fn replace_stdin(fd: &OwnedFd) -> io::Result<()> {
+    // SAFETY: descriptor 0 is owned by nobody but the standard library's `Stdin`, which only
+    // looks at its number.
+    check(unsafe { libc::dup2(fd.as_raw_fd(), 0) }.into())?;
+    Ok(())
+}

@@ -1,10 +1,23 @@
 //! The helper process: enters a user namespace and does one job there.
 
 mod attributes;
+mod credentials;
 mod diff;
 mod facts;
 mod files;
+mod filter;
+mod init;
+mod layers;
+mod metadata;
+mod mounts;
+mod overlay;
+mod pattern;
+mod resolve;
+mod run;
+mod supervisor;
+mod tasks;
 mod unpack;
+mod users;
 
 use crate::protocol::{self, Job, Reply, Request};
 use crate::{Errno, HelperError, sys};
@@ -118,17 +131,19 @@ fn sealed_copy() -> io::Result<OwnedFd> {
     Ok(copy.into())
 }
 
-fn work(_socket: BorrowedFd<'_>, job: Job, fds: Vec<OwnedFd>) -> Reply {
+fn work(socket: BorrowedFd<'_>, job: Job, fds: Vec<OwnedFd>) -> Reply {
     let mut fds = fds.into_iter();
     match (job, fds.next()) {
         (Job::Nothing, _) => Reply::Nothing,
+        (Job::Run { process, record }, stdin) => {
+            Reply::Ran(run::run(socket, &process, record, stdin))
+        }
         (Job::Unpack { dest, record }, Some(layer)) => {
             Reply::Unpacked(unpack::unpack(layer.into(), &dest, record))
         }
         (Job::Diff(job), Some(out)) => Reply::Diffed(diff::diff(&job, out.into())),
         (Job::Remove(directory), _) => Reply::Removed(remove(&directory).map_err(Errno::from)),
         (Job::Unpack { .. } | Job::Diff(_), None) => Reply::Failed(HelperError::Died),
-        _ => Reply::Failed(HelperError::Died),
     }
 }
 

@@ -1,0 +1,256 @@
+//! What a program sees, and how it ends.
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+use support::{Base, chain, helper, run, sandboxes};
+use tierce_sandbox::{Cancel, Exit, Mount, Network, Process, RunError, Sandbox, probe};
+
+/// Runs `test` with every mapping that can be had here.
+fn each(test: impl Fn(Base)) {
+    for sandbox in sandboxes() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(base) = Base::new(sandbox, dir.path()) else { return };
+        test(base);
+    }
+}
+
+#[test]
+fn the_machine_is_probed() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = probe(&helper(), dir.path());
+    for check in &report.checks {
+        eprintln!("{}: {:?} {:?}", check.name, check.result, check.hint);
+    }
+    let sandbox = Sandbox::new(helper(), dir.path()).unwrap();
+    assert_eq!(report.mapping, Some(sandbox.mapping()));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "something was left behind");
+}
+
+#[test]
+fn ends_are_reported() {
+    each(|base| {
+        let cases = [
+            ("exit 0", Exit::Code(0)),
+            ("exit 42", Exit::Code(42)),
+            ("kill -9 $$", Exit::Signal(9)),
+            ("sleep 1000 & exit 3", Exit::Code(3)),
+        ];
+        for (script, exit) in cases {
+            assert_eq!(base.run(script).exit, exit, "{script}");
+        }
+    });
+}
+
+#[test]
+fn output_is_captured_apart_and_whole() {
+    each(|base| {
+        let outcome = base.run("echo out; echo err >&2; seq 1 100000");
+        assert_eq!(outcome.stderr, "err\n");
+        assert_eq!(outcome.stdout.lines().count(), 100_001);
+        assert!(outcome.stdout.ends_with("99999\n100000\n"));
+    });
+}
+
+#[test]
+fn a_program_sees_only_what_it_should() {
+    each(|base| {
+        let (_, lines) = base.layer_of(
+            "test $$ -lt 10
+             test \"$(id -u):$(id -g)\" = 0:0
+             test \"$(umask)\" = 0022
+             test \"$(hostname)\" = tierce
+             test \"$HOME\" = /root; test -n \"$PATH\"; test -z \"${SSL_CERT_FILE-}\"
+             test \"$(ls /proc | grep -c '^[0-9]')\" -lt 8
+             ls -l /proc/self/fd | grep -v 'self/fd\\|/proc/[0-9]*/fd' | grep -c ' [3-9] -> ' && exit 1
+             cat /dev/null; head -c 4 /dev/zero >/dev/shm/x; test -c /dev/urandom; test -c /dev/tty
+             test -d /dev/pts; test -L /dev/stdin; test ! -e /dev/vda; test ! -e /dev/mem
+             cat </dev/tty && exit 1
+             cat /etc/hosts | grep -q localhost; test \"$(cat /etc/hostname)\" = tierce
+             test -e /etc/resolv.conf
+             echo 1 >/proc/sys/vm/drop_caches && exit 1
+             echo b >/proc/sysrq-trigger && exit 1
+             mkdir /sys/x && exit 1
+             test \"$(head -c 1 /proc/kcore | wc -c)\" = 0
+             mount -t tmpfs x /tmp && exit 1
+             umount /proc && exit 1
+             unshare -r true && exit 1
+             hostname other && exit 1
+             mkdir /x; mknod /x/d c 1 3 && exit 1
+             rmdir /x",
+        );
+        assert_eq!(lines, Vec::<String>::new(), "traces were left");
+    });
+}
+
+#[test]
+fn networks() {
+    each(|base| {
+        let mut process = base.shell(
+            "ip -o link | wc -l; ip -o link | grep -c 'lo.*UP'; \
+             wc -c </etc/resolv.conf",
+        );
+        process.network = Network::None;
+        assert_eq!(run(&base.sandbox, &process).stdout, "1\n1\n0\n");
+    });
+}
+
+#[test]
+fn time_limits_and_cancellation_kill_everything() {
+    each(|base| {
+        let mut process = base.shell("trap '' TERM INT; sleep 1000 & sleep 1000");
+        process.time_limit = Some(Duration::from_millis(300));
+        assert_eq!(run(&base.sandbox, &process).exit, Exit::TimedOut);
+        process.time_limit = None;
+        process.argv[2] = "echo started; sleep 1000".to_owned();
+        let cancel = Cancel::new();
+        let exit = base.sandbox.run(&process, &mut |_, _| cancel.cancel(), &cancel).unwrap();
+        assert_eq!(exit, Exit::Cancelled);
+        // Once and for all.
+        let again = base.sandbox.run(&process, &mut |_, _| {}, &cancel).unwrap();
+        assert_eq!(again, Exit::Cancelled);
+    });
+}
+
+#[test]
+fn users_are_looked_up_in_the_image() {
+    each(|base| {
+        let cases = [
+            ("", "0 0 0"),
+            ("app", "1000 1001 1001 44"),
+            ("1000", "1000 1001 1001 44"),
+            ("app:mail", "1000 8 8"),
+            ("1234:5678", "1234 5678 5678"),
+            ("1234", "1234 0 0"),
+        ];
+        for (user, ids) in cases {
+            let mut process = base.shell("echo $(id -u) $(id -g) $(id -G)");
+            process.user = user.to_owned();
+            let outcome = run(&base.sandbox, &process);
+            let mut found = outcome.stdout.trim().to_owned();
+            if user == "app" || user == "1000" {
+                // The order of groups says nothing.
+                found = found.replace("44 1001", "1001 44");
+            }
+            assert_eq!(found, ids, "{} {user}: {}", base.sandbox.describe(), outcome.stderr);
+        }
+        for user in ["nobody", "app:nobody"] {
+            let mut process = base.shell("true");
+            process.user = user.to_owned();
+            let error = base.sandbox.run(&process, &mut |_, _| {}, &Cancel::new()).unwrap_err();
+            assert!(matches!(error, RunError::NoSuchUser { .. }), "{error}");
+        }
+    });
+}
+
+#[test]
+fn programs_that_cannot_be_run_are_errors() {
+    each(|base| {
+        let try_run = |argv: &[&str]| {
+            let mut process = base.shell("");
+            process.argv = argv.iter().map(|arg| (*arg).to_owned()).collect();
+            base.sandbox.run(&process, &mut |_, _| {}, &Cancel::new()).unwrap_err()
+        };
+        assert!(matches!(try_run(&["nothing"]), RunError::NotFound { .. }));
+        assert!(matches!(try_run(&["/nothing"]), RunError::NotFound { .. }));
+        assert!(matches!(try_run(&["/etc/passwd"]), RunError::Execute { .. }));
+        assert!(matches!(try_run(&[]), RunError::NoCommand));
+    });
+}
+
+#[test]
+fn mounts_leave_nothing_behind() {
+    each(|base| {
+        let cache = base.dir.join("cache");
+        let file = base.dir.join("file");
+        fs::write(&file, "from the host\n").unwrap();
+        let bind = |target: &str, read_only| Mount::Bind {
+            source: file.clone(),
+            target: target.to_owned(),
+            read_only,
+        };
+        let mut process = base.shell(
+            "echo kept >/var/cache/apt/x; cat /etc/new/deep/file; cat /run/secrets/s
+             echo no 2>/dev/null >/run/secrets/s && exit 1
+             echo gone >/scratch/dir/x; echo mine >/var/cache/own; test -s $SSL_CERT_FILE
+             rm -rf /var/cache/apt 2>/dev/null; test -d /var/cache/apt",
+        );
+        process.ca_bundle = Some(file.clone());
+        process.mounts = vec![
+            Mount::Cache { source: cache.clone(), target: "/var/cache/apt".to_owned() },
+            bind("/etc/new/deep/file", false),
+            bind("/run/secrets/s", true),
+            Mount::Tmpfs { target: "/scratch/dir".to_owned() },
+        ];
+        let started = support::now();
+        let outcome = run(&base.sandbox, &process);
+        assert_eq!(outcome.exit, Exit::Code(0), "{}", outcome.stderr);
+        assert_eq!(outcome.stdout, "from the host\nfrom the host\n");
+        let options = tierce_sandbox::DiffOptions::new(base.lowers.clone(), started);
+        let (_, lines) = base.diff(&options);
+        assert_eq!(
+            lines,
+            [
+                "var 755 0:0 @315532800 dir",
+                "var/cache 755 0:0 @315532800 dir",
+                "var/cache/own 644 0:0 @315532800 file \"mine\\n\"",
+            ]
+        );
+        base.sandbox.remove(&cache).unwrap();
+    });
+}
+
+#[test]
+fn a_scratch_directory_serves_several_runs_and_as_a_layer() {
+    each(|base| {
+        base.run("echo 1 >/etc/one; rm -rf /usr/share/old; chown 5:6 /etc/one");
+        base.run("echo 2 >/etc/two; test -e /etc/one; rm -rf /etc; mkdir /etc; echo 3 >/etc/three");
+        let mut process = base.shell("ls /etc; test ! -e /usr/share/old");
+        // /etc hides the mount points now, so that they have to be made in it.
+        assert_eq!(run(&base.sandbox, &process).exit, Exit::Code(0));
+        process.lowers.push(base.dir.join("scratch"));
+        process.scratch = base.dir.join("second");
+        let outcome = run(&base.sandbox, &process);
+        assert!(outcome.stdout.contains("three") && !outcome.stdout.contains("two"));
+        base.sandbox.remove(&process.scratch).unwrap();
+    });
+}
+
+#[test]
+fn directories_that_a_layer_only_implies_keep_their_description() {
+    each(|base| {
+        use support::{path, write_layer};
+        use tierce_layer::Entry;
+        let blob = base.dir.join("implied.tar.gz");
+        let entries = [
+            (Entry::file(path("tmp/in"), 0), b"".as_slice()),
+            (Entry::file(path("var/mail/box"), 0), b""),
+            (Entry::file(path("root/x"), 0), b""),
+        ];
+        write_layer(&blob, &entries);
+        let layer = base.dir.join("implied");
+        base.sandbox.unpack(&blob, &layer).unwrap_or_else(|error| panic!("{}", chain(&error)));
+        let mut process: Process = base.shell("stat -c '%a %n' / /tmp /root /var/mail /tmp/in");
+        process.lowers.push(layer.clone());
+        let outcome = run(&base.sandbox, &process);
+        assert_eq!(outcome.stdout, "755 /\n1777 /tmp\n700 /root\n2775 /var/mail\n644 /tmp/in\n");
+        base.sandbox.remove(&layer).unwrap();
+    });
+}
+
+#[test]
+fn paths_may_be_left_out() {
+    each(|base| {
+        base.run("mkdir -p /var/log/apt; echo 1 >/var/log/apt/x.log; echo 2 >/var/log/keep");
+        let mut options = tierce_sandbox::DiffOptions::new(base.lowers.clone(), support::now());
+        options.omit = vec!["var/log/**/*.log".to_owned()];
+        options.started -= 100;
+        let (_, lines) = base.diff(&options);
+        let names: Vec<PathBuf> =
+            lines.iter().map(|line| line.split(' ').next().unwrap().into()).collect();
+        let expected = ["var", "var/log", "var/log/apt", "var/log/keep"].map(PathBuf::from);
+        assert_eq!(names, expected);
+    });
+}
