@@ -1,10 +1,12 @@
 //! Keys that archives are signed with, and the verification of their signatures (RFC 9580).
 
 use crate::signature::{KeyFault, SignatureFault};
+use pgp::armor::Dearmor;
 use pgp::composed::{Deserializable, SignedPublicKey, SignedPublicSubKey};
-use pgp::packet::{Signature, SignatureType};
+use pgp::packet::{Packet, PacketParser, Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag, Timestamp};
 use std::fmt;
+use std::io::{BufRead, BufReader};
 use std::time::SystemTime;
 
 const ARMOR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
@@ -54,7 +56,7 @@ impl Keyring {
 
     /// The keys that sign Ubuntu's archive, shipped with this crate.
     pub fn ubuntu() -> Self {
-        Keyring { keys: binary(UBUNTU).into_iter().filter_map(Result::ok).collect() }
+        Keyring { keys: keys(UBUNTU).into_iter().filter_map(Result::ok).collect() }
     }
 
     /// Reads a keyring file: binary, as `/usr/share/keyrings/debian-archive-keyring.gpg`, or any
@@ -64,7 +66,7 @@ impl Keyring {
         let results = if is_armored {
             armored(std::str::from_utf8(bytes).map_err(|_| KeyringError::NotText)?)
         } else {
-            binary(bytes)
+            keys(bytes)
         };
         // Keyrings of hosts keep keys of ages ago that no current library reads: they are left
         // out, as long as there are others.
@@ -136,21 +138,15 @@ type KeyResult = Result<SignedPublicKey, pgp::errors::Error>;
 fn armored(text: &str) -> Vec<KeyResult> {
     let starts: Vec<usize> = text.match_indices(ARMOR).map(|(at, _)| at).collect();
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    let mut keys = Vec::new();
-    for (start, end) in starts.iter().zip(ends) {
-        match SignedPublicKey::from_armor_many(&text.as_bytes()[*start..end]) {
-            Ok((found, _)) => keys.extend(found),
-            Err(error) => keys.push(Err(error)),
-        }
-    }
-    keys
+    let blocks = starts.iter().zip(ends).map(|(start, end)| &text.as_bytes()[*start..end]);
+    blocks.flat_map(|block| keys(BufReader::new(Dearmor::new(block)))).collect()
 }
 
-fn binary(bytes: &[u8]) -> Vec<KeyResult> {
-    match SignedPublicKey::from_bytes_many(bytes) {
-        Ok(keys) => keys.collect(),
-        Err(error) => vec![Err(error)],
-    }
+fn keys(input: impl BufRead) -> Vec<KeyResult> {
+    // Exported from a GnuPG keyring as it lies on disk, user ids and their signatures have trust
+    // packets between them, which say nothing to others (RFC 9580 section 5.10).
+    let packets = PacketParser::new(input).filter(|p| !matches!(p, Ok(Packet::Trust(_))));
+    SignedPublicKey::from_packets(packets.peekable()).collect()
 }
 
 fn verify(
