@@ -1,0 +1,13 @@
+//! What the tests of the program share: projects in scratch directories, the program itself, a
+//! real registry, and the tools that judge what it makes.
+#![allow(dead_code, unused_imports)]
+
+mod project;
+mod registry;
+mod tierce;
+mod tools;
+
+pub use project::Project;
+pub use registry::{PASSWORD, Registry, USER};
+pub use tierce::{Outcome, Tierce};
+pub use tools::{Unpacked, copy, executable, inspect, is_root, run, tool, unpack};
