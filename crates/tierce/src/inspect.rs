@@ -9,6 +9,7 @@ use tierce_oci::{ContainerConfig, Digest, Index, Platform};
 
 /// What an image is made of.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct ImageReport {
     /// The name it was asked for by.
     pub name: String,
@@ -20,6 +21,7 @@ pub struct ImageReport {
 
 /// One platform of an image.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct PlatformReport {
     /// Which.
     pub platform: String,
@@ -31,6 +33,7 @@ pub struct PlatformReport {
 
 /// A layer of an image.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct LayerReport {
     /// The compressed blob.
     pub digest: Digest,
