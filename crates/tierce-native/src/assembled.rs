@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::NativeError;
-use crate::layer::{LayerOutcome, LayerRecord};
+use crate::layer::LayerOutcome;
 use crate::python::PythonLayers;
 use std::io::{self, BufWriter};
 use std::sync::Arc;
@@ -32,8 +32,7 @@ impl Context {
             let staged =
                 staged.into_inner().map_err(|e| NativeError::io(store.root())(e.into_error()))?;
             staged.commit(&info.descriptor.digest)?;
-            let (descriptor, diff_id) = (info.descriptor, info.diff_id);
-            Ok(LayerOutcome::Layer(LayerRecord { descriptor, diff_id }))
+            Ok(info.into())
         })
         .await?
     }

@@ -212,8 +212,7 @@ impl Context {
             let staged =
                 staged.into_inner().map_err(|e| NativeError::io(store.root())(e.into_error()))?;
             staged.commit(&info.descriptor.digest)?;
-            let (descriptor, diff_id) = (info.descriptor, info.diff_id);
-            Ok(LayerOutcome::Layer(LayerRecord { descriptor, diff_id }))
+            Ok(info.into())
         })
         .await?
     }

@@ -63,6 +63,9 @@ pub struct Context {
     pub foreground: Foreground,
     /// One permit a core, for work that keeps a core busy.
     pub cores: Arc<Semaphore>,
+    /// The same for unpacking: what is unpacked for one step must not hold up the layers of
+    /// others.
+    pub unpacks: Semaphore,
     chosen: OnceLock<Result<Chosen, Arc<ProbeError>>>,
     uv: OnceCell<Uv>,
 }
@@ -85,6 +88,7 @@ impl Context {
             cancel,
             foreground: Foreground::default(),
             cores: Arc::new(Semaphore::new(cores)),
+            unpacks: Semaphore::new(cores),
             chosen: OnceLock::new(),
             uv: OnceCell::new(),
         }

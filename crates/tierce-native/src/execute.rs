@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::NativeError;
-use crate::layer::{Layer, LayerOutcome, LayerRecord};
+use crate::layer::{Layer, LayerOutcome};
 use crate::work::Execution;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -113,8 +113,7 @@ impl Context {
                 None => Ok(LayerOutcome::Empty),
                 Some(info) => {
                     staged.commit(&info.descriptor.digest)?;
-                    let (descriptor, diff_id) = (info.descriptor, info.diff_id);
-                    Ok(LayerOutcome::Layer(LayerRecord { descriptor, diff_id }))
+                    Ok(info.into())
                 }
             }
         })

@@ -2,6 +2,7 @@
 
 use crate::key::LayerKey;
 use serde::{Deserialize, Serialize};
+use tierce_layer::LayerInfo;
 use tierce_oci::{BlobLocation, Descriptor, DiffId};
 
 /// What the store remembers of a layer: enough to put it into an image without opening it.
@@ -18,9 +19,16 @@ pub struct LayerRecord {
 #[serde(rename_all = "kebab-case")]
 pub enum LayerOutcome {
     /// A layer.
-    Layer(LayerRecord),
+    Layer(Box<LayerRecord>),
     /// Nothing changed.
     Empty,
+}
+
+impl From<LayerInfo> for LayerOutcome {
+    fn from(info: LayerInfo) -> Self {
+        let LayerInfo { descriptor, diff_id, .. } = info;
+        LayerOutcome::Layer(Box::new(LayerRecord { descriptor, diff_id }))
+    }
 }
 
 /// A layer that is there: of the base, from the cache, or just made.

@@ -143,7 +143,12 @@ impl Maker {
             LayerOutcome::Layer(record) => {
                 let path = self.context.store.blob_path(&record.descriptor.digest);
                 let location = BlobLocation::File(path);
-                Some(Layer { record, location, created_by: node.created_by.clone(), cached })
+                Some(Layer {
+                    record: *record,
+                    location,
+                    created_by: node.created_by.clone(),
+                    cached,
+                })
             }
         }
     }
@@ -153,7 +158,8 @@ impl Maker {
 pub fn recorded(context: &Context, node: &Node) -> Option<LayerOutcome> {
     let outcome: LayerOutcome = context.store.record(LAYER, &node.key.0)?;
     match &outcome {
-        LayerOutcome::Layer(LayerRecord { descriptor, .. }) => {
+        LayerOutcome::Layer(record) => {
+            let LayerRecord { descriptor, .. } = &**record;
             (context.store.has(&descriptor.digest) == Some(descriptor.size)).then_some(outcome)
         }
         LayerOutcome::Empty => Some(outcome),

@@ -198,14 +198,14 @@ impl Planner<'_> {
         self.builder.layer(Node { key, title, created_by, work: Work::Directory(path) });
     }
 
+    /// Whether some source is copied into the directory or below it.
     fn a_source_makes(&self, path: &LayerPath) -> bool {
         let workdir = self.builder.config().workdir();
-        self.gathered
-            .resolved
-            .steps()
-            .filter_map(|step| step.image_path(Some(workdir)))
-            .filter_map(|destination| LayerPath::new(destination).ok())
-            .any(|destination| destination.starts_with(path) && destination != *path)
+        self.gathered.resolved.steps().any(|step| {
+            let into = step.image_path(Some(workdir)).and_then(|d| LayerPath::new(d).ok());
+            let is_folder = matches!(step.step, Step::SourceFolder(_));
+            into.is_some_and(|into| into.starts_with(path) && (is_folder || into != *path))
+        })
     }
 
     async fn python(&mut self, index: usize) -> Result<(), NativeError> {

@@ -37,7 +37,7 @@ impl Context {
         if target.exists() {
             return Ok(target);
         }
-        let _turn = self.cores.acquire().await.expect("the semaphore is never closed");
+        let _turn = self.unpacks.acquire().await.expect("the semaphore is never closed");
         let scratch = self.scratch("unpack")?;
         let (sandbox, variant) = (chosen.sandbox.clone(), chosen.variant.clone());
         let store = self.store.clone();
