@@ -4,6 +4,7 @@ use crate::error::{Action, FileError};
 use crate::export::{self, ExportError, Input};
 use crate::file::Replacement;
 use crate::verify::Verifying;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use tierce_layer::{Compression, Entry, LayerPath, LayerWriter, WriteError};
@@ -21,11 +22,26 @@ pub(crate) enum Content<'a> {
     Zstd(&'a Blob, DiffId),
 }
 
-/// Writes the archive, sorted by path, as a file that is there only when it is whole.
+/// Writes the archive, sorted by path, as a file that is there only when it is whole. Pipes and
+/// devices are written to as they are: replacing `/dev/stdout` would be no favour.
 pub(crate) fn write(path: &Path, members: Vec<(String, Content<'_>)>) -> Result<(), ExportError> {
-    let mut file = Replacement::of(path)?;
-    write_to(file.file(), path, members)?;
-    Ok(file.finish()?)
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => {
+            let error = io::ErrorKind::IsADirectory.into();
+            Err(FileError::on(Action::Write, path)(error).into())
+        }
+        Ok(there) if !there.is_file() => {
+            let file = OpenOptions::new().write(true).open(path);
+            write_to(file.map_err(FileError::on(Action::Write, path))?, path, members)
+        }
+        there => {
+            // A link keeps pointing to the file that is replaced.
+            let target = there.and_then(|_| path.canonicalize());
+            let mut file = Replacement::of(target.as_deref().unwrap_or(path))?;
+            write_to(file.file(), path, members)?;
+            Ok(file.finish()?)
+        }
+    }
 }
 
 /// Writes the archive, sorted by path. `name` is what an error calls it.

@@ -1,7 +1,7 @@
 //! Blobs: bytes by their digest.
 
 use crate::error::{Action, FileError, StoreError};
-use crate::file::{is_at, open_regular, remove_file, stat, touch};
+use crate::file::{is_at, open_regular, remove_file, rename_into, stat, touch};
 use crate::store::{Store, fan_out};
 use crate::verify::{self, Verifying};
 use std::fs::{self, File};
@@ -45,17 +45,16 @@ impl Store {
     pub fn adopt(&self, path: &Path, digest: &Digest) -> Result<PathBuf, StoreError> {
         use std::os::unix::fs::PermissionsExt;
         let target = self.blob_path(digest);
-        match fs::set_permissions(path, fs::Permissions::from_mode(0o444))
-            .and_then(|()| fs::rename(path, &target))
-        {
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o444));
+        match rename_into(path, &target) {
             Ok(()) => Ok(target),
-            Err(_) => {
-                // Another file system, another owner, or no directory for it yet.
+            Err(error) if can_copy(&error.source) => {
                 let mut from = File::open(path).map_err(FileError::on(Action::Read, path))?;
                 let target = self.import(&mut from, digest, path)?;
                 remove_file(path)?;
                 Ok(target)
             }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -185,6 +184,12 @@ impl Read for BlobReader {
             }
         })
     }
+}
+
+/// Whether a file that can't be moved may still be copied: it is on another file system, or in a
+/// directory of somebody else's.
+fn can_copy(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::CrossesDevices | io::ErrorKind::PermissionDenied)
 }
 
 /// The digest of all that is left to read.

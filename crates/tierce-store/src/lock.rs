@@ -104,9 +104,18 @@ impl Store {
     }
 }
 
+/// Opens a lock file. For reading and writing, since NFS wants the one for shared locks and the
+/// other for exclusive ones.
 fn open_lock(path: &Path) -> Result<File, FileError> {
-    let open =
-        || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+    };
     match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_dirs(path.parent().unwrap_or(path))?;
@@ -140,9 +149,22 @@ pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
     lock_file(file, LockMode::Exclusive, Patience::Try)
 }
 
-/// Locks a directory, waiting for it.
-pub(crate) fn exclusive(file: &File) -> io::Result<()> {
-    lock_file(file, LockMode::Exclusive, Patience::Wait).map(|_| ())
+/// Locks a directory, waiting for it, where directories can be locked (not on NFS). For what must
+/// work everywhere and goes wrong only when two do it in the same moment.
+pub(crate) fn exclusive_if_possible(directory: &File) {
+    if let Err(error) = lock_file(directory, LockMode::Exclusive, Patience::Wait) {
+        tracing::debug!(%error, "going on without a lock on a directory");
+    }
+}
+
+/// Removes a lock file unless somebody holds it.
+pub(crate) fn remove_if_idle(path: &Path) {
+    if let Ok(file) = OpenOptions::new().read(true).write(true).open(path)
+        && try_exclusive(&file).unwrap_or(false)
+        && is_at(&file, path)
+    {
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// Whether this is the file of the lock that sessions share.

@@ -29,7 +29,8 @@ pub(crate) fn marker() -> Vec<u8> {
 ///
 /// Other images of the layout stay; an image of the same name, or without one if `ref_name` is
 /// `None`, is replaced in the index. Blobs are copies: nothing that is done to the layout later
-/// reaches the store. The index is written last, so that whoever reads the layout meanwhile sees
+/// reaches the store. A blob that is there with the right length is taken for what it should be.
+/// The index is written last, so that whoever reads the layout meanwhile sees
 /// the one state or the other; writers take turns.
 pub fn write(dir: &Path, artifact: &Artifact, ref_name: Option<&str>) -> Result<(), ExportError> {
     check_name(ref_name)?;
@@ -37,7 +38,7 @@ pub fn write(dir: &Path, artifact: &Artifact, ref_name: Option<&str>) -> Result<
     let blobs = dir.join("blobs/sha256");
     fs::create_dir_all(dir).map_err(FileError::on(Action::Create, dir))?;
     let lock = File::open(dir).map_err(FileError::on(Action::Read, dir))?;
-    lock::exclusive(&lock).map_err(FileError::on(Action::Lock, dir))?;
+    lock::exclusive_if_possible(&lock);
     let present = check_target(dir)?;
     if !present {
         replace(&dir.join("oci-layout"), &marker())?;

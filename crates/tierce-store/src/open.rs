@@ -85,7 +85,7 @@ fn version(root: &Path) -> Result<Option<u32>, OpenError> {
 /// directory itself is the lock, since nothing else can be relied on to be there.
 fn initialise(root: &Path) -> Result<(), OpenError> {
     let directory = File::open(root).map_err(FileError::on(Action::Read, root))?;
-    lock::exclusive(&directory).map_err(FileError::on(Action::Lock, root))?;
+    lock::exclusive_if_possible(&directory);
     match version(root)? {
         Some(FORMAT) => return Ok(()),
         Some(older) => set_aside(root, older)?,

@@ -1,13 +1,13 @@
 //! Collection: what has not been used for the longest goes first.
 
 use crate::error::{Action, FileError, StoreError};
-use crate::file::{is_at, remove_file};
-use crate::lock::{LockMode, is_session_lock, try_exclusive};
+use crate::file::remove_file;
+use crate::lock::{LockMode, is_session_lock, remove_if_idle};
 use crate::names::random_suffix;
 use crate::store::Store;
 use crate::usage::{Item, ItemKind, Usage, disk_usage};
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -180,15 +180,8 @@ impl Store {
     /// Removes the lock files that nobody holds, while holding them.
     fn remove_idle_locks(&self) {
         for entry in fs::read_dir(&self.inner.locks).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if is_session_lock(&path) {
-                continue;
-            }
-            if let Ok(file) = File::open(&path)
-                && try_exclusive(&file).unwrap_or(false)
-                && is_at(&file, &path)
-            {
-                let _ = fs::remove_file(&path);
+            if !is_session_lock(&entry.path()) {
+                remove_if_idle(&entry.path());
             }
         }
     }

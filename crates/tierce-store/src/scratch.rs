@@ -1,16 +1,19 @@
 //! Directories in the making, and the collection of what killed processes left.
 //!
-//! Whoever makes something in `tmp/` holds an flock(2) on it, on the directory itself where it is
-//! one. What nobody holds was left by a process that ended.
+//! Whoever makes something in `tmp/` holds an flock(2) on it, or on the file `<name>.lock` beside
+//! it where it is a directory: NFS locks no directories. What nobody holds was left by a process
+//! that ended.
 
 use crate::error::{Action, FileError, StoreError};
 use crate::file::{is_at, make_dirs, stat};
 use crate::lock::try_exclusive;
 use crate::names::{file_name, random_suffix};
+use crate::stage::new_locked_file;
 use crate::store::Store;
-use std::fs::{self, DirBuilder, File};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A private directory in the store's `tmp/`, removed when it is dropped, and by a later process
@@ -22,8 +25,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct ScratchDir {
     path: PathBuf,
-    /// Held for its lock.
-    _directory: File,
+    /// Released after the directory is gone.
+    _lock: HeldFile,
     keep: bool,
 }
 
@@ -40,33 +43,23 @@ impl Store {
     /// A new, empty directory of mode 0700 whose name begins with `prefix`.
     pub fn scratch_dir(&self, prefix: &str) -> Result<ScratchDir, StoreError> {
         let tmp = &self.inner.tmp;
+        make_dirs(tmp)?;
         loop {
             let path = tmp.join(format!("{}-{}", file_name(prefix), random_suffix()));
+            let Some(lock) = HeldFile::create(lock_path(&path))? else { continue };
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => {}
+                Ok(()) => return Ok(ScratchDir { path, _lock: lock, keep: false }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    make_dirs(tmp)?;
-                    continue;
-                }
                 Err(source) => {
                     return Err(FileError { action: Action::Create, path, source }.into());
                 }
-            }
-            // Between making and locking, a sweep may have taken the directory away.
-            let Ok(directory) = File::open(&path) else { continue };
-            if try_exclusive(&directory).map_err(FileError::on(Action::Lock, &path))?
-                && is_at(&directory, &path)
-            {
-                return Ok(ScratchDir { path, _directory: directory, keep: false });
             }
         }
     }
 
     /// The scratch directories that no living process holds.
     pub fn dead_scratch_dirs(&self) -> Vec<PathBuf> {
-        let is_dir = |path: &PathBuf| stat(path).is_some_and(|m| m.is_dir());
-        self.dead_temporaries().into_iter().filter(is_dir).collect()
+        self.dead_temporaries().into_iter().filter(|path| is_dir(path)).collect()
     }
 
     /// Whatever is in `tmp/` that no living process holds.
@@ -80,8 +73,10 @@ impl Store {
         let mut swept = Swept::default();
         for path in list(&self.inner.tmp) {
             let Some(_claim) = claim(&path) else { continue };
-            let is_dir = stat(&path).is_some_and(|m| m.is_dir());
-            let result = if is_dir { remove_dir(&path) } else { fs::remove_file(&path) };
+            let result = match is_dir(&path) {
+                true => remove_dir(&path),
+                false => fs::remove_file(&path),
+            };
             match result {
                 Ok(()) => swept.removed.push(path),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -128,6 +123,38 @@ impl Drop for ScratchDir {
     }
 }
 
+/// A lock file that goes with its holder.
+#[derive(Debug)]
+struct HeldFile {
+    path: PathBuf,
+    _file: File,
+}
+
+impl HeldFile {
+    /// A new one; `None` if there is one, or if somebody was faster in taking it for abandoned.
+    fn create(path: PathBuf) -> Result<Option<Self>, FileError> {
+        Ok(new_locked_file(&path)?.map(|file| HeldFile { path, _file: file }))
+    }
+
+    /// Takes over the one that is there, or makes one, unless somebody holds it.
+    fn take(path: PathBuf) -> Option<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).ok()?;
+        if try_exclusive(&file).ok()? && is_at(&file, &path) {
+            return Some(HeldFile { path, _file: file });
+        }
+        None
+    }
+}
+
+impl Drop for HeldFile {
+    fn drop(&mut self) {
+        // While it is still locked, so that nobody else's is removed.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 /// Removes the files that killed processes left. Directories wait for a [`Store::sweep`].
 pub(crate) fn sweep_files(tmp: &Path) {
     for path in list(tmp) {
@@ -137,18 +164,48 @@ pub(crate) fn sweep_files(tmp: &Path) {
     }
 }
 
-/// Holds what nobody else holds.
-fn claim(path: &Path) -> Option<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file =
-        fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path).ok()?;
-    (try_exclusive(&file).ok()? && is_at(&file, path)).then_some(file)
+/// What is held while something abandoned is removed.
+#[derive(Debug)]
+struct Claim {
+    _lock: Option<HeldFile>,
+    _file: Option<File>,
 }
 
-fn list(directory: &Path) -> Vec<PathBuf> {
+/// Holds what nobody else holds.
+fn claim(path: &Path) -> Option<Claim> {
+    if is_dir(path) {
+        return Some(Claim { _lock: Some(HeldFile::take(lock_path(path))?), _file: None });
+    }
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let open = |write| {
+        let mut options = OpenOptions::new();
+        options.read(true).write(write).custom_flags(flags.bits() as i32).open(path)
+    };
+    // NFS wants a writable file for an exclusive lock, and what is about to be a blob is none.
+    let file = open(true).or_else(|_| open(false)).ok()?;
+    (try_exclusive(&file).ok()? && is_at(&file, path))
+        .then_some(Claim { _lock: None, _file: Some(file) })
+}
+
+/// The file whose lock says that the directory has a maker.
+fn lock_path(directory: &Path) -> PathBuf {
+    let mut name = OsString::from(directory);
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+fn is_dir(path: &Path) -> bool {
+    stat(path).is_some_and(|m| m.is_dir())
+}
+
+/// What is in `tmp/`, sorted; of directories with a lock file, the directories only.
+fn list(tmp: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> =
-        fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        fs::read_dir(tmp).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    paths.retain(|path| {
+        let is_lock = path.extension().is_some_and(|e| e == "lock");
+        !(is_lock && is_dir(&path.with_extension("")))
+    });
     paths.sort();
     paths
 }

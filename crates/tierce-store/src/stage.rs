@@ -29,26 +29,29 @@ impl Store {
     }
 }
 
-/// A new file that is locked by its maker, so that nobody takes it for abandoned.
 fn new_file(tmp: &Path) -> Result<(File, PathBuf), FileError> {
     loop {
         let path = tmp.join(format!("file-{}", random_suffix()));
-        let mut options = OpenOptions::new();
-        let result = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
-        let file = match result {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_dirs(tmp)?;
-                continue;
-            }
-            Err(source) => return Err(FileError { action: Action::Create, path, source }),
-        };
-        // Between making and locking, a sweep may have taken the file away.
-        if try_exclusive(&file).map_err(FileError::on(Action::Lock, &path))? && is_at(&file, &path)
-        {
-            return Ok((file, path));
+        match new_locked_file(&path) {
+            Ok(Some(file)) => return Ok((file, path)),
+            Ok(None) => {}
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => make_dirs(tmp)?,
+            Err(error) => return Err(error),
         }
+    }
+}
+
+/// A new file that is locked by its maker, so that nobody takes it for abandoned. `None` if there
+/// is one already, or if somebody has done so in the moment between making and locking.
+pub(crate) fn new_locked_file(path: &Path) -> Result<Option<File>, FileError> {
+    let mut options = OpenOptions::new();
+    match options.read(true).write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => {
+            let locked = try_exclusive(&file).map_err(FileError::on(Action::Lock, path))?;
+            Ok((locked && is_at(&file, path)).then_some(file))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(FileError::on(Action::Create, path)(error)),
     }
 }
 

@@ -281,6 +281,33 @@ fn archives_are_deterministic_and_sorted() {
 }
 
 #[test]
+fn archives_go_where_they_are_sent() {
+    let (dir, store) = support::store();
+    let artifact = image(&store, "x");
+    let (file, link, pipe) = (dir.path().join("f"), dir.path().join("l"), dir.path().join("p"));
+    fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    oci_archive::write(&link, &artifact, None).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let expected = fs::read(&file).unwrap();
+    assert!(expected.len() > 1024);
+
+    support::run("mkfifo", &[pipe.to_str().unwrap()]);
+    let found = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| fs::read(&pipe).unwrap());
+        oci_archive::write(&pipe, &artifact, None).unwrap();
+        reader.join().unwrap()
+    });
+    assert!(found == expected);
+    assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
+
+    for target in [dir.path().to_owned(), dir.path().join("no/such/directory")] {
+        let error = oci_archive::write(&target, &artifact, None).unwrap_err();
+        assert!(error.to_string().contains(target.to_str().unwrap()), "{error}");
+    }
+}
+
+#[test]
 fn a_docker_archive_names_its_image_as_docker_would() {
     let (dir, store) = support::store();
     let artifact = image(&store, "x");

@@ -71,6 +71,31 @@ fn skopeo_reads_docker_archives_of_every_compression() {
 }
 
 #[test]
+fn docker_loads_docker_archives() {
+    let daemon = std::process::Command::new("docker").arg("info").output();
+    if !daemon.is_ok_and(|o| o.status.success()) {
+        eprintln!("skipped: no Docker daemon answers");
+        return;
+    }
+    let (dir, store) = support::store();
+    let layers: Vec<_> = [Compression::None, Compression::Gzip, Compression::Zstd]
+        .into_iter()
+        .zip(["docker none", "docker gzip", "docker zstd"])
+        .map(|(compression, text)| layer(&store, compression, text))
+        .collect();
+    let artifact = image_of(&store, Platform::host(), &layers);
+    let reference: Reference = "tierce.test/store-oracle:v1".parse().unwrap();
+    let file = dir.path().join("image.tar");
+    docker_archive::write(&file, &artifact, Some(&reference)).unwrap();
+    run("docker", &["load", "-i", text(&file)]);
+    let format = "{{json .RootFS.Layers}}";
+    let found = run("docker", &["image", "inspect", "-f", format, "tierce.test/store-oracle:v1"]);
+    run("docker", &["image", "rm", "tierce.test/store-oracle:v1"]);
+    let diff_ids: Vec<String> = layers.iter().map(|l| format!("\"{}\"", l.diff_id)).collect();
+    assert_eq!(found.trim(), format!("[{}]", diff_ids.join(",")));
+}
+
+#[test]
 fn podman_loads_docker_archives() {
     if !has("podman") {
         return;
