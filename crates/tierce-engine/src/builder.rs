@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tierce_oci::{Descriptor, Digest, Platform};
 
 /// One image to build.
+#[derive(Clone)]
 pub struct BuildRequest {
     /// What to build, with every input digested.
     pub gathered: Gathered,
