@@ -307,6 +307,8 @@ impl Context {
         let entries = std::fs::read_dir(out).map_err(NativeError::io(out))?;
         let wheels: Vec<PathBuf> = entries
             .flatten()
+            // What ran there is not trusted: a link may lead anywhere on the host.
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|e| e == "whl"))
             .collect();
