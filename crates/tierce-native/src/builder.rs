@@ -201,7 +201,7 @@ impl ImageBuilder for NativeBuilder {
         .await
         .unwrap_or_else(|e| Err(Arc::new(e.into())));
         drop(alive);
-        result.map_err(|e| BuilderError(e as AnyDiagnostic))
+        result.map_err(|e| BuilderError(e.on_disk_of(self.context.store.root()) as AnyDiagnostic))
     }
 
     fn checkers(&self, exports: &[Export]) -> Vec<Arc<dyn ImageChecker>> {

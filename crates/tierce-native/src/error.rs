@@ -1,9 +1,15 @@
 //! Why the native builder did not come to an image.
 
-use std::path::PathBuf;
+use std::error::Error;
+use std::io::ErrorKind as ErrorKindIo;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tierce_engine::AnyDiagnostic;
 use tierce_oci::{Diagnostic, DiffId, ErrorKind, Platform};
 use tierce_sandbox::Exit;
+
+/// The store's own code for a full disk.
+const FULL: &str = "store/disk-full";
 
 /// Why the native builder did not come to an image.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +118,14 @@ pub enum NativeError {
         /// Why.
         source: std::io::Error,
     },
+    /// The disk that the store is on is full.
+    #[error("no space is left for the store {}", path.display())]
+    StoreFull {
+        /// The store.
+        path: PathBuf,
+        /// What could not be done.
+        source: AnyDiagnostic,
+    },
     /// There is no engine to load the image into.
     #[error("there is no Docker or podman to load the image into")]
     NoEngine,
@@ -148,6 +162,22 @@ impl NativeError {
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| NativeError::Io { path, source }
+    }
+
+    /// The same, but where the cause is a full disk and nothing says so: whichever part met it
+    /// first, there is one thing to do. Errors with a code of their own for it name the place.
+    pub fn on_disk_of(self: Arc<Self>, store: &Path) -> Arc<Self> {
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let full = error.downcast_ref::<std::io::Error>().is_some_and(|e| {
+                matches!(e.kind(), ErrorKindIo::StorageFull | ErrorKindIo::QuotaExceeded)
+            });
+            if full && self.code() != FULL {
+                return Arc::new(NativeError::StoreFull { path: store.to_owned(), source: self });
+            }
+            cause = error.source();
+        }
+        self
     }
 }
 
@@ -222,6 +252,7 @@ impl Diagnostic for NativeError {
             NativeError::Unbuildable { .. } => "python/unbuildable",
             NativeError::BuiltWheels { .. } => "python/built-wheels",
             NativeError::Io { .. } => "build/io",
+            NativeError::StoreFull { .. } => FULL,
             NativeError::NoEngine => "export/no-engine",
             NativeError::Load { .. } => "export/load-failed",
             NativeError::NoImage(_) => "run/no-image",
@@ -241,6 +272,7 @@ impl Diagnostic for NativeError {
             NativeError::NoExecution(_)
             | NativeError::ForeignPlatform { .. }
             | NativeError::Io { .. }
+            | NativeError::StoreFull { .. }
             | NativeError::NoEngine
             | NativeError::Load { .. } => ErrorKind::Environment,
             NativeError::NoInterpreter
@@ -282,6 +314,11 @@ impl Diagnostic for NativeError {
             }
             NativeError::WrongPython { found, .. } => {
                 format!("Ask for {found}, or choose a base with the version you need.")
+            }
+            NativeError::StoreFull { .. } => {
+                "Free some space there (`tierce cache prune` does), or set TIERCE_STORE to a \
+                 directory on another disk."
+                    .to_owned()
             }
             NativeError::NoEngine => {
                 "Start one, or write the image with --output oci:DIR or --push.".to_owned()
