@@ -13,5 +13,8 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|a| a == tierce::SANDBOX_HELPER_ARGUMENT) {
         tierce::sandbox_helper_main();
     }
-    commands::run(args::Cli::parse())
+    match args::Cli::try_parse() {
+        Ok(cli) => commands::run(cli),
+        Err(error) => commands::refuse(error),
+    }
 }

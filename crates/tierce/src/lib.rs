@@ -31,6 +31,7 @@ pub use inspect::{ImageReport, LayerReport, PlatformReport};
 pub use open::{OpenError, Tierce, offline};
 
 pub use tierce_config::{ConfigError, Settings};
+pub use tierce_engine::ExportError as ExportFormatError;
 pub use tierce_engine::{
     BuildError, BuildEvent, BuildOptions, Engine, EventSink, Events, Export, ImageBuild, NoEvents,
     Outcome, OutputStream, Prepared, Status, StepId, StepKind, UnknownPolicy,

@@ -1,7 +1,10 @@
 //! Any failure of any command.
 
+use clap::error::ErrorKind as Usage;
+use std::error::Error;
+use std::io::ErrorKind::NotFound;
 use std::sync::Arc;
-use tierce::{Diagnostic, ErrorKind};
+use tierce::{Diagnostic, ErrorKind, ExportFormatError};
 
 /// An error with a code, a kind and a hint, whatever its type.
 pub struct Failure(pub Arc<dyn Diagnostic + Send + Sync>);
@@ -15,6 +18,9 @@ impl<E: Diagnostic + Send + Sync + 'static> From<E> for Failure {
 /// What can go wrong in the program itself.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
     /// There is no specification where one was looked for.
     #[error("there is no tierce.toml in {0}")]
     NoSpec(String),
@@ -45,11 +51,27 @@ impl Failure {
     pub fn stdout(error: std::io::Error) -> Self {
         CliError::Stdout(error).into()
     }
+
+    /// What is wrong with a command line; `None` where clap prints help instead.
+    pub fn of_usage(error: &clap::Error) -> Option<Self> {
+        if !error.use_stderr() || error.kind() == Usage::DisplayHelpOnMissingArgumentOrSubcommand {
+            return None;
+        }
+        // Values say themselves what they should be.
+        if let Some(output) = error.source().and_then(|e| e.downcast_ref::<ExportFormatError>()) {
+            return Some(output.clone().into());
+        }
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let text = text.split("\n\nFor more information").next().unwrap_or(text);
+        Some(CliError::Usage(text.trim_end().to_owned()).into())
+    }
 }
 
 impl Diagnostic for CliError {
     fn code(&self) -> &'static str {
         match self {
+            CliError::Usage(_) => "cli/usage",
             CliError::NoSpec(_) => "cli/no-spec",
             CliError::ReadSpec { .. } => "cli/unreadable-spec",
             CliError::Env(_) => "cli/invalid-env",
@@ -61,7 +83,10 @@ impl Diagnostic for CliError {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            CliError::NoSpec(_) | CliError::ReadSpec { .. } | CliError::Env(_) => ErrorKind::User,
+            CliError::Usage(_)
+            | CliError::NoSpec(_)
+            | CliError::ReadSpec { .. }
+            | CliError::Env(_) => ErrorKind::User,
             CliError::Stdout(_) | CliError::Runtime(_) => ErrorKind::Environment,
             CliError::Interrupted => ErrorKind::Interrupted,
         }
@@ -69,6 +94,10 @@ impl Diagnostic for CliError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            CliError::Usage(_) => Some("`--help` after a command explains its options.".into()),
+            CliError::ReadSpec { source, .. } if source.kind() == NotFound => {
+                Some("Name a tierce.toml, or the directory that holds it.".into())
+            }
             CliError::NoSpec(_) => Some(
                 "Name one (`tierce build path/to/tierce.toml`), or start with:\n  \
                  base = { debian = \"bookworm\", python = true }\n  pip = [\"requests\"]"

@@ -36,6 +36,15 @@ pub fn run(cli: Cli) -> ExitCode {
     ExitCode::from(done.unwrap_or_else(|failure| ui::report(&*failure.0)))
 }
 
+/// Reports a command line that makes no sense, or prints the help that was asked for.
+pub fn refuse(error: clap::Error) -> ExitCode {
+    let failure = match Failure::of_usage(&error) {
+        Some(failure) => failure,
+        None => error.exit(),
+    };
+    ExitCode::from(ui::report(&*failure.0))
+}
+
 fn completions(shell: clap_complete::Shell) -> Done {
     clap_complete::generate(shell, &mut Cli::command(), "tierce", &mut std::io::stdout());
     Ok(0)

@@ -6,8 +6,10 @@ mod project;
 mod registry;
 mod tierce;
 mod tools;
+mod users;
 
 pub use project::Project;
 pub use registry::{PASSWORD, Registry, USER};
 pub use tierce::{Outcome, Tierce};
 pub use tools::{Unpacked, copy, executable, inspect, is_root, run, tool, unpack};
+pub use users::{ORDINARY, give_away, mounting, ordinary_user};

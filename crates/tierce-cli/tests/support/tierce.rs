@@ -38,22 +38,12 @@ pub struct Outcome {
 impl Tierce {
     /// `tierce ARGS...`
     pub fn new<'a>(args: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::by(Command::new(env!("CARGO_BIN_EXE_tierce"))).args(args)
-    }
-
-    /// `LAUNCHER... tierce ARGS...`, as another user for instance.
-    pub fn behind<'a>(launcher: &[&str], args: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut command = Command::new(launcher[0]);
-        command.args(&launcher[1..]).arg(env!("CARGO_BIN_EXE_tierce"));
-        Self::by(command).args(args)
-    }
-
-    fn by(mut command: Command) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tierce"));
         FOREIGN.iter().for_each(|name| {
             command.env_remove(name);
         });
         command.stdin(Stdio::null());
-        Tierce { command }
+        Tierce { command }.args(args)
     }
 
     /// With further arguments.
@@ -76,20 +66,26 @@ impl Tierce {
 
     /// The same, started by `sh -c 'SETUP; exec tierce ARGS...'`.
     pub fn after(self, setup: &str) -> Self {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")]);
-        shell.arg(self.command.get_program()).args(self.command.get_args());
+        let script = format!("{setup}; exec \"$0\" \"$@\"");
+        self.behind(&["/bin/sh", "-c", &script])
+    }
+
+    /// The same, started by another program: `LAUNCHER... tierce ARGS...`.
+    pub fn behind(self, launcher: &[&str]) -> Self {
+        let mut outer = Command::new(launcher[0]);
+        outer.args(&launcher[1..]);
+        outer.arg(self.command.get_program()).args(self.command.get_args());
         for (name, value) in self.command.get_envs() {
             match value {
-                Some(value) => shell.env(name, value),
-                None => shell.env_remove(name),
+                Some(value) => outer.env(name, value),
+                None => outer.env_remove(name),
             };
         }
         if let Some(directory) = self.command.get_current_dir() {
-            shell.current_dir(directory);
+            outer.current_dir(directory);
         }
-        shell.stdin(Stdio::null());
-        Tierce { command: shell }
+        outer.stdin(Stdio::null());
+        Tierce { command: outer }
     }
 
     /// Runs it to its end.
