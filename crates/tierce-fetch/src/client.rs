@@ -1,6 +1,9 @@
 //! The HTTP client: roots of trust, proxies, timeouts.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Proxy};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -11,6 +14,9 @@ use std::time::Duration;
 use tierce_oci::{Diagnostic, ErrorKind};
 use url::Url;
 
+/// A peer that has vanished is found out by the kernel.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// What the HTTP client is made from.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
@@ -20,8 +26,6 @@ pub struct HttpSettings {
     pub user_agent: String,
     /// How long a connection may take to come up.
     pub connect_timeout: Duration,
-    /// How long a connection may be silent.
-    pub read_timeout: Duration,
 }
 
 impl Default for HttpSettings {
@@ -30,7 +34,6 @@ impl Default for HttpSettings {
             ca_files: vec![],
             user_agent: concat!("tierce/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(90),
         }
     }
 }
@@ -107,7 +110,7 @@ pub fn client(settings: &HttpSettings) -> Result<Client, ClientError> {
         .proxy(Proxy::custom(move |url| proxy_for(&proxies, url)))
         .user_agent(&settings.user_agent)
         .connect_timeout(settings.connect_timeout)
-        .read_timeout(settings.read_timeout)
+        .tcp_keepalive(KEEPALIVE)
         .referer(false)
         .build()?)
 }
@@ -123,11 +126,19 @@ fn proxy_for(proxies: &Matcher, url: &Url) -> Option<Url> {
     }
     let found = proxies.intercept(&url.as_str().parse().ok()?)?;
     let mut proxy: Url = found.uri().to_string().parse().ok()?;
-    if let Some((user, password)) = found.raw_auth() {
-        proxy.set_username(user).ok()?;
-        proxy.set_password(Some(password)).ok()?;
+    if let Some((user, password)) = found.basic_auth().and_then(decode_basic) {
+        proxy.set_username(&user).ok()?;
+        proxy.set_password(Some(&password)).ok()?;
     }
     Some(proxy)
+}
+
+/// The matcher has the credentials only as the header that it would send.
+fn decode_basic(header: &HeaderValue) -> Option<(String, String)> {
+    let encoded = header.to_str().ok()?.strip_prefix("Basic ")?;
+    let pair = String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()?;
+    let (user, password) = pair.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
 }
 
 fn roots(settings: &HttpSettings) -> Result<RootCertStore, ClientError> {

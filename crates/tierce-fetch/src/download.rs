@@ -120,7 +120,8 @@ pub async fn download_from<S: Source>(
     on_bytes: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), S::Error> {
     let (partial, sink) = open(dest)?;
-    let mut transfer = Transfer { source, item, sink, on_bytes, version: Validators::default() };
+    let mut transfer =
+        Transfer { source, retry, item, sink, on_bytes, version: Validators::default() };
     let mut furthest = 0;
     let mut failures = 0;
     loop {
@@ -156,6 +157,7 @@ pub async fn download_from<S: Source>(
 /// One download, over all its attempts.
 struct Transfer<'a, S> {
     source: &'a S,
+    retry: &'a RetryPolicy,
     item: &'a Download,
     sink: Sink<'a>,
     on_bytes: &'a (dyn Fn(u64) + Send + Sync),
@@ -209,7 +211,7 @@ impl<S: Source> Transfer<'_, S> {
     }
 
     async fn receive(&mut self, mut response: Response) -> Result<(), FetchError> {
-        let Transfer { item, sink, on_bytes, .. } = self;
+        let Transfer { item, retry, sink, on_bytes, .. } = self;
         let announced = response.content_length().map(|rest| sink.length() + rest);
         if let (Some(expected), Some(actual)) = (item.size, announced)
             && expected != actual
@@ -217,7 +219,7 @@ impl<S: Source> Transfer<'_, S> {
             return Err(size_mismatch(item, expected, actual));
         }
         loop {
-            let chunk = match response.chunk().await {
+            let chunk = match retry.timely(response.chunk()).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return sink.flush().await,
                 Err(error) => {

@@ -106,10 +106,15 @@ pub enum Transport {
 #[error("{}", self.describe())]
 pub struct TransportError {
     kind: Transport,
-    source: reqwest::Error,
+    source: Option<reqwest::Error>,
 }
 
 impl TransportError {
+    /// Nothing was heard for too long.
+    pub fn timed_out() -> Self {
+        TransportError { kind: Transport::Timeout, source: None }
+    }
+
     /// What happened.
     pub fn kind(&self) -> Transport {
         self.kind
@@ -139,7 +144,7 @@ impl TransportError {
 
 impl From<reqwest::Error> for TransportError {
     fn from(error: reqwest::Error) -> Self {
-        TransportError { kind: classify(&error), source: error.without_url() }
+        TransportError { kind: classify(&error), source: Some(error.without_url()) }
     }
 }
 
@@ -183,8 +188,8 @@ fn any_cause(error: &(dyn Error + 'static), test: impl Fn(&(dyn Error + 'static)
 }
 
 impl FetchError {
-    pub(crate) fn transport(url: &Url, error: reqwest::Error) -> Self {
-        FetchError::Transport { url: Redacted(url).to_string(), source: error.into() }
+    pub(crate) fn transport(url: &Url, source: TransportError) -> Self {
+        FetchError::Transport { url: Redacted(url).to_string(), source }
     }
 
     pub(crate) fn status(url: &Url, response: &Response) -> Self {
@@ -256,8 +261,8 @@ impl Diagnostic for FetchError {
         let text = match self.code() {
             "fetch/denied" => "Put the credentials into the URL, as https://user:password@host/.",
             "fetch/tls" => {
-                "Where a proxy or a private authority signs, add its certificate: set \
-                 SSL_CERT_FILE, or `ca-files` in the configuration."
+                "Where a proxy or a private authority signs, name a file with all certificates \
+                 to trust in SSL_CERT_FILE."
             }
             "fetch/unreachable" => {
                 "Check the network, and HTTP_PROXY, HTTPS_PROXY and NO_PROXY where there is a proxy."

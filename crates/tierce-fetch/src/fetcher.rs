@@ -119,7 +119,9 @@ impl Fetcher {
         }
         let validators = Validators::of(response.headers());
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| FetchError::transport(url, e))? {
+        while let Some(chunk) =
+            self.retry.timely(response.chunk()).await.map_err(|e| FetchError::transport(url, e))?
+        {
             if (body.len() + chunk.len()) as u64 > max_bytes {
                 return Err(too_large());
             }
@@ -132,7 +134,7 @@ impl Fetcher {
     pub(crate) async fn send(&self, url: &Url, headers: HeaderMap) -> Result<Response, FetchError> {
         check_scheme(url)?;
         let request = self.client.get(url.clone()).headers(headers);
-        request.send().await.map_err(|e| FetchError::transport(url, e))
+        self.retry.timely(request.send()).await.map_err(|e| FetchError::transport(url, e))
     }
 }
 

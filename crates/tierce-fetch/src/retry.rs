@@ -1,10 +1,12 @@
-//! When to try again, and after how long.
+//! When to give an attempt up, when to try again, and after how long.
 
+use crate::TransportError;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
-/// How often to try, and how long to wait in between: exponential backoff with jitter.
+/// How often to try, how long an attempt may be stuck, and how long to wait in between:
+/// exponential backoff with jitter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// How many times to try in all; 0 and 1 both mean once.
@@ -13,6 +15,11 @@ pub struct RetryPolicy {
     pub base_delay: Duration,
     /// No wait is longer. A server that asks for more (`Retry-After`) is not asked again.
     pub max_delay: Duration,
+    /// How long nothing may move on a connection.
+    ///
+    /// This is not left to the HTTP client, whose read timeout runs while a request's body is
+    /// being sent and so breaks long uploads.
+    pub idle_timeout: Duration,
 }
 
 /// What a failure says about trying again.
@@ -32,6 +39,7 @@ impl Default for RetryPolicy {
             attempts: 5,
             base_delay: Duration::from_millis(500),
             max_delay: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(90),
         }
     }
 }
@@ -39,7 +47,12 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Try once.
     pub const fn never() -> Self {
-        RetryPolicy { attempts: 1, base_delay: Duration::ZERO, max_delay: Duration::ZERO }
+        RetryPolicy {
+            attempts: 1,
+            base_delay: Duration::ZERO,
+            max_delay: Duration::ZERO,
+            idle_timeout: Duration::from_secs(90),
+        }
     }
 
     /// How long to wait after the `failures`th failure in a row (1 is the first), which said
@@ -57,6 +70,17 @@ impl RetryPolicy {
                 // Half to all of it: many clients that failed together should not return together.
                 Some(longest.mul_f64(0.5 + fastrand::f64() / 2.0))
             }
+        }
+    }
+
+    /// The outcome of `operation`, an error if it takes longer than the idle timeout.
+    pub async fn timely<T>(
+        &self,
+        operation: impl Future<Output = Result<T, reqwest::Error>>,
+    ) -> Result<T, TransportError> {
+        match tokio::time::timeout(self.idle_timeout, operation).await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(TransportError::timed_out()),
         }
     }
 

@@ -56,12 +56,13 @@ pub struct Reply {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     cut: Option<usize>,
+    stall: bool,
 }
 
 impl Reply {
     /// An empty answer.
     pub fn new(status: u16) -> Self {
-        Reply { status, headers: vec![], body: vec![], cut: None }
+        Reply { status, headers: vec![], body: vec![], cut: None, stall: false }
     }
 
     /// `200 OK` with a body.
@@ -90,6 +91,13 @@ impl Reply {
     /// Closes the connection after so many bytes of the body, having announced them all.
     pub fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
+        self
+    }
+
+    /// Says nothing more after so many bytes of the body, and keeps the connection open.
+    pub fn stall_after(mut self, bytes: usize) -> Self {
+        self.cut = Some(bytes);
+        self.stall = true;
         self
     }
 }
@@ -179,6 +187,9 @@ async fn serve(
             return Ok(());
         }
         connection.answer(&request, &reply).await?;
+        if reply.stall {
+            return std::future::pending().await;
+        }
         if reply.cut.is_some() {
             return connection.stream.shutdown().await;
         }

@@ -12,6 +12,7 @@ const QUICK: RetryPolicy = RetryPolicy {
     attempts: 3,
     base_delay: Duration::from_millis(1),
     max_delay: Duration::from_secs(1),
+    idle_timeout: Duration::from_secs(60),
 };
 
 fn fetcher() -> Fetcher {
@@ -196,6 +197,21 @@ async fn a_download_that_keeps_failing_leaves_nothing() {
     assert_eq!(error.code(), "fetch/unreachable");
     assert!(!dest.path.exists());
     assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_left() {
+    let body = content(100_000);
+    let server = server(body.clone(), |n, reply| match n {
+        0 => reply.stall_after(40_000),
+        _ => reply,
+    })
+    .await;
+    let dest = dest();
+    let retry = RetryPolicy { idle_timeout: Duration::from_millis(300), attempts: 20, ..QUICK };
+    let impatient = fetcher().with_retry(retry);
+    impatient.download(&item(&server, &body), &dest.path, &ignore).await.unwrap();
+    assert_eq!(std::fs::read(&dest.path).unwrap(), body);
 }
 
 #[tokio::test]

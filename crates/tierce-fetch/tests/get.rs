@@ -10,6 +10,7 @@ const QUICK: RetryPolicy = RetryPolicy {
     attempts: 3,
     base_delay: Duration::from_millis(1),
     max_delay: Duration::from_secs(5),
+    idle_timeout: Duration::from_secs(60),
 };
 
 fn fetcher() -> Fetcher {

@@ -74,7 +74,7 @@ async fn extra_authorities_are_trusted_and_strangers_are_not() {
     };
     let error = fetcher(vec![]).get(&server.url, 1 << 20).await.unwrap_err();
     assert_eq!(error.code(), "fetch/tls", "{error:?}");
-    assert!(error.hint().unwrap().contains("ca-files"));
+    assert!(error.hint().unwrap().contains("SSL_CERT_FILE"));
     let page = fetcher(vec![cert]).get(&server.url, 1 << 20).await.unwrap();
     assert!(!page.is_empty());
 }
