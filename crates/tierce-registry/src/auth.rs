@@ -6,6 +6,7 @@
 use crate::challenge::Challenge;
 use crate::client::Client;
 use crate::error::Complaint;
+use crate::manifest::read;
 use crate::request::Repository;
 use crate::scope::Scopes;
 use crate::{Credential, Identity, RegistryError, Secret};
@@ -24,6 +25,9 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
 /// A token is renewed this long before its end.
 const MARGIN: Duration = Duration::from_secs(10);
+
+/// No token is larger.
+const MAX_TOKEN: usize = 1024 * 1024;
 
 /// What is known of each registry's wishes.
 #[derive(Default)]
@@ -244,19 +248,18 @@ impl TokenQuery<'_> {
     async fn fetch(&self) -> Result<Token, RegistryError> {
         self.client.count();
         let asked = Instant::now();
-        let response = self.request().send().await.map_err(|error| RegistryError::Unreachable {
+        let retry = &self.client.settings().retry;
+        let unreachable = |source| RegistryError::Unreachable {
             registry: self.realm.host_str().unwrap_or_default().to_owned(),
-            source: error.into(),
-        })?;
+            source,
+        };
+        let response = retry.timely(self.request().send()).await.map_err(unreachable)?;
         let status = response.status();
         if status != StatusCode::OK {
             return Err(self.refused(status, Complaint::of(response).await));
         }
-        let answer = response.bytes().await.map_err(|error| RegistryError::Unreachable {
-            registry: self.realm.host_str().unwrap_or_default().to_owned(),
-            source: error.into(),
-        })?;
-        let answer: Option<TokenAnswer> = serde_json::from_slice(&answer).ok();
+        let answer = read(response, MAX_TOKEN, retry).await.map_err(unreachable)?;
+        let answer = answer.ok().and_then(|a| serde_json::from_slice::<TokenAnswer>(&a).ok());
         let lifetime = answer.as_ref().and_then(|a| a.expires_in).map(Duration::from_secs);
         let text = answer
             .and_then(|a| a.token.filter(|t| !t.is_empty()).or(a.access_token))

@@ -91,7 +91,9 @@ impl Client {
         let bytes = self
             .retrying(|| async {
                 let response = source.get_whole(&request).await?;
-                read(response, limit).await.map_err(|error| request.broken(error))
+                read(response, limit, &self.settings().retry)
+                    .await
+                    .map_err(|source| request.broken(source))
             })
             .await?;
         let object = object(&repository, &descriptor.digest);

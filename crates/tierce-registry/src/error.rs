@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tierce_fetch::{FetchError, Retry, Transport, TransportError, retry_after};
 use tierce_oci::{Diagnostic, Digest, ErrorKind, ManifestError, Platform};
+use tokio::time::timeout;
 
 /// Who a registry was told asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -332,9 +333,9 @@ impl Diagnostic for RegistryError {
             }
             RegistryError::Unreachable { registry, source } => match source.kind() {
                 Transport::Tls => format!(
-                    "Where {registry} has a certificate of a private authority, add that to \
-                     `ca-files` in the configuration; where it speaks plain HTTP, set \
-                     `registries.\"{registry}\".insecure = true`."
+                    "Where {registry} has a certificate of a private authority, name a file \
+                     with that in SSL_CERT_FILE; where it speaks plain HTTP, set `insecure = true` \
+                     for [registries.\"{registry}\"] in the configuration."
                 ),
                 _ => "Check the registry's name, the network, and HTTPS_PROXY and NO_PROXY where \
                       there is a proxy."
@@ -359,6 +360,7 @@ pub(crate) struct Complaint {
 
 /// How much of an error's body is read, and how much of a text that is no JSON is shown.
 const BODY_READ: usize = 16 * 1024;
+const BODY_WAIT: Duration = Duration::from_secs(10);
 const TEXT_SHOWN: usize = 200;
 
 impl Complaint {
@@ -366,7 +368,7 @@ impl Complaint {
         let retry_after = retry_after(response.headers());
         let mut body = vec![];
         // Half a body is better than none: errors end it.
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Ok(Ok(Some(chunk))) = timeout(BODY_WAIT, response.chunk()).await {
             body.extend_from_slice(&chunk);
             if body.len() >= BODY_READ {
                 body.truncate(BODY_READ);

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LINK};
 use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
+use tierce_fetch::{RetryPolicy, TransportError};
 use tierce_oci::{
     Descriptor, Digest, MAX_MANIFEST_SIZE, ManifestError, MediaType, Reference, Selector,
 };
@@ -108,7 +109,7 @@ impl Client {
             _ => return Err(request.unexpected(response).await),
         }
         let headers = response.headers().clone();
-        match read(response, MAX_MANIFEST_SIZE).await {
+        match read(response, MAX_MANIFEST_SIZE, &self.settings().retry).await {
             Ok(Ok(bytes)) => Ok((headers, bytes)),
             Ok(Err(too_large)) => Err(RegistryError::Image {
                 reference: reference.to_string(),
@@ -178,7 +179,7 @@ impl Client {
             let next = next_page(response.headers())
                 .and_then(|target| repository.endpoint.location(&url, &target))
                 .filter(|next| repository.endpoint.owns(next));
-            let page = match read(response, MAX_TAG_PAGE).await {
+            let page = match read(response, MAX_TAG_PAGE, &self.settings().retry).await {
                 Ok(Ok(bytes)) => serde_json::from_slice::<Page>(&bytes).ok(),
                 Ok(Err(_)) => None,
                 Err(error) => return Err(request.broken(error)),
@@ -226,9 +227,10 @@ fn manifest_request<'a>(
 pub(crate) async fn read(
     mut response: Response,
     limit: usize,
-) -> Result<Result<Bytes, usize>, reqwest::Error> {
+    retry: &RetryPolicy,
+) -> Result<Result<Bytes, usize>, TransportError> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(chunk) = retry.timely(response.chunk()).await? {
         body.extend_from_slice(&chunk);
         if body.len() > limit {
             return Ok(Err(body.len()));

@@ -184,6 +184,7 @@ fn verified(
     sent: UnboundedSender<u64>,
 ) -> impl stream::Stream<Item = io::Result<Bytes>> {
     let mut hasher = Hasher::new();
+    // Its upload is watched for progress, and with it this.
     let pieces = response.bytes_stream().map(Some).chain(stream::once(async { None }));
     pieces.filter_map(move |piece| {
         let checked = match piece {

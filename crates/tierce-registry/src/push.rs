@@ -10,6 +10,7 @@ use crate::scope::Scopes;
 use crate::upload::{Mount, Session, Upload};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use tierce_oci::{Artifact, Blob, BlobLocation, Descriptor, Digest, Index, Reference, Selector};
 
@@ -199,6 +200,11 @@ struct Document {
     bytes: Bytes,
 }
 
+/// Orders the largest first.
+fn by_size(descriptor: &Descriptor) -> (Reverse<u64>, Digest) {
+    (Reverse(descriptor.size), descriptor.digest)
+}
+
 /// A step of a depth-first walk.
 enum Visit {
     Enter(Digest),
@@ -223,7 +229,7 @@ impl Push<'_> {
         let mut blobs: Vec<&Blob> =
             artifact.blobs.values().filter(|b| !is_document(&b.descriptor)).collect();
         // The largest first: started last, it would be uploaded alone.
-        blobs.sort_by_key(|b| (std::cmp::Reverse(b.descriptor.size), b.descriptor.digest));
+        blobs.sort_by_key(|blob| by_size(&blob.descriptor));
         // Collected, because a stream over borrowed blobs is not `Send` by the compiler's lights.
         let pushes: Vec<_> = blobs
             .into_iter()
@@ -235,7 +241,12 @@ impl Push<'_> {
                 Ok(BlobReport { descriptor, outcome })
             })
             .collect();
-        stream::iter(pushes).buffered(self.client.settings().parallelism.max(1)).try_collect().await
+        let mut reports: Vec<BlobReport> = stream::iter(pushes)
+            .buffer_unordered(self.client.settings().parallelism.max(1))
+            .try_collect()
+            .await?;
+        reports.sort_by_key(|report| by_size(&report.descriptor));
+        Ok(reports)
     }
 
     async fn blob(&self, blob: &Blob, trusting: bool) -> Result<BlobOutcome, RegistryError> {

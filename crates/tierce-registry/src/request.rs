@@ -9,6 +9,7 @@ use crate::scope::Scopes;
 use crate::{Identity, RegistryError};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
+use tierce_fetch::TransportError;
 use tierce_oci::Reference;
 use url::Url;
 
@@ -103,11 +104,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    pub(crate) fn broken(&self, error: reqwest::Error) -> RegistryError {
-        RegistryError::Unreachable {
-            registry: self.repository.registry().to_owned(),
-            source: error.into(),
-        }
+    pub(crate) fn broken(&self, source: TransportError) -> RegistryError {
+        RegistryError::Unreachable { registry: self.repository.registry().to_owned(), source }
     }
 
     pub(crate) fn protocol(&self, problem: &'static str) -> RegistryError {
@@ -232,6 +230,12 @@ impl Client {
         }
         self.count();
         tracing::trace!(method = %request.method, url = %tierce_fetch::Redacted(&request.url), "request");
-        builder.headers(headers).send().await.map_err(|error| request.broken(error))
+        let response = builder.headers(headers).send();
+        match request.payload {
+            // A long body takes its time: whoever sends it watches it move.
+            Payload::Part { .. } => response.await.map_err(TransportError::from),
+            Payload::Empty | Payload::Document(_) => self.settings().retry.timely(response).await,
+        }
+        .map_err(|source| request.broken(source))
     }
 }

@@ -8,12 +8,14 @@ use crate::request::{Repository, Request};
 use crate::scope::Scopes;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode};
-use tierce_fetch::Retry;
+use std::time::Duration;
+use tierce_fetch::{Retry, TransportError};
 use tierce_oci::Descriptor;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use url::Url;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(600);
 const CHUNK_MIN_LENGTH: &str = "oci-chunk-min-length";
 
 /// An upload session that the registry has opened.
@@ -156,7 +158,7 @@ impl Upload<'_> {
         if offset < self.descriptor.size || self.descriptor.size == 0 {
             request.payload = self.part(source, offset, self.descriptor.size - offset, sent);
         }
-        let response = self.report(offset, received, self.client.send_once(&request)).await?;
+        let response = self.send(&request, offset, received).await?;
         // 201 is what the specification asks for; some answer with other successes.
         if !response.status().is_success() {
             return Err(request.unexpected(response).await);
@@ -236,7 +238,7 @@ impl Upload<'_> {
             .header(CONTENT_TYPE, OCTETS)
             .header(CONTENT_RANGE, range.parse().expect("digits are a header value"))
             .payload(self.part(source, offset, length, sent));
-        let response = self.report(offset, received, self.client.send_once(&request)).await?;
+        let response = self.send(&request, offset, received).await?;
         if !response.status().is_success() {
             return Err(request.unexpected(response).await);
         }
@@ -278,24 +280,31 @@ impl Upload<'_> {
         Payload::Part { source: source.clone(), blob, offset, length, sent }
     }
 
-    /// Runs a request and reports meanwhile what is on its way.
-    async fn report<T>(
+    /// Sends a request, reports meanwhile what is on its way, and gives up when nothing moves.
+    async fn send(
         &self,
+        request: &Request<'_>,
         offset: u64,
         mut sent: UnboundedReceiver<u64>,
-        request: impl Future<Output = T>,
-    ) -> T {
-        let mut request = std::pin::pin!(request);
+    ) -> Result<Response, RegistryError> {
+        let mut response = std::pin::pin!(self.client.send_once(request));
+        let end = offset + request.payload.length().unwrap_or(0);
+        let idle = self.client.settings().retry.idle_timeout;
         let mut reached = offset;
         loop {
+            // Once it has everything, a registry may have to copy it into a storage of its own.
+            let patience = if reached < end { idle } else { idle.max(COMMIT_TIMEOUT) };
             tokio::select! {
                 biased;
                 Some(bytes) = sent.recv() => {
                     // A request that is sent again after 401 starts over.
-                    reached = (reached + bytes).min(self.descriptor.size);
+                    reached = (reached + bytes).min(end);
                     (self.on_bytes)(reached);
                 }
-                result = &mut request => return result,
+                result = &mut response => return result,
+                () = tokio::time::sleep(patience) => {
+                    return Err(request.broken(TransportError::timed_out()));
+                }
             }
         }
     }

@@ -19,6 +19,7 @@ pub const QUICK: RetryPolicy = RetryPolicy {
     attempts: 4,
     base_delay: Duration::from_millis(1),
     max_delay: Duration::from_secs(1),
+    idle_timeout: Duration::from_secs(60),
 };
 
 /// Chunks from 1000 bytes on, of 400 bytes each.
