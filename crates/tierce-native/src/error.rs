@@ -102,6 +102,9 @@ pub enum NativeError {
         /// What it comes from.
         kind: &'static str,
     },
+    /// A requirements file is where the image's resolver cannot see it.
+    #[error("requirements file {0} is outside of the project")]
+    OutsideProject(PathBuf),
     /// Building a package's source left no wheel, or several.
     #[error("building {package} left {count} wheels instead of one")]
     BuiltWheels {
@@ -250,6 +253,7 @@ impl Diagnostic for NativeError {
             NativeError::InconsistentBase(_) => "base/inconsistent",
             NativeError::UnsupportedLayer { .. } => "base/unsupported-layer",
             NativeError::Unbuildable { .. } => "python/unbuildable",
+            NativeError::OutsideProject(_) => "python/outside-project",
             NativeError::BuiltWheels { .. } => "python/built-wheels",
             NativeError::Io { .. } => "build/io",
             NativeError::StoreFull { .. } => FULL,
@@ -284,6 +288,7 @@ impl Diagnostic for NativeError {
             | NativeError::Keyring { .. }
             | NativeError::Interpreter(_)
             | NativeError::Unbuildable { .. }
+            | NativeError::OutsideProject(_)
             | NativeError::NoImage(_)
             | NativeError::NoCommand => ErrorKind::User,
             NativeError::Task(_) => ErrorKind::Bug,
@@ -324,6 +329,11 @@ impl Diagnostic for NativeError {
                 "Start one, or write the image with --output oci:DIR or --push.".to_owned()
             }
             NativeError::NoImage(_) => "Build it first, or name it with its registry.".to_owned(),
+            NativeError::OutsideProject(_) => {
+                "A package must be built to know what it requires, which runs in the image, where \
+                 only the project is seen: move the file into the project."
+                    .to_owned()
+            }
             NativeError::NoCommand => "Give one: `tierce run IMAGE -- CMD`.".to_owned(),
             NativeError::Unbuildable { .. } => {
                 "Choose a version that has a wheel, or a source from an index or git.".to_owned()

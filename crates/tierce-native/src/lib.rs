@@ -16,6 +16,7 @@ mod export;
 mod images;
 mod key;
 mod layer;
+mod lock_inside;
 mod make;
 mod pip;
 mod plan;

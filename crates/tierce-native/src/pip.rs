@@ -17,7 +17,7 @@ use tierce_spec::PythonEnvironment;
 use tierce_store::RecordKind;
 use tierce_wheel::{
     BucketPolicy, BuildJob, BuildPaths, CompileJob, FetchEvent, FetchSettings, InstallPlan,
-    InstallTarget, Lock, LockRequest, LockedPackage, Prereleases, Source, SourcePolicy,
+    InstallTarget, Lock, LockError, LockRequest, LockedPackage, Prereleases, Source, SourcePolicy,
     StoredWheel, Target, fetch_sources, fetch_wheels, write_bytecode_layer,
 };
 
@@ -36,6 +36,23 @@ struct LockRecord {
 struct BuiltRecord {
     filename: String,
     digest: Digest,
+}
+
+/// What resolving came to.
+pub enum Resolution {
+    /// A lock.
+    Lock(Lock),
+    /// Some package does not say what it requires: resolving has to go on where its build can
+    /// run, inside the image.
+    Inside(Box<InsideRequest>),
+}
+
+/// A request that has to be resolved inside the image.
+pub struct InsideRequest {
+    /// The request, with this machine's paths.
+    pub request: LockRequest,
+    /// The key to remember the answer by.
+    pub key: Digest,
 }
 
 /// A request for an environment.
@@ -85,7 +102,7 @@ impl Context {
         &self,
         request: &PipRequest<'_>,
         events: &Events,
-    ) -> Result<Lock, NativeError> {
+    ) -> Result<Resolution, NativeError> {
         let environment = request.environment;
         let target =
             Target::new(request.interpreter.version, request.platform, request.interpreter.libc)?;
@@ -96,7 +113,7 @@ impl Context {
             && let Ok(lock) = Lock::parse(record.pylock.as_bytes(), &target)
         {
             step.finish(Outcome::Cached, format!("{} packages", lock.packages().len()));
-            return Ok(lock);
+            return Ok(Resolution::Lock(lock));
         }
         let requirements = environment.packages.iter().map(|p| (*p).to_owned()).collect();
         let cache = self.store.cache_dir("uv")?;
@@ -119,11 +136,24 @@ impl Context {
         wanted.extra_args.clone_from(&options.extra_args);
         wanted.sources = SourcePolicy::Allow;
         wanted.env.clone_from(&self.settings.uv_variables);
-        let lock = self.uv().await?.lock(&wanted).await?;
+        match self.uv().await?.lock(&wanted).await {
+            Ok(lock) => {
+                self.remember_lock(&key, &lock)?;
+                step.finish(Outcome::Made, format!("{} packages", lock.packages().len()));
+                Ok(Resolution::Lock(lock))
+            }
+            Err(LockError::NeedsBuild { .. }) => {
+                step.finish(Outcome::Made, "packages must be built to know more".to_owned());
+                Ok(Resolution::Inside(Box::new(InsideRequest { request: wanted, key })))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Remembers what a request resolved to.
+    pub fn remember_lock(&self, key: &Digest, lock: &Lock) -> Result<(), NativeError> {
         let pylock = String::from_utf8_lossy(lock.bytes()).into_owned();
-        self.store.put_record(LOCK, &key, &LockRecord { pylock })?;
-        step.finish(Outcome::Made, format!("{} packages", lock.packages().len()));
-        Ok(lock)
+        Ok(self.store.put_record(LOCK, key, &LockRecord { pylock })?)
     }
 
     /// All that the resolution depends on but the state of the index.

@@ -9,7 +9,7 @@ use crate::error::NativeError;
 use crate::key::{KeyEncoder, LayerKey};
 use crate::layer::Layer;
 use crate::make::Maker;
-use crate::pip::PipRequest;
+use crate::pip::{PipRequest, Resolution};
 use crate::plan::{Node, Plan, PlanBuilder};
 use crate::python::{Interpreter, PREFIX, PythonLayers};
 use crate::work::{Execution, Work};
@@ -229,7 +229,21 @@ impl Planner<'_> {
             platform: &platform,
             refresh: self.mode.refresh(),
         };
-        let lock = self.context.python_lock(&request, self.events).await?;
+        let mut below = None;
+        let lock = match self.context.python_lock(&request, self.events).await? {
+            Resolution::Lock(lock) => lock,
+            Resolution::Inside(_) if self.mode == PlanMode::Show => {
+                self.open_end = Some(
+                    "packages must be built to know what they require; what follows depends on it"
+                        .to_owned(),
+                );
+                return Ok(());
+            }
+            Resolution::Inside(inside) => {
+                let layers = below.insert(self.make_below().await?);
+                self.context.lock_inside(&inside, &request, layers, self.events).await?
+            }
+        };
         let below = match lock.to_build().next() {
             None => vec![],
             Some(_) if self.mode == PlanMode::Show => {
@@ -240,7 +254,10 @@ impl Planner<'_> {
                 ));
                 return Ok(());
             }
-            Some(_) => self.make_below().await?,
+            Some(_) => match below {
+                Some(below) => below,
+                None => self.make_below().await?,
+            },
         };
         // Each group has two layers when it is compiled: half as many groups, then.
         let max_layers = if compile { 20 } else { 40 };

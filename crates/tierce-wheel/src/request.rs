@@ -186,6 +186,22 @@ impl LockCommand {
     }
 }
 
+impl LockCommand {
+    /// The same with files in place of its standard input and output, for whoever runs it where
+    /// those are not at hand: `input` has to hold [`LockCommand::stdin`], and the lock will be in
+    /// `output`.
+    pub fn with_files(mut self, input: &str, output: &str) -> Self {
+        if let Some(end) = self.args.iter().position(|arg| arg == "--") {
+            if let Some(stdin) = self.args.get_mut(end + 1) {
+                *stdin = input.to_owned();
+            }
+            let output = ["--output-file".to_owned(), output.to_owned()];
+            self.args.splice(end..end, output);
+        }
+        self
+    }
+}
+
 fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

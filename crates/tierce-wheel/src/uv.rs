@@ -284,8 +284,13 @@ impl Uv {
             let said = redact(&String::from_utf8_lossy(&output.stderr), request);
             return Err(LockError::from_uv(&said, &request.target.to_string()));
         }
-        let lock = Lock::parse(&output.stdout, &request.target)?;
-        Ok(mark_requested(lock, request))
+        Uv::answer(&output.stdout, request)
+    }
+
+    /// The lock that a run of [`Uv::lock_command`] wrote, wherever it ran. `request` is the one
+    /// with this machine's paths: its requirements files are read for what they ask for by name.
+    pub fn answer(pylock: &[u8], request: &LockRequest) -> Result<Lock, LockError> {
+        Ok(mark_requested(Lock::parse(pylock, &request.target)?, request))
     }
 
     async fn run(&self, command: &LockCommand) -> io::Result<std::process::Output> {

@@ -1,0 +1,119 @@
+//! Resolving inside the image, for packages that must be built to know what they require.
+
+use crate::context::{Context, pypi};
+use crate::draft::DEFAULT_PATH;
+use crate::error::NativeError;
+use crate::execute::Job;
+use crate::layer::Layer;
+use crate::pip::{InsideRequest, PipRequest};
+use std::path::{Path, PathBuf};
+use tierce_engine::{Events, Outcome, StepKind};
+use tierce_sandbox::{Mount, Process};
+use tierce_wheel::{Lock, LockError, LockInterpreter, LockRequest, Uv};
+
+/// Where things are while uv runs in the image.
+const UV: &str = "/run/tierce/lock/uv";
+const PROJECT: &str = "/run/tierce/lock/project";
+const CACHE: &str = "/run/tierce/lock/cache";
+const OUT: &str = "/run/tierce/lock/out";
+
+impl Context {
+    /// Resolves on top of `below`, with the image's own interpreter: what has to be built to know
+    /// its requirements is built there, and never on the host.
+    pub async fn lock_inside(
+        &self,
+        inside: &InsideRequest,
+        request: &PipRequest<'_>,
+        below: &[Layer],
+        events: &Events,
+    ) -> Result<Lock, NativeError> {
+        let title = "resolve Python packages in the image";
+        self.require_execution(request.platform, title)?;
+        let step = events.step(StepKind::Execute, title);
+        let roots = self.materialise(below, &step).await?;
+        let scratch = self.scratch("lock")?;
+        let host = self.store.scratch_dir("lock-out")?;
+        let out = host.path().join("out");
+        std::fs::create_dir_all(&out).map_err(NativeError::io(&out))?;
+
+        // The user's own uv may be linked against the host's libraries: the pinned one is not.
+        let index = self.settings.index.clone().unwrap_or_else(pypi);
+        let uv = Uv::fetch(&self.fetcher, &self.store, &index).await?;
+        let wanted = seen_inside(&inside.request, &request.interpreter.path)?;
+        let (input, output) = (format!("{OUT}/requirements.in"), format!("{OUT}/pylock.toml"));
+        let command = uv.lock_command(&wanted)?.with_files(&input, &output);
+        let file = out.join("requirements.in");
+        std::fs::write(&file, &command.stdin).map_err(NativeError::io(&file))?;
+
+        let argv = std::iter::once(UV.to_owned()).chain(command.args).collect();
+        let mut process = Process::new(roots, scratch.path.clone(), argv);
+        process.env = self.step_environment(&command.env);
+        process.cwd = PROJECT.to_owned();
+        process.mounts = self.lock_mounts(uv.program(), &inside.request.root, &out)?;
+        process.ca_bundle.clone_from(&self.settings.ca_bundle);
+        process.time_limit = Some(crate::execute::TIME_LIMIT);
+        match self.run(Job { process, title: title.to_owned() }, &step).await {
+            Ok(()) => {}
+            Err(NativeError::StepFailed { tail, .. }) => {
+                let target = inside.request.target.to_string();
+                return Err(LockError::from_uv(&tail.join("\n"), &target).into());
+            }
+            Err(error) => return Err(error),
+        }
+        let file = out.join("pylock.toml");
+        // Builds ran there, and are not trusted: a link may lead anywhere on the host.
+        let is_file = std::fs::symlink_metadata(&file).is_ok_and(|m| m.is_file());
+        let pylock = match is_file {
+            true => std::fs::read(&file).map_err(NativeError::io(&file))?,
+            false => vec![],
+        };
+        let lock = Uv::answer(&pylock, &inside.request)?;
+        self.remember_lock(&inside.key, &lock)?;
+        step.finish(Outcome::Made, format!("{} packages", lock.packages().len()));
+        Ok(lock)
+    }
+
+    fn lock_mounts(
+        &self,
+        uv: &Path,
+        project: &Path,
+        out: &Path,
+    ) -> Result<Vec<Mount>, NativeError> {
+        let read_only = |source: &Path, target: &str| Mount::Bind {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            read_only: true,
+        };
+        let project = project.canonicalize().map_err(NativeError::io(project))?;
+        let cache = self.store.cache_dir(&format!("{}-uv-build", self.sandbox()?.variant))?;
+        Ok(vec![
+            read_only(uv, UV),
+            read_only(&project, PROJECT),
+            Mount::Cache { source: cache, target: CACHE.to_owned() },
+            Mount::Cache { source: out.to_owned(), target: OUT.to_owned() },
+        ])
+    }
+}
+
+/// The request with the paths and the environment that hold inside the image.
+fn seen_inside(request: &LockRequest, interpreter: &str) -> Result<LockRequest, NativeError> {
+    let mut inside = request.clone();
+    inside.root = PathBuf::from(PROJECT);
+    inside.cache_dir = PathBuf::from(CACHE);
+    inside.interpreter = LockInterpreter::At(PathBuf::from(interpreter));
+    for file in &mut inside.requirement_files {
+        let below = match file.strip_prefix(&request.root) {
+            Ok(below) => Path::new(PROJECT).join(below),
+            Err(_) if file.is_relative() => Path::new(PROJECT).join(&*file),
+            Err(_) => return Err(NativeError::OutsideProject(file.clone())),
+        };
+        *file = below;
+    }
+    // The host's paths mean nothing there; certificates are shown to every step anyway.
+    let of_the_host = |name: &str| name.starts_with("SSL_") || ["HOME", "NETRC"].contains(&name);
+    inside.env.retain(|(name, _)| !of_the_host(name));
+    for (name, value) in [("PATH", DEFAULT_PATH), ("HOME", "/root")] {
+        inside.env.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(inside)
+}
