@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Child;
 use std::time::Duration;
 use support::{
-    Outcome, Project, copy, give_away, inspect, is_root, mounting, ordinary_user, unpack,
+    ORDINARY, Outcome, Project, copy, give_away, inspect, is_root, mounting, ordinary_user, unpack,
 };
 
 fn signal(child: &Child, signal: Signal) {
@@ -147,7 +147,7 @@ fn an_ordinary_user_builds_the_same_image() {
     fs::create_dir(theirs.beside("out")).unwrap();
     fs::create_dir(theirs.store()).unwrap();
     for directory in ["out", "store", "home"] {
-        give_away(&theirs.beside(directory));
+        give_away(&theirs.beside(directory), ORDINARY);
     }
     let built = theirs.tierce(build).behind(&user).ok().json();
     assert_eq!(built["digest"], mine["digest"]);

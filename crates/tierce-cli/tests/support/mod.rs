@@ -11,5 +11,5 @@ mod users;
 pub use project::Project;
 pub use registry::{PASSWORD, Registry, USER};
 pub use tierce::{Outcome, Tierce};
-pub use tools::{Unpacked, copy, executable, inspect, is_root, run, tool, unpack};
-pub use users::{ORDINARY, give_away, mounting, ordinary_user};
+pub use tools::{Unpacked, busybox, copy, executable, inspect, is_root, run, tool, unpack};
+pub use users::{ORDINARY, give_away, mounting, ordinary_user, user_with_subordinate_ids};

@@ -6,6 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// The programs of a shell project.
+const APPLETS: [&str; 28] = [
+    "cat", "chmod", "chown", "cp", "cut", "date", "echo", "env", "false", "grep", "head", "id",
+    "ln", "ls", "mkdir", "mknod", "mv", "nc", "pwd", "rm", "sh", "sleep", "stat", "touch", "true",
+    "umask", "wc", "wget",
+];
+
 /// A project in a scratch directory, with a store and a home directory beside it.
 pub struct Project {
     scratch: TempDir,
@@ -45,6 +52,31 @@ impl Project {
         .executable("app/start", "#!/bin/sh\n")
         .link("app/current", "data/empty")
         .executable("tool", "#!/bin/sh\necho tool\n")
+    }
+
+    /// A project on `scratch` with a shell and its tools, and `more` in its `tierce.toml`; `None`
+    /// where there is no busybox, or nothing can be run in a sandbox.
+    pub fn shell(more: &str) -> Option<Self> {
+        let spec = format!(
+            "name = 'shell'\nbase = 'scratch'\nenv = {{ PATH = '/bin' }}\n\
+             copy = [{{ src = 'root', dst = '/' }}]\n{more}\n"
+        );
+        let mut project = Project::new(&spec).executable("root/bin/busybox", super::busybox()?);
+        for applet in APPLETS {
+            project = project.link(&format!("root/bin/{applet}"), "busybox");
+        }
+        let passwd = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home:/bin/sh\n";
+        project = project
+            .file("root/etc/passwd", passwd)
+            .file("root/etc/group", "root:x:0:\napp:x:1000:\n")
+            .file("root/old/a", "a\n")
+            .file("root/old/b", "b\n");
+        let doctor = project.tierce(["doctor"]).run();
+        if doctor.code != 0 {
+            eprintln!("skipped: nothing can be run in a sandbox here: {doctor}");
+            return None;
+        }
+        Some(project)
     }
 
     /// With a file.

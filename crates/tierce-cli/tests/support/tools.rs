@@ -110,6 +110,18 @@ fn list(root: &Path, directory: &Path, all: &mut BTreeMap<String, String>) {
     }
 }
 
+/// Debian's `busybox-static`; `None`, with a printed reason, where there is none that runs by
+/// itself.
+pub fn busybox() -> Option<Vec<u8>> {
+    let program = fs::read(tool("busybox")?).expect("a file");
+    let interpreter = b"/ld-linux";
+    if program.windows(interpreter.len()).any(|bytes| bytes == interpreter) {
+        eprintln!("skipped: busybox needs shared libraries (apt-get install busybox-static)");
+        return None;
+    }
+    Some(program)
+}
+
 /// Whether what is at `path` may be executed.
 pub fn executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o111 != 0)
