@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Layer, Scenario, driver as drive, helper, ordinary_user, play, play_as};
+use support::{Layer, Scenario, as_user, given, helper, ordinary_mapping, ordinary_user, play};
 use tierce_sandbox::{IdMapping, Sandbox};
 
 /// What scripts do to owners, links, removed and replaced files, and what must be in the layer.
@@ -72,11 +72,8 @@ const SCRIPTS: &[(&str, &[&str])] = &[
 ];
 
 fn scenarios(single: bool) -> Vec<Scenario> {
-    let scripts = SCRIPTS.iter().map(|(script, _)| Scenario {
-        script: (*script).to_owned(),
-        user: String::new(),
-        single,
-    });
+    let scripts =
+        SCRIPTS.iter().map(|(script, _)| Scenario { script: (*script).to_owned(), single });
     scripts.collect()
 }
 
@@ -95,7 +92,10 @@ fn check(layers: &[Layer], who: &str) {
 #[test]
 #[ignore = "the other side of a test that runs as another user"]
 fn driver() {
-    drive();
+    given(|scenarios: Vec<Scenario>| {
+        let mapping = ordinary_mapping(scenarios[0].single);
+        play(&scenarios, Sandbox::with_mapping(helper(), mapping))
+    });
 }
 
 #[test]
@@ -106,20 +106,19 @@ fn one_layer_for_all_mappings() {
     let own = |mapping| Sandbox::with_mapping(helper(), mapping);
     let mut results = Vec::new();
     if support::is_root() {
-        let layers = scenarios(false).iter().map(|s| play(s, own(IdMapping::Root))).collect();
+        let layers = play(&scenarios(false), own(IdMapping::Root));
         results.push(("root", layers));
     } else {
         eprintln!("skipped: the mapping of root needs root");
     }
-    let layers: Vec<Layer> =
-        scenarios(true).iter().map(|s| play(s, own(IdMapping::Single))).collect();
+    let layers = play(&scenarios(true), own(IdMapping::Single));
     results.push(("one id", layers));
     if let Some(uid) = ordinary_user("tierce-test-one", false) {
-        let layers = play_as("tierce-test-one", uid, &scenarios(true));
+        let layers = as_user("tierce-test-one", uid, &scenarios(true));
         results.push(("one id of an ordinary user", layers));
     }
     if let Some(uid) = ordinary_user("tierce-test-many", true) {
-        let layers = play_as("tierce-test-many", uid, &scenarios(false));
+        let layers = as_user("tierce-test-many", uid, &scenarios(false));
         results.push(("subordinate ids", layers));
     }
     for (who, layers) in &results {

@@ -265,7 +265,6 @@ pub fn list(blob: &Path) -> Vec<String> {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Scenario {
     pub script: String,
-    pub user: String,
     pub single: bool,
 }
 
@@ -276,37 +275,33 @@ pub struct Layer {
     pub lines: Vec<String>,
 }
 
-/// Makes the layer of a scenario, as the current user.
-pub fn play(scenario: &Scenario, sandbox: Sandbox) -> Layer {
+/// Makes the layers of scenarios, as the current user.
+pub fn play(scenarios: &[Scenario], sandbox: Sandbox) -> Vec<Layer> {
     let dir = tempfile::tempdir().unwrap();
     let base = Base::new(sandbox, dir.path()).unwrap();
-    let started = now();
-    let mut process = base.shell(&scenario.script);
-    process.user = scenario.user.clone();
-    let outcome = run(&base.sandbox, &process);
-    assert_eq!(outcome.exit, Exit::Code(0), "{:?}: {}", scenario, outcome.stderr);
-    let (info, lines) = base.diff(&DiffOptions::new(base.lowers.clone(), started));
-    Layer { digest: info.map(|info| info.descriptor.digest.to_string()), lines }
+    let play = |scenario: &Scenario| {
+        let (info, lines) = base.layer_of(&scenario.script);
+        Layer { digest: info.map(|info| info.descriptor.digest.to_string()), lines }
+    };
+    scenarios.iter().map(play).collect()
 }
 
 const SCENARIOS: &str = "TIERCE_TEST_SCENARIOS";
 
-/// The other side of [`play_as`]: a test that is run by name only.
-pub fn driver() {
+/// The other side of [`as_user`]: what it was given, and where the answer goes.
+pub fn given<T: serde::de::DeserializeOwned, R: Serialize>(work: impl FnOnce(T) -> R) {
     let Some(file) = std::env::var_os(SCENARIOS) else { return };
-    let scenarios: Vec<Scenario> = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    let layers: Vec<Layer> = scenarios
-        .iter()
-        .map(|scenario| {
-            let mapping = match scenario.single {
-                true => IdMapping::Single,
-                false => IdMapping::subordinate().unwrap(),
-            };
-            play(scenario, Sandbox::with_mapping(helper(), mapping))
-        })
-        .collect();
+    let answer = work(serde_json::from_slice(&fs::read(&file).unwrap()).unwrap());
     let mut out = File::create(Path::new(&file).with_extension("out")).unwrap();
-    out.write_all(&serde_json::to_vec(&layers).unwrap()).unwrap();
+    out.write_all(&serde_json::to_vec(&answer).unwrap()).unwrap();
+}
+
+/// The mapping for an ordinary user.
+pub fn ordinary_mapping(single: bool) -> IdMapping {
+    match single {
+        true => IdMapping::Single,
+        false => IdMapping::subordinate().unwrap(),
+    }
 }
 
 /// An ordinary user of this machine, made if need be; `None`, with a word on why, if there can't
@@ -338,14 +333,14 @@ pub fn ordinary_user(name: &str, subordinate: bool) -> Option<u32> {
     String::from_utf8(id.stdout).ok()?.trim().parse().ok()
 }
 
-/// Makes the layers of scenarios as another user, in a process of this test program.
-pub fn play_as(user: &str, uid: u32, scenarios: &[Scenario]) -> Vec<Layer> {
+/// Runs the test `driver` of this test program as another user, with something given.
+pub fn as_user<R: serde::de::DeserializeOwned>(user: &str, uid: u32, given: &impl Serialize) -> R {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let home = dir.path().join("home");
     fs::create_dir(&home).unwrap();
     let file = home.join("scenarios");
-    fs::write(&file, serde_json::to_vec(scenarios).unwrap()).unwrap();
+    fs::write(&file, serde_json::to_vec(given).unwrap()).unwrap();
     std::os::unix::fs::chown(&home, Some(uid), Some(uid)).unwrap();
     let id = uid.to_string();
     let output = Command::new("setpriv")
