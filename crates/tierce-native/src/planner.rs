@@ -168,17 +168,27 @@ impl Planner<'_> {
         };
         let path = LayerPath::new(&destination).map_err(tierce_wheel::LayerError::from)?;
         let path = resolve_links(path, self.links);
-        let title = format!("copy {} to {destination}", source_name(source, self.gathered));
-        let key = KeyEncoder::new("source")
-            .digest("tree", &digest)
-            .list("destination", [path.as_bytes()])
-            .text("compression", COMPRESSION.media_type().as_str())
-            .text("format", &tierce_layer::FORMAT_VERSION.to_string())
-            .finish();
-        let work = Work::Source { source: source.clone(), destination: path };
-        // Where the source was on the host is nobody's business but its author's.
-        let created_by = format!("copy {} to {destination}", digest.short());
-        self.builder.layer(Node { key, title, created_by, work });
+        let name = source_name(source, self.gathered);
+        let parts = source.tree.parts();
+        let count = parts.len();
+        for (number, part) in parts.into_iter().enumerate() {
+            let key = KeyEncoder::new("source")
+                .digest("tree", &part.digest())
+                .list("destination", [path.as_bytes()])
+                .text("compression", COMPRESSION.media_type().as_str())
+                .text("format", &tierce_layer::FORMAT_VERSION.to_string())
+                .finish();
+            let which = match count {
+                1 => String::new(),
+                _ => format!(" ({} of {count})", number + 1),
+            };
+            // Where the source was on the host is nobody's business but its author's.
+            let created_by = format!("copy {} to {destination}{which}", digest.short());
+            let title = format!("copy {name} to {destination}{which}");
+            let source = Source { root: source.root.clone(), tree: Arc::new(part) };
+            let work = Work::Source { source, destination: path.clone() };
+            self.builder.layer(Node { key, title, created_by, work });
+        }
         Ok(())
     }
 

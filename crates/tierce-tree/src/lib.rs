@@ -14,6 +14,7 @@ mod error;
 mod hash;
 mod ignore;
 mod index;
+mod parts;
 mod scan;
 mod ship;
 mod tree;
