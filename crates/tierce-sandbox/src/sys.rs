@@ -232,3 +232,45 @@ pub(crate) fn replace_stdin(fd: &OwnedFd) -> io::Result<()> {
     check(unsafe { libc::dup2(fd.as_raw_fd(), 0) }.into())?;
     Ok(())
 }
+
+/// fstat(2) of an open file, with another owner: the bytes of `struct stat`.
+pub(crate) fn stat_bytes(file: BorrowedFd<'_>, owner: (u32, u32)) -> io::Result<Vec<u8>> {
+    // SAFETY: all zeros is a valid stat.
+    let mut stat: libc::stat = unsafe { MaybeUninit::zeroed().assume_init() };
+    let flags = libc::AT_EMPTY_PATH;
+    // SAFETY: the path is a C string, and the kernel fills in the structure.
+    check(unsafe { libc::fstatat(file.as_raw_fd(), c"".as_ptr(), &mut stat, flags) }.into())?;
+    (stat.st_uid, stat.st_gid) = owner;
+    Ok(bytes_of(&stat))
+}
+
+/// statx(2) of an open file, with another owner: the bytes of `struct statx`.
+pub(crate) fn statx_bytes(
+    file: BorrowedFd<'_>,
+    flags: c_int,
+    mask: c_uint,
+    owner: (u32, u32),
+) -> io::Result<Vec<u8>> {
+    // SAFETY: all zeros is a valid statx.
+    let mut stat: libc::statx = unsafe { MaybeUninit::zeroed().assume_init() };
+    let (fd, flags) = (file.as_raw_fd(), flags | libc::AT_EMPTY_PATH);
+    // SAFETY: the path is a C string, and the kernel fills in the structure.
+    check(unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, &mut stat) }.into())?;
+    (stat.stx_uid, stat.stx_gid) = owner;
+    Ok(bytes_of(&stat))
+}
+
+/// The bytes of a structure that the kernel and C share, which was all zeros before it was filled
+/// in, so that its padding is initialised too.
+fn bytes_of<T>(value: &T) -> Vec<u8> {
+    // SAFETY: see above; the pointer is valid for the size of the type.
+    unsafe { std::slice::from_raw_parts((value as *const T).cast::<u8>(), size_of::<T>()) }.to_vec()
+}
+
+/// Lets the kernel switch to and from whoever serves a listener without a detour (Linux 6.6).
+pub(crate) fn wake_in_place(listener: BorrowedFd<'_>) {
+    const SYNC_WAKE_UP: u64 = 1;
+    let request = libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS;
+    // SAFETY: takes a number. Where it isn't known, things are slower, no more.
+    unsafe { libc::ioctl(listener.as_raw_fd(), request, SYNC_WAKE_UP) };
+}

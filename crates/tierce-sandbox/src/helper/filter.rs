@@ -74,9 +74,14 @@ const REFUSED: [i64; 40] = [
 
 /// What the supervisor answers where only one id is mapped.
 #[cfg(target_arch = "x86_64")]
-const SUPERVISED: [i64; 20] = [
+const SUPERVISED: [i64; 25] = [
     libc::SYS_chown,
     libc::SYS_lchown,
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
     libc::SYS_fchown,
     libc::SYS_fchownat,
     libc::SYS_setuid,
@@ -97,7 +102,10 @@ const SUPERVISED: [i64; 20] = [
     libc::SYS_getgroups,
 ];
 #[cfg(target_arch = "aarch64")]
-const SUPERVISED: [i64; 18] = [
+const SUPERVISED: [i64; 21] = [
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
     libc::SYS_fchown,
     libc::SYS_fchownat,
     libc::SYS_setuid,

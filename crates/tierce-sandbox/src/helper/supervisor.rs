@@ -24,6 +24,8 @@ use std::path::Path;
 
 /// "Leave it as it is".
 const KEEP: u32 = u32::MAX;
+const EMPTY_PATH: u32 = libc::AT_EMPTY_PATH as u32;
+const NOFOLLOW: u32 = libc::AT_SYMLINK_NOFOLLOW as u32;
 
 /// Supervises the processes of one sandbox.
 pub(crate) struct Supervisor {
@@ -37,10 +39,47 @@ pub(crate) struct Supervisor {
     owners: BTreeMap<Identity, (u32, u32)>,
 }
 
+/// Where the answer of a stat(2) goes, and in which form.
+#[derive(Clone, Copy)]
+enum Report {
+    Stat(u64),
+    Statx { buffer: u64, mask: u32, flags: u32 },
+}
+
 /// What a call means by a file.
 enum Place {
     Descriptor(i32),
     Path { directory: i32, path: u64, flags: u32 },
+}
+
+impl Place {
+    fn path(directory: i32, path: u64, flags: u32) -> Self {
+        Place::Path { directory, path, flags }
+    }
+}
+
+/// The file and the buffer of a stat(2) of any kind.
+fn stat_call(number: i64, arguments: [u64; 6]) -> Option<(Place, Report)> {
+    let [first, second, third, fourth, fifth, _] = arguments;
+    // Flags that don't change which file is meant.
+    let place_flags = |flags: u64| flags as u32 & (EMPTY_PATH | NOFOLLOW);
+    Some(match number {
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_stat => (Place::path(libc::AT_FDCWD, first, 0), Report::Stat(second)),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_lstat => (Place::path(libc::AT_FDCWD, first, NOFOLLOW), Report::Stat(second)),
+        libc::SYS_fstat => (Place::Descriptor(first as i32), Report::Stat(second)),
+        libc::SYS_newfstatat => {
+            let place = Place::path(first as i32, second, place_flags(fourth));
+            (place, Report::Stat(third))
+        }
+        libc::SYS_statx => {
+            let place = Place::path(first as i32, second, place_flags(third));
+            let (mask, flags) = (fourth as u32, third as u32);
+            (place, Report::Statx { buffer: fifth, mask, flags })
+        }
+        _ => return None,
+    })
 }
 
 impl Supervisor {
@@ -54,6 +93,7 @@ impl Supervisor {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::open(path, flags, Mode::empty())
         };
+        sys::wake_in_place(listener.as_fd());
         Ok(Supervisor {
             listener: Some(listener),
             tasks: Tasks::new(open(Path::new("/proc"))?, credentials),
@@ -107,23 +147,52 @@ impl Supervisor {
         let task = self.tasks.task(call.pid);
         let arguments = call.data.args;
         let [first, second, third, fourth, fifth, _] = arguments;
-        let path = |path, flags| Place::Path { directory: libc::AT_FDCWD, path, flags };
-        let (place, uid, gid) = match i64::from(call.data.nr) {
+        let number = i64::from(call.data.nr);
+        if let Some((place, report)) = stat_call(number, arguments) {
+            // Whatever goes wrong, the kernel says it best.
+            let answer = self.stat(listener, call.id, &task, place, report);
+            return Ok(answer.unwrap_or(Answer::Continue));
+        }
+        let here = libc::AT_FDCWD;
+        let (place, uid, gid) = match number {
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_chown => (path(first, 0), second, third),
+            libc::SYS_chown => (Place::path(here, first, 0), second, third),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_lchown => (path(first, libc::AT_SYMLINK_NOFOLLOW as u32), second, third),
+            libc::SYS_lchown => (Place::path(here, first, NOFOLLOW), second, third),
             libc::SYS_fchown => (Place::Descriptor(first as i32), second, third),
-            libc::SYS_fchownat => {
-                let (directory, flags) = (first as i32, fifth as u32);
-                (Place::Path { directory, path: second, flags }, third, fourth)
-            }
+            libc::SYS_fchownat => (Place::path(first as i32, second, fifth as u32), third, fourth),
             number => {
                 let credentials = self.tasks.credentials(&task);
                 return self.tasks.identity_call(&task, credentials, number, arguments);
             }
         };
         self.chown(listener, call.id, &task, place, uid as u32, gid as u32)
+    }
+
+    /// stat(2) and its relatives, for files that belong to somebody else in truth. Programs that
+    /// copy files copy the owners that they see.
+    fn stat(
+        &mut self,
+        listener: BorrowedFd<'_>,
+        id: u64,
+        task: &Task,
+        place: Place,
+        report: Report,
+    ) -> Result<Answer, i32> {
+        let file = self.open(listener, id, task, place)?;
+        let name = file.as_raw_fd().to_string();
+        rustix::process::fchdir(&self.descriptors).map_err(raw)?;
+        let Some(owner) = self.recorded(&file, &name) else { return Ok(Answer::Continue) };
+        let failed = |error: io::Error| error.raw_os_error().unwrap_or(libc::EIO);
+        let (buffer, bytes) = match report {
+            Report::Stat(buffer) => (buffer, sys::stat_bytes(file.as_fd(), owner)),
+            Report::Statx { buffer, mask, flags } => {
+                let flags = flags as i32 & libc::AT_STATX_SYNC_TYPE;
+                (buffer, sys::statx_bytes(file.as_fd(), flags, mask, owner))
+            }
+        };
+        self.tasks.write(task, buffer, &bytes.map_err(failed)?)?;
+        Ok(Answer::Value(0))
     }
 
     /// chown(2) and its relatives.
@@ -163,7 +232,7 @@ impl Supervisor {
         task: &Task,
         place: Place,
     ) -> Result<OwnedFd, i32> {
-        let known = (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW) as u32;
+        let known = EMPTY_PATH | NOFOLLOW;
         let (directory, path, flags) = match place {
             Place::Descriptor(fd) => return self.open_descriptor(listener, id, task, fd),
             Place::Path { flags, .. } if flags & !known != 0 => return Err(libc::EINVAL),
@@ -172,7 +241,7 @@ impl Supervisor {
             }
         };
         if path.is_empty() {
-            if flags & libc::AT_EMPTY_PATH as u32 == 0 {
+            if flags & EMPTY_PATH == 0 {
                 return Err(libc::ENOENT);
             }
             return self.open_descriptor(listener, id, task, directory);
@@ -195,7 +264,7 @@ impl Supervisor {
             .and_then(|()| rustix::process::chroot("."))
             .and_then(|()| base.map_or(Ok(()), rustix::process::fchdir))
             .map_err(raw)?;
-        let follow = flags & libc::AT_SYMLINK_NOFOLLOW as u32 == 0;
+        let follow = flags & NOFOLLOW == 0;
         let nofollow = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         let flags = OFlags::PATH | OFlags::CLOEXEC | nofollow;
         rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(raw)
@@ -224,6 +293,7 @@ impl Supervisor {
         let mut value = [0; 32];
         match rustix::fs::getxattr(name, OWNER_XATTR, &mut value[..]) {
             Ok(length) => decode_owner(&value[..length]),
+            Err(_) if self.owners.is_empty() => None,
             Err(_) => self.owners.get(&self.identity(file, name)?).copied(),
         }
     }

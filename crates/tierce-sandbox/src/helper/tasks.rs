@@ -82,7 +82,12 @@ impl Tasks {
 
     fn write_ids(&self, task: &Task, address: u64, ids: &[u32]) -> Result<(), i32> {
         let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_ne_bytes()).collect();
-        self.memory(task)?.write_all_at(&bytes, address).map_err(|_| libc::EFAULT)
+        self.write(task, address, &bytes)
+    }
+
+    /// Writes into the thread's memory.
+    pub(crate) fn write(&self, task: &Task, address: u64, bytes: &[u8]) -> Result<(), i32> {
+        self.memory(task)?.write_all_at(bytes, address).map_err(|_| libc::EFAULT)
     }
 
     fn read_ids(&self, task: &Task, address: u64, count: u64) -> Result<Vec<u32>, i32> {
