@@ -10,9 +10,11 @@
 //! bytes. See [`IdMapping`]. With [`IdMapping::Single`] a supervisor answers the system calls that
 //! need ids that the user doesn't have, and records owners as extended attributes.
 //!
-//! What it can't do: files that a process creates after it has dropped root's rights belong to
-//! root in the layer, unless it lies in a set-group-id directory, or `chown` is called on it;
-//! `stat` inside the sandbox shows root as the owner of everything.
+//! The supervisor answers `chown`, `stat`, and whatever sets or asks for a process's own ids. What
+//! it can't do: a file that a process creates after it has dropped root's rights belongs to root in
+//! the layer, or to the group of its set-group-id directory, until somebody calls `chown`; links
+//! and pipes of lower layers lose a recorded owner when they are renamed; access is not denied to
+//! who has dropped root's rights.
 //!
 //! # The helper
 //!

@@ -28,7 +28,8 @@ impl Sandbox {
     /// overlay mount in `scratch`, a directory on the file system that will hold the layers.
     pub fn new(helper: Helper, scratch: &Path) -> Result<Self, ProbeError> {
         let candidates = match mapping::is_root() {
-            true => vec![IdMapping::Root],
+            // Root of a container may lack the capabilities that make it worth its name.
+            true => vec![IdMapping::Root, IdMapping::Single],
             false => IdMapping::subordinate().into_iter().chain([IdMapping::Single]).collect(),
         };
         let mut result = Err(ProbeError::Namespace(HelperError::Died));

@@ -6,12 +6,27 @@ use support::{Layer, Scenario, as_user, given, helper, ordinary_mapping, ordinar
 use tierce_sandbox::{IdMapping, Sandbox};
 
 /// What scripts do to owners, links, removed and replaced files, and what must be in the layer.
-/// Owners are written in full: busybox fills in a missing half from stat, which is not faked.
 const SCRIPTS: &[(&str, &[&str])] = &[
     ("true", &[]),
     ("echo hi >/tmp/f; rm /tmp/f", &[]),
     ("echo hi >/etc/f; chown 1000:1001 /etc/f", &["etc/f 644 1000:1001 @315532800 file \"hi\\n\""]),
     ("touch /etc/f; chown 7:8 /etc/f; chmod 4755 /etc/f", &["etc/f 4755 7:8"]),
+    (
+        "touch /etc/f; chown 7 /etc/f; chown :8 /etc/f; cp -a /etc/f /etc/g",
+        &["etc/f 644 7:8", "etc/g 644 7:8"],
+    ),
+    (
+        "ln -s x /etc/l; chown -h 7:8 /etc/l; cp -a /etc/l /etc/m; stat -c %u:%g /etc/l >/etc/s",
+        &["etc/m 777 7:8", "etc/s 644 0:0 @315532800 file \"7:8\\n\""],
+    ),
+    (
+        "cp -a /usr/share/old /usr/share/new; ls -ln /usr/share/new | grep -c 1000 >/etc/s",
+        &["usr/share/new/a 644 1000:1001", "file \"3\\n\""],
+    ),
+    (
+        "tar -c -f /tmp/t /usr/share/old; rm -r /usr/share/old; tar -x -f /tmp/t -C /; rm /tmp/t",
+        &["usr/share/old/a 644 1000:1001"],
+    ),
     // The kernel takes set-id bits away from whatever changes owner.
     ("touch /etc/f; chmod 6755 /etc/f; chown 7:8 /etc/f", &["etc/f 755 7:8"]),
     ("touch /etc/f; chmod 6755 /etc/f; chown 0:0 /etc/f", &["etc/f 755 0:0"]),

@@ -79,9 +79,10 @@ fn install(tar: &Path, mapping: IdMapping) -> Layer {
     for line in &mut lines {
         // Contents are compared by digest, and shown as lengths.
         if let Some(at) = line.find("file ") {
-            let length = line.len() - at;
+            let xattrs = line.rfind("\" [").map_or("", |at| &line[at + 1..]).to_owned();
+            let length = line.len() - at - xattrs.len();
             line.truncate(at);
-            *line += &format!("file of about {length}");
+            *line += &format!("file of about {length}{xattrs}");
         }
     }
     for directory in [&base, &scratch] {
@@ -114,6 +115,9 @@ fn packages_give_one_layer_for_all_mappings() {
         let found = layer.lines.iter().any(|line| line.starts_with(wanted));
         assert!(found, "no {wanted} in {:#?}", layer.lines);
     }
+    // Capabilities come with setcap, in the package's script.
+    let capable = layer.lines.iter().any(|line| line.contains("security.capability"));
+    assert!(capable, "no file with capabilities");
     for (user, other) in &layers {
         let only = |one: &Layer, two: &Layer| -> Vec<String> {
             one.lines.iter().filter(|line| !two.lines.contains(line)).cloned().collect()

@@ -3,10 +3,12 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{Base, chain, helper, run, sandboxes};
-use tierce_sandbox::{Cancel, Exit, Mount, Network, Process, RunError, Sandbox, probe};
+use tierce_sandbox::{Cancel, Exit, IdMapping, Mount, Network, Process, RunError, Sandbox, probe};
 
 /// Runs `test` with every mapping that can be had here.
 fn each(test: impl Fn(Base)) {
@@ -273,5 +275,60 @@ fn paths_may_be_left_out() {
             lines.iter().map(|line| line.split(' ').next().unwrap().into()).collect();
         let expected = ["var", "var/log", "var/log/apt", "var/log/keep"].map(PathBuf::from);
         assert_eq!(names, expected);
+    });
+}
+
+/// A run with inherited output, of which only the end is told.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Inherited {
+    base: PathBuf,
+    scratch: PathBuf,
+    script: String,
+    mapping: IdMapping,
+}
+
+#[test]
+#[ignore = "the other side of a test that kills it"]
+fn driver() {
+    support::given(|given: Inherited| {
+        let sandbox = Sandbox::with_mapping(helper(), given.mapping);
+        let mut process = support::shell(&[given.base], given.scratch, &given.script);
+        process.stdio = tierce_sandbox::Stdio::Inherit;
+        sandbox.run(&process, &mut |_, _| {}, &Cancel::new()).unwrap()
+    });
+}
+
+#[test]
+fn nothing_outlives_whoever_started_it() {
+    each(|base| {
+        let file = base.dir.join("given");
+        let given = Inherited {
+            base: base.lowers[0].clone(),
+            scratch: base.dir.join("scratch"),
+            script: "trap '' HUP INT TERM; sleep 1000 & cat; echo ready; sleep 1000".to_owned(),
+            mapping: base.sandbox.mapping(),
+        };
+        fs::write(&file, serde_json::to_vec(&given).unwrap()).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "driver", "--nocapture", "--ignored"])
+            .env(support::SCENARIOS, &file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(b"inherited\n").unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let (mut seen, mut line) = (String::new(), String::new());
+        while !seen.ends_with("ready\n") {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).unwrap(), 0, "{seen}");
+            seen += &line;
+        }
+        assert!(seen.contains("inherited\n"), "{seen}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Ends when the last process that could write to it is gone.
+        output.read_to_string(&mut seen).unwrap();
     });
 }

@@ -4,8 +4,10 @@ use crate::FACTS;
 use rustix::fs::{AtFlags, StatxFlags};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Facts of a layer directory or a scratch directory, beside its tree.
@@ -60,7 +62,14 @@ impl Facts {
 
     /// Writes those of a layer directory.
     pub(crate) fn write(&self, directory: &Path) -> io::Result<()> {
-        std::fs::write(directory.join(FACTS), serde_json::to_vec(self)?)
+        // The helper's umask lets everything through.
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o644)
+            .open(directory.join(FACTS))?;
+        file.write_all(&serde_json::to_vec(self)?)
     }
 }
 

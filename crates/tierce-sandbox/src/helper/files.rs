@@ -82,3 +82,8 @@ pub(crate) fn make_directory(parent: impl AsFd, name: &[u8], bits: u32) -> Resul
         Err(error) => Err(error),
     }
 }
+
+/// Lets nobody else into a directory. Set-id programs of images have no business on the host.
+pub(crate) fn make_private(directory: impl AsFd) -> Result<(), Errno> {
+    rustix::fs::fchmod(directory, mode(0o700))
+}

@@ -8,6 +8,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// Where the host's certificate authorities are seen. In `/dev`, since that is ours in any case:
@@ -79,7 +80,7 @@ fn plan_mount(mount: &Mount) -> Result<Planned, RunError> {
         Mount::Tmpfs { .. } => return Ok(Planned { target, directory: true, what: What::Tmpfs }),
         Mount::Bind { source, read_only, .. } => (source, *read_only),
         Mount::Cache { source, .. } => {
-            let made = std::fs::create_dir(source);
+            let made = std::fs::DirBuilder::new().mode(0o755).create(source);
             if let Err(error) = made
                 && error.kind() != std::io::ErrorKind::AlreadyExists
             {

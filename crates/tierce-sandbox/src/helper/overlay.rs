@@ -54,7 +54,8 @@ impl Overlay {
 
     fn prepare_in(scratch: &Path, layers: Layers) -> Result<Self, Errno> {
         let name = scratch.display().to_string();
-        let scratch = files::make_directory(CWD, scratch.as_os_str().as_bytes(), 0o755)?;
+        let scratch = files::make_directory(CWD, scratch.as_os_str().as_bytes(), 0o700)?;
+        files::make_private(&scratch)?;
         let fresh = files::stat(&scratch, TREE.as_bytes())?.is_none();
         let tree = files::make_directory(&scratch, TREE.as_bytes(), 0o755)?;
         if fresh && let Some(root) = layers.described(b"")? {
@@ -87,10 +88,11 @@ impl Overlay {
             }
             walked.extend_from_slice(name);
             current = files::make_directory(&current, name, 0o755)?;
-            if walked != path && !self.described.contains_key(&walked) {
-                if let Some(attributes) = self.layers.described(&walked)? {
-                    self.described.insert(walked.clone(), attributes);
-                }
+            if walked != path
+                && !self.described.contains_key(&walked)
+                && let Some(attributes) = self.layers.described(&walked)?
+            {
+                self.described.insert(walked.clone(), attributes);
             }
         }
         self.described.insert(path.to_vec(), attributes);

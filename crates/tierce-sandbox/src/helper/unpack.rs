@@ -48,10 +48,11 @@ pub(crate) fn unpack(layer: File, dest: &Path, record: bool) -> Result<Unpacked,
 
 /// The empty tree of a new layer directory.
 fn make_tree(dest: &Path) -> Result<OwnedFd, rustix::io::Errno> {
-    let dest = files::make_directory(CWD, dest.as_os_str().as_bytes(), 0o755)?;
+    let dest = files::make_directory(CWD, dest.as_os_str().as_bytes(), 0o700)?;
     if !files::names(&dest)?.is_empty() {
         return Err(rustix::io::Errno::NOTEMPTY);
     }
+    files::make_private(&dest)?;
     files::make_directory(dest, TREE.as_bytes(), 0o755)
 }
 

@@ -286,7 +286,8 @@ pub fn play(scenarios: &[Scenario], sandbox: Sandbox) -> Vec<Layer> {
     scenarios.iter().map(play).collect()
 }
 
-const SCENARIOS: &str = "TIERCE_TEST_SCENARIOS";
+/// Where the driver finds what it is given.
+pub const SCENARIOS: &str = "TIERCE_TEST_SCENARIOS";
 
 /// The other side of [`as_user`]: what it was given, and where the answer goes.
 pub fn given<T: serde::de::DeserializeOwned, R: Serialize>(work: impl FnOnce(T) -> R) {
