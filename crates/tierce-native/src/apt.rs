@@ -2,7 +2,7 @@
 
 use crate::key::{KeyEncoder, LayerKey};
 use crate::layer::Stack;
-use crate::work::{CacheMount, Execution};
+use crate::work::{CacheMount, Execution, Omit};
 use tierce_spec::Network;
 
 /// Where packages are downloaded to. Not apt's own directory: images of Docker's kind have a hook
@@ -56,14 +56,17 @@ pub fn execution(packages: &[String], mut env: Vec<(String, String)>, stack: &St
                 name: format!("apt-lists-{}", stack.0),
                 target: "/var/lib/apt/lists".to_owned(),
             },
-            CacheMount { name: "apt-archives".to_owned(), target: ARCHIVES.to_owned() },
+            // apt takes a file of the right size for the right file: one image must not be able to
+            // leave any to another.
+            CacheMount { name: format!("apt-archives-{}", stack.0), target: ARCHIVES.to_owned() },
         ],
+        omit: Omit::PackageLeavings,
     }
 }
 
 /// The key of an executed layer: what runs, as whom, where, with what, on top of what.
 pub fn execution_key(kind: &str, execution: &Execution, stack: &Stack) -> LayerKey {
-    let Execution { commands, env, cwd, user, network, caches } = execution;
+    let Execution { commands, env, cwd, user, network, caches, omit } = execution;
     let mut key = KeyEncoder::new(kind).digest("stack", &stack.0.0);
     for command in commands {
         key = key.list("command", command);
@@ -79,5 +82,6 @@ pub fn execution_key(kind: &str, execution: &Execution, stack: &Stack) -> LayerK
             },
         )
         .list("caches", caches.iter().map(|c| &c.target))
+        .list("omit", omit.patterns())
         .finish()
 }

@@ -85,11 +85,10 @@ impl Context {
     pub async fn directory(&self, path: &LayerPath) -> Result<LayerOutcome, NativeError> {
         let path = path.clone();
         self.assemble(move |writer| {
-            for directory in path.ancestors().chain([path.clone()]) {
-                let entry = Entry::directory(directory).with_mode(0o755);
-                writer.append(&entry, io::empty()).map_err(tierce_wheel::LayerError::from)?;
-            }
-            Ok(())
+            // Not the directories above it: they may be the base's, with modes and owners of
+            // their own, and whoever unpacks the layer makes those that are missing.
+            let entry = Entry::directory(path).with_mode(0o755);
+            Ok(writer.append(&entry, io::empty()).map_err(tierce_wheel::LayerError::from)?)
         })
         .await
     }

@@ -9,7 +9,7 @@ use crate::key::{KeyEncoder, LayerKey};
 use crate::layer::{Layer, LayerOutcome, LayerRecord};
 use crate::plan::{Node, PlanBuilder};
 use crate::python::Interpreter;
-use crate::work::Work;
+use crate::work::{Omit, Work};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -235,7 +235,7 @@ impl Context {
             process.time_limit = Some(crate::execute::TIME_LIMIT);
             self.run(Job { process, title: part.name.to_owned() }, step).await?;
         }
-        self.diff(roots, scratch.path.clone(), started).await
+        self.diff(roots, scratch.path.clone(), started, Omit::PackageLeavings).await
     }
 
     async fn registry_base(
@@ -334,19 +334,31 @@ fn interpreter_of(config: &ImageConfig) -> Result<Option<Interpreter>, NativeErr
     let value = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
     // Images that tierce itself makes say it in a label.
     let label = config.config.labels.as_ref().and_then(|l| l.get(crate::PYTHON_LABEL));
-    let (path, version) = match (label.and_then(|l| l.split_once('@')), value("PYTHON_VERSION")) {
-        (Some((version, path)), _) => (path.to_owned(), version),
-        (None, Some(version)) => {
+    if let Some(interpreter) = label.and_then(|label| Interpreter::from_label(label)) {
+        return Ok(Some(interpreter));
+    }
+    let (path, version) = match value("PYTHON_VERSION") {
+        Some(version) => {
             let mut parts = version.split('.');
             let (major, minor) = (parts.next().unwrap_or("3"), parts.next().unwrap_or("0"));
             (format!("/usr/local/bin/python{major}.{minor}"), version)
         }
-        (None, None) => return Ok(None),
+        None => return Ok(None),
     };
     // A pre-release (3.14.0rc2) is its release for all that markers and tags ask.
     let end = version.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(version.len());
     let version = version[..end].parse()?;
-    Ok(Some(Interpreter { path, version, libc: Libc::DEFAULT }))
+    Ok(Some(Interpreter { path, version, libc: libc_of(config) }))
+}
+
+/// Images made with Alpine's package manager have musl; all else is taken for glibc.
+fn libc_of(config: &ImageConfig) -> Libc {
+    let made_by = config.history.iter().filter_map(|h| h.created_by.as_deref());
+    let is_alpine = |step: &str| step.contains("apk add") || step.contains("alpine-minirootfs");
+    match made_by.into_iter().any(is_alpine) {
+        true => Libc::Musl { minor: 2 },
+        false => Libc::DEFAULT,
+    }
 }
 
 /// The C library that the packages bring.

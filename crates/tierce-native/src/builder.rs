@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::draft;
 use crate::error::NativeError;
 use crate::layer::{Layer, LayerOutcome};
-use crate::make::{Maker, recorded};
+use crate::make::{Maker, Refresh, recorded};
 use crate::plan::{Action, Operation, PlanReport, PlannedLayer, PlatformPlan};
 use crate::planner::{PlanMode, Planned};
 use async_trait::async_trait;
@@ -40,6 +40,7 @@ impl NativeBuilder {
         uri: String,
         events: &Events,
     ) -> Result<PlanReport, NativeError> {
+        let _session = self.context.store.session()?;
         let mut platforms = vec![];
         for platform in gathered.resolved.platforms() {
             let planned = self.context.plan(gathered, platform, PlanMode::Show, events).await?;
@@ -105,10 +106,11 @@ impl NativeBuilder {
         platform: &Platform,
         events: &Events,
     ) -> Result<(Artifact, PlatformBuild), Arc<NativeError>> {
-        let mode = PlanMode::Build { refresh: request.refresh };
+        let refresh = Refresh::new(request.refresh);
+        let mode = PlanMode::Build(refresh.clone());
         let planned = self.context.plan(&request.gathered, platform, mode, events).await?;
         let plan = Arc::new(planned.plan);
-        let maker = Maker::new(self.context.clone(), plan.clone(), events.clone(), request.refresh);
+        let maker = Maker::new(self.context.clone(), plan.clone(), events.clone(), refresh);
         let layers = maker.run().await?;
         let draft = plan.assemble(&layers);
         let facts = draft.layers().iter().map(fact).collect();

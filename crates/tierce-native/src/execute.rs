@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::NativeError;
 use crate::layer::{Layer, LayerOutcome};
-use crate::work::Execution;
+use crate::work::{Execution, Omit};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -60,7 +60,7 @@ impl Context {
             self.run(Job { process, title: display(argv) }, step).await?;
         }
         drop(locks);
-        self.diff(roots, scratch.path.clone(), started).await
+        self.diff(roots, scratch.path.clone(), started, execution.omit).await
     }
 
     /// Runs a program to its end; anything but success is an error with its last lines.
@@ -100,13 +100,13 @@ impl Context {
         lowers: Vec<PathBuf>,
         scratch: PathBuf,
         started: i64,
+        omit: Omit,
     ) -> Result<LayerOutcome, NativeError> {
         let sandbox = self.sandbox()?.sandbox.clone();
         let store = self.store.clone();
         tokio::task::spawn_blocking(move || {
             let mut options = DiffOptions::new(lowers, started);
-            options.omit =
-                tierce_debian::NONDETERMINISTIC_PATHS.iter().map(|p| (*p).to_owned()).collect();
+            options.omit = omit.patterns();
             let staged = store.stage()?;
             let file = staged.file().try_clone().map_err(NativeError::io(staged.path()))?;
             match sandbox.diff(&scratch, &options, file)? {

@@ -34,7 +34,7 @@ pub use key::LayerKey;
 pub use plan::{Action, PlanReport, PlannedLayer, PlatformPlan};
 pub use run::{Foreground, PlatformImage, RunOptions, platform_image};
 
-/// The label of images whose Python is known, `<version>@<path>`, so that images built on them
+/// The label of images whose Python is known, `<version>@<path>@<libc>`, so that images built on them
 /// need not look inside.
 pub const PYTHON_LABEL: &str = "dev.tierce.python";
 

@@ -2,12 +2,14 @@
 
 use crate::context::Context;
 use crate::error::NativeError;
+use crate::key::LayerKey;
 use crate::layer::{Layer, LayerOutcome, LayerRecord};
 use crate::plan::{Node, Plan};
 use crate::work::Work;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, try_join_all};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use tierce_engine::{Events, Outcome, StepHandle, StepKind};
 use tierce_oci::BlobLocation;
 use tierce_store::{LockMode, RecordKind};
@@ -24,9 +26,38 @@ pub struct Maker {
     context: Arc<Context>,
     plan: Arc<Plan>,
     events: Events,
-    /// Execute again what is in the store. Assembled layers are pure functions of their keys:
-    /// there is nothing to gain from making them again.
-    refresh: bool,
+    refresh: Refresh,
+}
+
+/// Whether to execute again what is in the store, once in a build. Assembled layers are pure
+/// functions of their keys: there is nothing to gain from making them again.
+#[derive(Clone, Debug, Default)]
+pub struct Refresh(Option<Arc<Mutex<HashSet<LayerKey>>>>);
+
+impl Refresh {
+    /// For one build: execute everything again, or nothing.
+    pub fn new(refresh: bool) -> Self {
+        Refresh(refresh.then(Arc::default))
+    }
+
+    /// Whether this build looks everything up again.
+    pub fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether this node has still to be executed again.
+    fn is_due(&self, node: &Node) -> bool {
+        let due = |done: &Arc<Mutex<HashSet<LayerKey>>>| {
+            !done.lock().unwrap_or_else(PoisonError::into_inner).contains(&node.key)
+        };
+        node.work.is_executed() && self.0.as_ref().is_some_and(due)
+    }
+
+    fn done(&self, node: &Node) {
+        if let Some(done) = &self.0 {
+            done.lock().unwrap_or_else(PoisonError::into_inner).insert(node.key);
+        }
+    }
 }
 
 /// A task that ends with its handle, so that a failing build stops the rest of itself.
@@ -40,7 +71,7 @@ impl Drop for Task {
 
 impl Maker {
     /// Will make `plan`.
-    pub fn new(context: Arc<Context>, plan: Arc<Plan>, events: Events, refresh: bool) -> Self {
+    pub fn new(context: Arc<Context>, plan: Arc<Plan>, events: Events, refresh: Refresh) -> Self {
         Maker { context, plan, events, refresh }
     }
 
@@ -66,7 +97,7 @@ impl Maker {
 
     async fn node(&self, index: usize, below: Vec<Slot>) -> Made {
         let node = &self.plan.nodes[index];
-        let may_reuse = !(self.refresh && node.work.is_executed());
+        let may_reuse = !self.refresh.is_due(node);
         if may_reuse && let Some(outcome) = self.recorded(node) {
             let size = size_of(&outcome);
             self.events.step(kind(&node.work), &node.title).finish(Outcome::Cached, size);
@@ -90,6 +121,7 @@ impl Maker {
             .store
             .put_record(LAYER, &node.key.0, &outcome)
             .map_err(|e| Arc::new(e.into()))?;
+        self.refresh.done(node);
         step.finish(Outcome::Made, size_of(&outcome));
         Ok(self.layer(node, outcome, false))
     }
@@ -102,11 +134,7 @@ impl Maker {
     /// The layers that the node's program runs on; none for assembled layers.
     async fn needs(&self, index: usize, below: Vec<Slot>) -> Result<Vec<Layer>, Arc<NativeError>> {
         let wanted: Vec<usize> = match &self.plan.nodes[index].work {
-            Work::Bytecode { needs, .. } => {
-                // The base's own packages, if it was assembled, and what the node names.
-                let base = (0..index).filter(|i| is_base(&self.plan.nodes[*i].work));
-                base.chain(needs.iter().copied()).collect()
-            }
+            Work::Bytecode { needs, .. } => needs.clone(),
             work if work.is_executed() => (0..index).collect(),
             _ => return Ok(vec![]),
         };
@@ -164,11 +192,6 @@ pub fn recorded(context: &Context, node: &Node) -> Option<LayerOutcome> {
         }
         LayerOutcome::Empty => Some(outcome),
     }
-}
-
-/// Whether the node is a layer of the base itself.
-fn is_base(work: &Work) -> bool {
-    matches!(work, Work::DebianRoot(_) | Work::DebianConfigure(_))
 }
 
 fn kind(work: &Work) -> StepKind {

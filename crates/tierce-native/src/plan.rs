@@ -81,6 +81,11 @@ impl PlanBuilder {
         self.stack
     }
 
+    /// How many layers are planned so far.
+    pub fn len(&self) -> usize {
+        self.plan.nodes.len()
+    }
+
     /// Adds a layer; gives its index.
     pub fn layer(&mut self, node: Node) -> usize {
         let below = self.stack.0.0;

@@ -7,37 +7,48 @@ use crate::context::Context;
 use crate::draft::{DEFAULT_PATH, Draft};
 use crate::error::NativeError;
 use crate::key::{KeyEncoder, LayerKey};
-use crate::layer::Layer;
-use crate::make::Maker;
+use crate::layer::{Layer, Stack};
+use crate::make::{Maker, Refresh};
 use crate::pip::{PipRequest, Resolution};
 use crate::plan::{Node, Plan, PlanBuilder};
 use crate::python::{Interpreter, PREFIX, PythonLayers};
-use crate::work::{Execution, Work};
+use crate::work::{Execution, Omit, Work};
 use std::sync::Arc;
 use tierce_engine::{Events, Gathered, Source};
 use tierce_layer::LayerPath;
-use tierce_oci::{Digest, Platform};
+use tierce_oci::Platform;
 use tierce_spec::{
     Bytecode, Command, Labels, Network, PythonEnvironment, PythonRequest, ResolvedStep, Step,
 };
 use tierce_wheel::{BucketPolicy, LayerKind, Lock};
 
 /// How much planning may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum PlanMode {
     /// Whatever it takes: what a later layer depends on is made at once.
-    Build {
-        /// Look up again what was looked up before, and execute again what was executed.
-        refresh: bool,
-    },
+    Build(Refresh),
     /// Nothing is executed: planning ends where it would have to.
     Show,
 }
 
 impl PlanMode {
-    fn refresh(self) -> bool {
-        self == PlanMode::Build { refresh: true }
+    fn refresh(&self) -> Refresh {
+        match self {
+            PlanMode::Build(refresh) => refresh.clone(),
+            PlanMode::Show => Refresh::new(false),
+        }
     }
+
+    fn is_show(&self) -> bool {
+        matches!(self, PlanMode::Show)
+    }
+}
+
+/// What an interpreter runs on: the first layers of a plan, and their key.
+#[derive(Clone, Copy, Debug)]
+struct Foundation {
+    nodes: usize,
+    stack: Stack,
 }
 
 /// A plan, and what could not be planned.
@@ -62,6 +73,8 @@ struct Planner<'a> {
     links: &'static [(&'static str, &'static str)],
     interpreter: Option<Interpreter>,
     open_end: Option<String>,
+    /// The base itself.
+    base: Foundation,
 }
 
 impl Context {
@@ -76,8 +89,10 @@ impl Context {
         let base = gathered.resolved.image().base();
         let ResolvedBase { plan, links, interpreter } =
             self.resolve_base(base, platform, events).await?;
+        let base = Foundation { nodes: plan.len(), stack: plan.stack() };
         let mut planner = Planner {
             context: self,
+            base,
             gathered,
             events,
             mode,
@@ -101,8 +116,7 @@ impl Planner<'_> {
     /// Images that start from this one need not look inside it for its Python.
     fn label_python(&mut self) {
         let Some(python) = &self.interpreter else { return };
-        let value = format!("{}@{}", python.version, python.path);
-        let labels = [(crate::PYTHON_LABEL.to_owned(), value)].into();
+        let labels = [(crate::PYTHON_LABEL.to_owned(), python.label())].into();
         self.builder.configure(&Step::Labels(Labels { labels }));
     }
 
@@ -148,6 +162,7 @@ impl Planner<'_> {
             user: config.user().to_owned(),
             network,
             caches: vec![],
+            omit: Omit::Logs,
         };
         self.execute("run", title, execution);
         Ok(())
@@ -230,19 +245,20 @@ impl Planner<'_> {
         if compile {
             self.context.require_execution(&platform, "compiling Python modules")?;
         }
-        let interpreter = self.interpreter(resolved.image().python(), &platform).await?;
+        let found = self.interpreter(resolved.image().python(), &platform).await?;
+        let Some((interpreter, foundation)) = found else { return Ok(()) };
         let gathered = self.gathered;
         let request = PipRequest {
             environment: &environment,
             gathered,
             interpreter: &interpreter,
             platform: &platform,
-            refresh: self.mode.refresh(),
+            refresh: self.mode.refresh().is_wanted(),
         };
         let mut below = None;
         let lock = match self.context.python_lock(&request, self.events).await? {
             Resolution::Lock(lock) => lock,
-            Resolution::Inside(_) if self.mode == PlanMode::Show => {
+            Resolution::Inside(_) if self.mode.is_show() => {
                 self.open_end = Some(
                     "packages must be built to know what they require; what follows depends on it"
                         .to_owned(),
@@ -256,7 +272,7 @@ impl Planner<'_> {
         };
         let below = match lock.to_build().next() {
             None => vec![],
-            Some(_) if self.mode == PlanMode::Show => {
+            Some(_) if self.mode.is_show() => {
                 let names: Vec<&str> = lock.to_build().map(|p| p.name.as_str()).collect();
                 self.open_end = Some(format!(
                     "{} will be built from source first; what follows depends on the result",
@@ -274,7 +290,7 @@ impl Planner<'_> {
         let policy = BucketPolicy { max_layers, ..BucketPolicy::default() };
         let layers =
             self.context.python_layers(lock, &policy, &request, &below, self.events).await?;
-        self.place(Arc::new(layers), &environment, compile)
+        self.place(Arc::new(layers), &environment, compile.then_some(foundation))
     }
 
     /// Adds the environment's layers.
@@ -282,7 +298,7 @@ impl Planner<'_> {
         &mut self,
         python: Arc<PythonLayers>,
         environment: &PythonEnvironment<'_>,
-        compile: bool,
+        compile: Option<Foundation>,
     ) -> Result<(), NativeError> {
         let venv = self.builder.layer(Node {
             key: LayerKey(python.venv().key(COMPRESSION)),
@@ -300,13 +316,19 @@ impl Planner<'_> {
                 work: Work::Wheels(python.clone(), group),
             }));
         }
-        if compile {
-            let version = Digest::of(python.interpreter.version.to_string());
+        if let Some(foundation) = compile {
+            // Not what an interpreter is said to be, but what it is: its path, and every layer
+            // that it runs on. Bytecode is never checked against its source, so one image's
+            // interpreter must not be able to write what another image ships.
+            let interpreter = KeyEncoder::new("interpreter")
+                .digest("foundation", &foundation.stack.0.0)
+                .text("path", &python.interpreter.path)
+                .finish();
             let disputed = python.disputed_modules()?;
             for (group, plan) in python.groups.iter().enumerate() {
                 let names = group_names(&python.lock, plan);
-                let needs = [venv, wheels[group]];
-                let key = plan.bytecode_key(&python.target, &version);
+                let needs = (0..foundation.nodes).chain([venv, wheels[group]]).collect();
+                let key = plan.bytecode_key(&python.target, &interpreter.0);
                 let key = match disputed.is_empty() {
                     true => LayerKey(key),
                     false => KeyEncoder::new("bytecode")
@@ -345,46 +367,62 @@ impl Planner<'_> {
         Ok(plan.base.layers().iter().cloned().chain(made.into_iter().flatten()).collect())
     }
 
-    /// The image's Python: what the base says, checked against what the image asks for.
+    /// The image's Python, checked against what the image asks for, and what it runs on. `None`
+    /// where the plan has to end because of it.
     async fn interpreter(
-        &self,
+        &mut self,
         request: Option<&PythonRequest>,
         platform: &Platform,
-    ) -> Result<Interpreter, NativeError> {
-        let known = match (&self.interpreter, request) {
-            (Some(known), _) => known.clone(),
-            (None, Some(PythonRequest { version, interpreter: Some(path) })) => Interpreter {
-                path: path.clone(),
-                version: version.to_string().parse()?,
-                libc: tierce_wheel::Libc::DEFAULT,
-            },
+    ) -> Result<Option<(Interpreter, Foundation)>, NativeError> {
+        let here = Foundation { nodes: self.builder.len(), stack: self.builder.stack() };
+        let (known, foundation) = match (&self.interpreter, request) {
+            (Some(known), _) => (known.clone(), self.base),
+            (None, Some(PythonRequest { version, interpreter: Some(path) })) => {
+                let version = version.to_string().parse()?;
+                let libc = tierce_wheel::Libc::DEFAULT;
+                (Interpreter { path: path.clone(), version, libc }, here)
+            }
             (None, request) => {
                 let name = request.map_or("python3".to_owned(), |r| {
                     format!("python{}.{}", r.version.major, r.version.minor)
                 });
-                self.probe(&name, platform).await?
+                match self.probe(&name, platform).await? {
+                    Some(found) => (found, here),
+                    None => return Ok(None),
+                }
             }
         };
-        let Some(PythonRequest { version, interpreter }) = request else { return Ok(known) };
+        let Some(PythonRequest { version, interpreter }) = request else {
+            return Ok(Some((known, foundation)));
+        };
         let (found, wanted) = (known.version.to_string(), version.to_string());
         if found != wanted && !found.starts_with(&format!("{wanted}.")) {
             return Err(NativeError::WrongPython { wanted, found });
         }
         let path = interpreter.clone().unwrap_or(known.path);
-        Ok(Interpreter { path, ..known })
+        Ok(Some((Interpreter { path, ..known }, foundation)))
     }
 
-    /// Asks the base's own `python3` who it is.
-    async fn probe(&self, name: &str, platform: &Platform) -> Result<Interpreter, NativeError> {
-        let below = self.builder.config().layers();
-        if self.mode == PlanMode::Show
-            || below.is_empty()
-            || self.context.require_execution(platform, "looking for Python").is_err()
-        {
+    /// Asks the image's own interpreter, as it is at this point, who it is.
+    async fn probe(
+        &mut self,
+        name: &str,
+        platform: &Platform,
+    ) -> Result<Option<Interpreter>, NativeError> {
+        if self.context.require_execution(platform, "looking for Python").is_err() {
+            return Err(NativeError::NoInterpreter);
+        }
+        if self.mode.is_show() {
+            self.open_end =
+                Some("the image is asked for its Python first; what follows depends on it".into());
+            return Ok(None);
+        }
+        let below = self.make_below().await?;
+        if below.is_empty() {
             return Err(NativeError::NoInterpreter);
         }
         let path = self.builder.config().env("PATH").unwrap_or_else(|| DEFAULT_PATH.to_owned());
-        self.context.probe_python(name, below, path, self.events).await
+        Ok(Some(self.context.probe_python(name, &below, path, self.events).await?))
     }
 }
 
@@ -434,7 +472,8 @@ fn resolve_links(path: LayerPath, links: &[(&str, &str)]) -> LayerPath {
     let found = links.iter().find_map(|(link, target)| {
         let link = LayerPath::new(link).ok()?;
         let rest = path.as_bytes().get(link.as_bytes().len()..)?;
-        path.starts_with(&link).then(|| LayerPath::new(target).ok()?.join(rest).ok())?
+        let target = LayerPath::new(target).ok()?;
+        path.starts_with(&link).then(|| target.join(rest).unwrap_or(target))
     });
     found.unwrap_or(path)
 }

@@ -2,7 +2,7 @@
 
 use crate::error::NativeError;
 use tierce_wheel::{
-    BucketPolicy, InstallPlan, InstallTarget, LayerPlan, Lock, TopLayer, Venv, WheelInfo,
+    BucketPolicy, InstallPlan, InstallTarget, LayerPlan, Libc, Lock, TopLayer, Venv, WheelInfo,
     plan_layers,
 };
 
@@ -18,6 +18,30 @@ pub struct Interpreter {
     pub version: tierce_wheel::PythonVersion,
     /// The image's C library.
     pub libc: tierce_wheel::Libc,
+}
+
+impl Interpreter {
+    /// The text of the label that says what an image's Python is: `<version>@<path>@<libc>`.
+    pub fn label(&self) -> String {
+        let libc = match self.libc {
+            Libc::Glibc { minor } => format!("glibc-2.{minor}"),
+            Libc::Musl { minor } => format!("musl-1.{minor}"),
+        };
+        format!("{}@{}@{libc}", self.version, self.path)
+    }
+
+    /// Reads [`Interpreter::label`].
+    pub fn from_label(label: &str) -> Option<Self> {
+        let mut parts = label.split('@');
+        let (version, path) = (parts.next()?.parse().ok()?, parts.next()?.to_owned());
+        let libc = parts.next()?;
+        let libc = match (libc.strip_prefix("glibc-2."), libc.strip_prefix("musl-1.")) {
+            (Some(minor), _) => Libc::Glibc { minor: minor.parse().ok()? },
+            (_, Some(minor)) => Libc::Musl { minor: minor.parse().ok()? },
+            (None, None) => return None,
+        };
+        Some(Interpreter { path, version, libc })
+    }
 }
 
 /// An environment with its wheels at hand, grouped into layers.

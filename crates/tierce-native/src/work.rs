@@ -22,15 +22,15 @@ pub enum Work {
     Wheels(Arc<PythonLayers>, usize),
     /// What belongs to the environment as a whole. Assembled.
     Environment(Arc<PythonLayers>),
-    /// The bytecode of one group's modules. Executed, but needs no layer besides the base, the
-    /// environment's skeleton and that group.
+    /// The bytecode of one group's modules. Executed, but needs no layer besides those that the
+    /// interpreter is in, the environment's skeleton and that group.
     Bytecode {
         /// The environment.
         python: Arc<PythonLayers>,
         /// The group.
         group: usize,
-        /// The nodes of the skeleton and of the group's wheels.
-        needs: [usize; 2],
+        /// The nodes that the interpreter runs on, of the skeleton and of the group's wheels.
+        needs: Vec<usize>,
     },
     /// A folder or file of the host. Assembled.
     Source {
@@ -65,6 +65,36 @@ pub struct Execution {
     pub network: Network,
     /// Directories that outlive the step and stay out of the layer.
     pub caches: Vec<CacheMount>,
+    /// What is left out of the layer.
+    pub omit: Omit,
+}
+
+/// What is left out of a layer since it differs from run to run and nobody needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Omit {
+    /// All that package tools leave behind: logs, backups, locks, lists, caches.
+    PackageLeavings,
+    /// Logs with times in them and caches of inode numbers: what a user's own command leaves is
+    /// otherwise theirs to keep.
+    Logs,
+}
+
+impl Omit {
+    /// The patterns, relative to the root.
+    pub fn patterns(self) -> Vec<String> {
+        const LOGS: [&str; 5] = [
+            "var/log/alternatives.log",
+            "var/log/apt/*",
+            "var/log/dpkg.log",
+            "var/cache/apt/*.bin",
+            "var/cache/ldconfig/aux-cache",
+        ];
+        let patterns: &[&str] = match self {
+            Omit::PackageLeavings => tierce_debian::NONDETERMINISTIC_PATHS,
+            Omit::Logs => &LOGS,
+        };
+        patterns.iter().map(|p| (*p).to_owned()).collect()
+    }
 }
 
 /// A directory of the store that steps share.
