@@ -90,7 +90,7 @@ pub struct BuildArgs {
     /// every layer again
     #[arg(long)]
     pub force: bool,
-    /// Check and plan, but make nothing
+    /// Say whether the image would be built, but make nothing
     #[arg(long)]
     pub dry_run: bool,
     /// How to show progress on standard error

@@ -103,6 +103,11 @@ impl Environment {
             .or_else(|| CA_BUNDLES.iter().map(PathBuf::from).find(|p| p.is_file()))
     }
 
+    /// The Python package index that the user has set for uv.
+    pub fn index(&self) -> Option<&str> {
+        ["TIERCE_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL"].iter().find_map(|n| self.text(n))
+    }
+
     /// The proxy variables that are set.
     pub fn network_variables(&self) -> Vec<(String, String)> {
         NETWORK_VARIABLES
@@ -111,11 +116,17 @@ impl Environment {
             .collect()
     }
 
-    /// What `uv` may see: its own settings, proxies, certificates, and where its user lives
-    /// (keyrings and `.netrc`). Not `PATH`: which interpreters exist must not matter.
+    /// What `uv` may see: how to reach indexes and who asks. Nothing that decides what a
+    /// requirement resolves to: that is the image's to say. Not `PATH` either: which interpreters
+    /// exist must not matter.
     pub fn uv_variables(&self) -> Vec<(String, String)> {
+        let is_credential = |name: &str| {
+            name.starts_with("UV_INDEX_")
+                && (name.ends_with("_USERNAME") || name.ends_with("_PASSWORD"))
+        };
         let wanted = |name: &str| {
-            (name.starts_with("UV_") && !UV_REFUSED.contains(&name))
+            UV_ALLOWED.contains(&name)
+                || is_credential(name)
                 || NETWORK_VARIABLES.contains(&name)
                 || ["SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT", "NETRC", "HOME"]
                     .contains(&name)
@@ -128,14 +139,15 @@ impl Environment {
     }
 }
 
-/// Settings of uv's that would change what a lock means behind the spec's back.
-const UV_REFUSED: [&str; 8] = [
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
-    "UV_CACHE_DIR",
-    "UV_PROJECT",
-    "UV_WORKING_DIR",
-    "UV_WORKING_DIRECTORY",
-    "UV_OFFLINE",
-    "UV_CONFIG_FILE",
+/// Settings of uv's that say how to reach indexes.
+const UV_ALLOWED: [&str; 9] = [
+    "UV_CONCURRENT_DOWNLOADS",
+    "UV_HTTP_CONNECT_TIMEOUT",
+    "UV_HTTP_RETRIES",
+    "UV_HTTP_TIMEOUT",
+    "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER",
+    "UV_NATIVE_TLS",
+    "UV_REQUEST_TIMEOUT",
+    "UV_SYSTEM_CERTS",
 ];

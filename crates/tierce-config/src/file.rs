@@ -66,6 +66,12 @@ pub enum ConfigError {
         /// Where and what.
         source: Box<toml::de::Error>,
     },
+    /// The index that a variable names is no URL. The URL may hold a password and is not shown.
+    #[error("the package index set in the environment is not a URL")]
+    Index {
+        /// What is wrong with it.
+        source: url::ParseError,
+    },
     /// There is nowhere to keep the store.
     #[error("cannot tell where to keep the store: neither HOME nor XDG_CACHE_HOME is set")]
     NoHome,
@@ -76,13 +82,14 @@ impl Diagnostic for ConfigError {
         match self {
             ConfigError::Read { .. } => "config/unreadable",
             ConfigError::Parse { .. } => "config/invalid",
+            ConfigError::Index { .. } => "config/invalid-index",
             ConfigError::NoHome => "config/no-home",
         }
     }
 
     fn kind(&self) -> ErrorKind {
         match self {
-            ConfigError::Parse { .. } => ErrorKind::User,
+            ConfigError::Parse { .. } | ConfigError::Index { .. } => ErrorKind::User,
             ConfigError::Read { .. } | ConfigError::NoHome => ErrorKind::Environment,
         }
     }
@@ -92,6 +99,9 @@ impl Diagnostic for ConfigError {
             ConfigError::NoHome => Some("Set TIERCE_STORE to a directory for the store.".into()),
             ConfigError::Parse { .. } => {
                 Some("docs/configuration.md lists every key with an example.".into())
+            }
+            ConfigError::Index { .. } => {
+                Some("Set TIERCE_INDEX, UV_DEFAULT_INDEX or UV_INDEX_URL to a whole URL.".into())
             }
             ConfigError::Read { .. } => None,
         }

@@ -64,7 +64,10 @@ impl Settings {
             ca_bundle: env.ca_bundle(),
             network_variables: env.network_variables(),
             uv_variables: env.uv_variables(),
-            index: file.index,
+            index: match env.index() {
+                Some(text) => Some(text.parse().map_err(|source| ConfigError::Index { source })?),
+                None => file.index,
+            },
             debian: file.debian,
             docker_host: env.text("DOCKER_HOST").map(str::to_owned),
         })

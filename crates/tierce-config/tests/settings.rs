@@ -57,19 +57,34 @@ fn an_unknown_key_is_an_error_with_a_code() {
 }
 
 #[test]
-fn uv_sees_its_settings_but_not_those_that_change_a_lock() {
+fn uv_sees_how_to_reach_indexes_and_nothing_that_changes_a_lock() {
     let home = tempfile::tempdir().unwrap();
     let env = environment(
         home.path(),
         &[
-            ("UV_DEFAULT_INDEX", "https://i"),
+            ("UV_INDEX_CORP_PASSWORD", "secret"),
+            ("UV_HTTP_TIMEOUT", "60"),
+            ("UV_RESOLUTION", "lowest"),
             ("UV_PYTHON", "3.8"),
+            ("UV_PUBLISH_TOKEN", "secret"),
             ("PATH", "/bin"),
             ("https_proxy", "p"),
         ],
     );
     let names: Vec<String> = env.uv_variables().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["HOME", "UV_DEFAULT_INDEX", "https_proxy"]);
+    assert_eq!(names, ["HOME", "UV_HTTP_TIMEOUT", "UV_INDEX_CORP_PASSWORD", "https_proxy"]);
+}
+
+#[test]
+fn the_index_of_the_environment_outranks_the_file() {
+    let text = "index = \"https://file.example/simple\"";
+    let index = |extra: &[(&str, &str)]| with_config(text, extra).unwrap().index.unwrap();
+    assert_eq!(index(&[]).as_str(), "https://file.example/simple");
+    let set = index(&[("UV_DEFAULT_INDEX", "https://env.example/simple")]);
+    assert_eq!(set.as_str(), "https://env.example/simple");
+    let error = with_config(text, &[("TIERCE_INDEX", "no url, secret")]).unwrap_err();
+    assert_eq!(error.code(), "config/invalid-index");
+    assert!(!format!("{error:?} {error}").contains("secret"));
 }
 
 #[test]

@@ -38,6 +38,9 @@ pub enum NativeError {
         /// What was unpacked.
         actual: DiffId,
     },
+    /// A blob of the store was damaged; it is gone now.
+    #[error("blob {0} in the store was damaged, and was removed")]
+    DamagedBlob(tierce_oci::Digest),
     /// Something has to run, and this machine can't.
     #[error("this build has to run something in the image, and this machine has no way to")]
     NoExecution(#[source] AnyDiagnostic),
@@ -211,6 +214,7 @@ macro_rules! parts {
 
 parts!(
     tierce_debian::OpenError,
+    tierce_engine::GatherError,
     tierce_debian::PackagesError,
     tierce_debian::DebError,
     tierce_debian::ResolveError,
@@ -240,6 +244,7 @@ impl Diagnostic for NativeError {
             NativeError::StepFailed { .. } => "step/failed",
             NativeError::Interrupted => "build/interrupted",
             NativeError::DiffId { .. } => "base/diff-id-mismatch",
+            NativeError::DamagedBlob(_) => "store/damaged-blob",
             NativeError::NoExecution(_) => "build/no-execution",
             NativeError::ForeignPlatform { .. } => "build/foreign-platform",
             NativeError::NoInterpreter => "python/no-interpreter",
@@ -274,6 +279,7 @@ impl Diagnostic for NativeError {
             | NativeError::InconsistentBase(_)
             | NativeError::UnsupportedLayer { .. } => ErrorKind::Upstream,
             NativeError::NoExecution(_)
+            | NativeError::DamagedBlob(_)
             | NativeError::ForeignPlatform { .. }
             | NativeError::Io { .. }
             | NativeError::StoreFull { .. }
@@ -324,6 +330,22 @@ impl Diagnostic for NativeError {
                 "Free some space there (`tierce cache prune` does), or set TIERCE_STORE to a \
                  directory on another disk."
                     .to_owned()
+            }
+            NativeError::DamagedBlob(_) => "Run it again: the blob is made or fetched anew.".into(),
+            NativeError::DiffId { .. } | NativeError::InconsistentBase(_) => {
+                "The image was damaged or tampered with where it is kept: push it there again, or \
+                 use another one."
+                    .to_owned()
+            }
+            NativeError::UnsupportedPython(_) => {
+                "Choose a base with CPython 3.9 or later.".to_owned()
+            }
+            NativeError::Keyring { .. } => {
+                "Name an OpenPGP keyring, binary or armoured, as /usr/share/keyrings has them."
+                    .to_owned()
+            }
+            NativeError::BuiltWheels { .. } => {
+                "The package's own build is at fault: try another version of it.".to_owned()
             }
             NativeError::NoEngine => {
                 "Start one, or write the image with --output oci:DIR or --push.".to_owned()

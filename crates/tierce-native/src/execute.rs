@@ -30,6 +30,7 @@ impl Context {
     pub async fn execute(
         &self,
         execution: &Execution,
+        title: &str,
         lowers: Vec<Layer>,
         step: &StepHandle,
     ) -> Result<LayerOutcome, NativeError> {
@@ -57,7 +58,7 @@ impl Context {
             process.mounts = mounts.clone();
             process.ca_bundle = self.settings.ca_bundle.clone();
             process.time_limit = Some(TIME_LIMIT);
-            self.run(Job { process, title: display(argv) }, step).await?;
+            self.run(Job { process, title: title.to_owned() }, step).await?;
         }
         drop(locks);
         self.diff(roots, scratch.path.clone(), started, execution.omit).await

@@ -5,7 +5,7 @@ use crate::draft::DEFAULT_PATH;
 use crate::error::NativeError;
 use crate::execute::Job;
 use crate::layer::Layer;
-use crate::pip::{InsideRequest, PipRequest};
+use crate::pip::{InsideRequest, PipRequest, build_cache};
 use std::path::{Path, PathBuf};
 use tierce_engine::{Events, Outcome, StepKind};
 use tierce_sandbox::{Mount, Process};
@@ -16,6 +16,9 @@ const UV: &str = "/run/tierce/lock/uv";
 const PROJECT: &str = "/run/tierce/lock/project";
 const CACHE: &str = "/run/tierce/lock/cache";
 const OUT: &str = "/run/tierce/lock/out";
+
+/// A lock larger than this is not one, in bytes.
+const LARGEST_LOCK: u64 = 64 << 20;
 
 impl Context {
     /// Resolves on top of `below`, with the image's own interpreter: what has to be built to know
@@ -49,21 +52,24 @@ impl Context {
         let mut process = Process::new(roots, scratch.path.clone(), argv);
         process.env = self.step_environment(&command.env);
         process.cwd = PROJECT.to_owned();
-        process.mounts = self.lock_mounts(uv.program(), &inside.request.root, &out)?;
+        let project = host.path().join("project");
+        copy_requirements(&inside.request, &project)?;
+        process.mounts = self.lock_mounts(uv.program(), &project, &out, below)?;
         process.ca_bundle.clone_from(&self.settings.ca_bundle);
         process.time_limit = Some(crate::execute::TIME_LIMIT);
         match self.run(Job { process, title: title.to_owned() }, &step).await {
             Ok(()) => {}
             Err(NativeError::StepFailed { tail, .. }) => {
                 let target = inside.request.target.to_string();
-                return Err(LockError::from_uv(&tail.join("\n"), &target).into());
+                let said = redact(tail.join("\n"), &inside.request);
+                return Err(LockError::from_uv(&said, &target).into());
             }
             Err(error) => return Err(error),
         }
         let file = out.join("pylock.toml");
         // Builds ran there, and are not trusted: a link may lead anywhere on the host.
-        let is_file = std::fs::symlink_metadata(&file).is_ok_and(|m| m.is_file());
-        let pylock = match is_file {
+        let sound = |m: std::fs::Metadata| m.is_file() && m.len() <= LARGEST_LOCK;
+        let pylock = match std::fs::symlink_metadata(&file).is_ok_and(sound) {
             true => std::fs::read(&file).map_err(NativeError::io(&file))?,
             false => vec![],
         };
@@ -78,21 +84,56 @@ impl Context {
         uv: &Path,
         project: &Path,
         out: &Path,
+        below: &[Layer],
     ) -> Result<Vec<Mount>, NativeError> {
         let read_only = |source: &Path, target: &str| Mount::Bind {
             source: source.to_owned(),
             target: target.to_owned(),
             read_only: true,
         };
-        let project = project.canonicalize().map_err(NativeError::io(project))?;
-        let cache = self.store.cache_dir(&format!("{}-uv-build", self.sandbox()?.variant))?;
+        let cache = self.store.cache_dir(&build_cache(&self.sandbox()?.variant, below))?;
         Ok(vec![
             read_only(uv, UV),
-            read_only(&project, PROJECT),
+            read_only(project, PROJECT),
             Mount::Cache { source: cache, target: CACHE.to_owned() },
             Mount::Cache { source: out.to_owned(), target: OUT.to_owned() },
         ])
     }
+}
+
+/// Copies the requirements files, and those that they include, to where only they are: code that
+/// builds packages has no business with the rest of the project.
+fn copy_requirements(request: &LockRequest, to: &Path) -> Result<(), NativeError> {
+    std::fs::create_dir_all(to).map_err(NativeError::io(to))?;
+    for file in &request.requirement_files {
+        let file = request.root.join(file);
+        let mut read: Vec<(PathBuf, Vec<u8>)> = vec![];
+        let gathered = tierce_spec::requirements::gather(&file, |path| {
+            let content = std::fs::read(path)?;
+            read.push((path.to_owned(), content.clone()));
+            Ok::<_, std::io::Error>(content)
+        });
+        gathered.map_err(tierce_engine::GatherError::Requirements)?;
+        for (path, content) in read {
+            let outside = |_| NativeError::OutsideProject(path.clone());
+            let target = to.join(path.strip_prefix(&request.root).map_err(outside)?);
+            let parent = target.parent().unwrap_or(to);
+            std::fs::create_dir_all(parent).map_err(NativeError::io(parent))?;
+            std::fs::write(&target, content).map_err(NativeError::io(&target))?;
+        }
+    }
+    Ok(())
+}
+
+/// uv's words without the passwords of indexes.
+fn redact(text: String, request: &LockRequest) -> String {
+    request.indexes().iter().filter_map(|i| i.password().map(str::to_owned)).fold(
+        text,
+        |text, password| match password.is_empty() {
+            true => text,
+            false => text.replace(&password, "****"),
+        },
+    )
 }
 
 /// The request with the paths and the environment that hold inside the image.

@@ -116,7 +116,7 @@ impl Maker {
         // What an executed step needs comes first, so that its own line counts its own time.
         let needs = self.needs(index, below).await?;
         let step = self.events.step(kind(&node.work), &node.title);
-        let outcome = self.work(&node.work, needs, &step).await.map_err(Arc::new)?;
+        let outcome = self.work(node, needs, &step).await.map_err(Arc::new)?;
         self.context
             .store
             .put_record(LAYER, &node.key.0, &outcome)
@@ -145,15 +145,15 @@ impl Maker {
 
     async fn work(
         &self,
-        work: &Work,
+        node: &Node,
         lowers: Vec<Layer>,
         step: &StepHandle,
     ) -> Result<LayerOutcome, NativeError> {
         let context = &self.context;
-        match work {
+        match &node.work {
             Work::DebianRoot(base) => context.debian_root(base, step).await,
             Work::DebianConfigure(base) => context.debian_configure(base, lowers, step).await,
-            Work::Execute(execution) => context.execute(execution, lowers, step).await,
+            Work::Execute(execution) => context.execute(execution, &node.title, lowers, step).await,
             Work::Venv(python) => context.venv(python).await,
             Work::Wheels(python, group) => context.wheels(python, *group, step).await,
             Work::Environment(python) => context.environment(python).await,

@@ -80,7 +80,7 @@ impl Context {
         events: &Events,
     ) -> Result<PythonLayers, NativeError> {
         let mut settings = FetchSettings::new(&request.gathered.root);
-        settings.indexes = indexes(request);
+        settings.indexes = self.indexes(request);
         let mut wheels = self.fetch(&lock, &settings, events).await?;
         wheels.extend(self.build_sources(&lock, &settings, request, below, events).await?);
         let version = request.interpreter.version;
@@ -156,6 +156,14 @@ impl Context {
         Ok(self.store.put_record(LOCK, key, &LockRecord { pylock })?)
     }
 
+    /// The indexes in use, with the credentials that files on them may need.
+    fn indexes(&self, request: &PipRequest<'_>) -> Vec<url::Url> {
+        let options = &request.environment.options;
+        let named = options.index.iter().chain(&options.extra_indexes).map(|u| u.as_url().clone());
+        let default = self.settings.index.clone().filter(|_| options.index.is_none());
+        named.chain(default).collect()
+    }
+
     /// All that the resolution depends on but the state of the index.
     fn lock_key(&self, request: &PipRequest<'_>, target: &Target) -> Digest {
         let environment = request.environment;
@@ -165,7 +173,7 @@ impl Context {
         };
         let files: Vec<Digest> = environment.requirements.iter().filter_map(file).collect();
         let index = options.index.as_ref().map(ToString::to_string);
-        let index = index.or_else(|| self.settings.index.as_ref().map(ToString::to_string));
+        let index = index.or_else(|| self.settings.index.clone().map(public));
         KeyEncoder::new("python-lock")
             .text("target", &target.to_string())
             .list("packages", &environment.packages)
@@ -282,7 +290,7 @@ impl Context {
         };
         let out = host.path().join("out");
         std::fs::create_dir_all(&out).map_err(NativeError::io(&out))?;
-        let mounts = self.build_mounts(&paths, &source, &out).await?;
+        let mounts = self.build_mounts(&paths, &source, &out, below).await?;
         for argv in &job.commands {
             let mut process = Process::new(roots.clone(), scratch.path.clone(), argv.clone());
             let mut env = job.env.clone();
@@ -306,6 +314,7 @@ impl Context {
         paths: &BuildPaths<'_>,
         source: &BuildSource,
         out: &Path,
+        below: &[Layer],
     ) -> Result<Vec<Mount>, NativeError> {
         // The user's own uv may be linked against the host's libraries: the pinned one is not.
         let index = self.settings.index.clone().unwrap_or_else(pypi);
@@ -316,7 +325,7 @@ impl Context {
             target: target.to_owned(),
             read_only,
         };
-        let cache = self.store.cache_dir(&format!("{variant}-uv-build"))?;
+        let cache = self.store.cache_dir(&build_cache(variant, below))?;
         let mut mounts = vec![
             bind(uv.program(), paths.uv, true),
             Mount::Cache { source: cache, target: paths.cache.to_owned() },
@@ -421,6 +430,13 @@ impl BuildSource {
     }
 }
 
+/// The cache of builds on these layers. What a build leaves in it runs in later builds, so it is
+/// not shared with other images.
+pub fn build_cache(variant: &str, below: &[Layer]) -> String {
+    let layers = below.iter().map(|l| *l.record.diff_id.0.as_bytes());
+    format!("{variant}-uv-{}", KeyEncoder::new("uv-cache").list("below", layers).finish())
+}
+
 /// A wheel depends on its source, on the interpreter, and on what the image offers to build with.
 fn built_key(package: &LockedPackage, request: &PipRequest<'_>, below: &[Layer]) -> Digest {
     let source = match &package.source {
@@ -440,8 +456,10 @@ fn built_key(package: &LockedPackage, request: &PipRequest<'_>, below: &[Layer])
         .0
 }
 
-fn indexes(request: &PipRequest<'_>) -> Vec<url::Url> {
-    let options = &request.environment.options;
-    let all = options.index.iter().chain(&options.extra_indexes);
-    all.map(|url| url.as_url().clone()).collect()
+/// The index without its credentials, which are no part of what a request asks for.
+fn public(mut index: url::Url) -> String {
+    // Both fail only for URLs that can't have credentials.
+    let _ = index.set_username("");
+    let _ = index.set_password(None);
+    index.to_string()
 }

@@ -40,12 +40,21 @@ impl Context {
         let _turn = self.unpacks.acquire().await.expect("the semaphore is never closed");
         let scratch = self.scratch("unpack")?;
         let (sandbox, variant) = (chosen.sandbox.clone(), chosen.variant.clone());
+        let digest = layer.record.descriptor.digest;
         let store = self.store.clone();
         tokio::task::spawn_blocking(move || {
             let directory = scratch.path.join("layer");
-            let unpacked = sandbox.unpack(&blob, &directory)?;
-            if unpacked.diff_id != diff_id {
-                return Err(NativeError::DiffId { expected: diff_id, actual: unpacked.diff_id });
+            let unpacked = sandbox.unpack(&blob, &directory).map_err(NativeError::from);
+            let checked = unpacked.and_then(|unpacked| match unpacked.diff_id == diff_id {
+                true => Ok(()),
+                false => Err(NativeError::DiffId { expected: diff_id, actual: unpacked.diff_id }),
+            });
+            if let Err(error) = checked {
+                // A blob that a power cut tore is removed here, and made again by the next build.
+                return match store.verify(&digest)? {
+                    Some(_) => Err(error),
+                    None => Err(NativeError::DamagedBlob(digest)),
+                };
             }
             store.publish_rootfs(&directory, &diff_id, &variant)?;
             Ok(store.rootfs_dir(&diff_id, &variant))

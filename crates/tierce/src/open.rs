@@ -143,6 +143,8 @@ impl Tierce {
         run: &RunOptions,
         events: &Events,
     ) -> Result<u8, Error> {
+        // What was built must not be collected before it runs.
+        let _session = self.native.context().store.session().map_err(NativeError::from)?;
         let build = self.engine.build(image, options, events).await?;
         self.run_image(&build.uri, run, events).await
     }

@@ -97,15 +97,11 @@ where
                 },
             }
         }
+        // What runs in a sandbox ends now, and everything else with the work's own future.
         cancel.cancel();
-        tokio::select! {
-            _ = &mut work => {}
-            _ = interrupted() => {}
-            _ = tokio::time::sleep(std::time::Duration::from_secs(3)) => {}
-        }
         Err(CliError::Interrupted.into())
     });
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     result
 }
 

@@ -20,7 +20,12 @@ impl EventSink for Plain {
                 self.lock().insert(*step, title.clone());
             }
             BuildEvent::StepProgress { .. } => {}
-            BuildEvent::StepOutput { step, line, .. } => eprintln!("#{} | {line}", step.0),
+            BuildEvent::StepOutput { step, line, .. } => {
+                let titles = self.lock();
+                let title: String =
+                    titles.get(step).map(|t| t.chars().take(24).collect()).unwrap_or_default();
+                eprintln!("#{} {title} | {line}", step.0);
+            }
             BuildEvent::StepFinished { step, outcome, detail, millis } => {
                 let outcome = match outcome {
                     Outcome::Cached => "cached",
