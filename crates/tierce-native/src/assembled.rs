@@ -52,7 +52,8 @@ impl Context {
     ) -> Result<LayerOutcome, NativeError> {
         let python = python.clone();
         self.assemble(move |writer| {
-            let plans = python.group(group);
+            let plans = python.group(group)?;
+            let plans: Vec<&tierce_wheel::InstallPlan> = plans.iter().collect();
             // Their content was compared with RECORD when they came into the store.
             Ok(tierce_wheel::write_wheel_layer(&plans, writer)?)
         })

@@ -2,6 +2,9 @@
 
 use crate::context::Context;
 use crate::error::NativeError;
+use crate::execute::now;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
@@ -9,8 +12,21 @@ use std::sync::PoisonError;
 use tierce_engine::{Events, Export, Outcome, StepHandle, StepKind};
 use tierce_oci::{Artifact, Descriptor, Digest, Reference};
 use tierce_registry::{BlobEvent, PushObserver, PushOptions};
-use tierce_store::{docker_archive, oci_archive, oci_layout};
+use tierce_store::{RecordKind, docker_archive, oci_archive, oci_layout};
 use tokio::process::Command;
+
+/// What was pushed last, by repository.
+const PUSH: RecordKind = RecordKind::new("push");
+
+/// How long a push is remembered, in seconds: registries collect what no tag reaches.
+const TRUST: i64 = 24 * 60 * 60;
+
+#[derive(Serialize, Deserialize)]
+struct PushRecord {
+    /// When, in seconds since 1970.
+    pushed: i64,
+    blobs: BTreeSet<Digest>,
+}
 
 impl Context {
     /// Delivers `image`; gives the number of bytes that went to a registry.
@@ -54,9 +70,26 @@ impl Context {
     ) -> Result<u64, NativeError> {
         let step = events.step(StepKind::Export, format!("push {to}"));
         let observer = Progress { step: &step, sent: Mutex::default() };
-        let report = self.registry.push(image, to, &[], &PushOptions::default(), &observer).await?;
+        let options = PushOptions { present: self.pushed(to), ..PushOptions::default() };
+        let report = self.registry.push(image, to, &[], &options, &observer).await?;
+        self.remember_push(to, image)?;
         step.finish(Outcome::Made, format!("{} uploaded", crate::size(report.bytes_uploaded)));
         Ok(report.bytes_uploaded)
+    }
+
+    /// The blobs that the repository was seen to have not long ago. Should it have lost one since,
+    /// it refuses the manifest, and all are looked for.
+    fn pushed(&self, to: &Reference) -> BTreeSet<Digest> {
+        let record: Option<PushRecord> = self.store.record(PUSH, &Digest::of(to.name()));
+        let fresh = record.filter(|r| now().saturating_sub(r.pushed) < TRUST);
+        fresh.map(|r| r.blobs).unwrap_or_default()
+    }
+
+    fn remember_push(&self, to: &Reference, image: &Artifact) -> Result<(), NativeError> {
+        // The last image's blobs: the next one's are mostly the same.
+        let blobs = image.blobs.keys().copied().collect();
+        let record = PushRecord { pushed: now(), blobs };
+        Ok(self.store.put_record(PUSH, &Digest::of(to.name()), &record)?)
     }
 
     /// Loads the image into Docker or podman, whichever answers first.

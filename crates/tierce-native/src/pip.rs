@@ -5,7 +5,7 @@ use crate::error::NativeError;
 use crate::execute::Job;
 use crate::key::KeyEncoder;
 use crate::layer::{Layer, LayerOutcome};
-use crate::python::{Interpreter, PREFIX, PythonLayers};
+use crate::python::{Interpreter, PREFIX, PythonLayers, Together};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,9 @@ use tierce_wheel::{
 
 /// What requests resolved to.
 const LOCK: RecordKind = RecordKind::new("python-lock");
+
+/// What the wheels of environments come to together.
+const TOGETHER: RecordKind = RecordKind::new("environment");
 
 /// Wheels that were built here, by source and interpreter.
 const BUILT: RecordKind = RecordKind::new("built-wheel");
@@ -78,23 +81,32 @@ impl Context {
         request: &PipRequest<'_>,
         below: &[Layer],
         events: &Events,
-    ) -> Result<PythonLayers, NativeError> {
+    ) -> Result<(Arc<PythonLayers>, Together), NativeError> {
         let mut settings = FetchSettings::new(&request.gathered.root);
         settings.indexes = self.indexes(request);
         let mut wheels = self.fetch(&lock, &settings, events).await?;
         wheels.extend(self.build_sources(&lock, &settings, request, below, events).await?);
         let version = request.interpreter.version;
         let target = InstallTarget::new(PREFIX, version).expect("a valid prefix");
-        let plans: Result<Vec<InstallPlan>, NativeError> = wheels
-            .iter()
-            .map(|w| Ok(InstallPlan::new(w.open(settings.unpacked_limit)?, &target)?))
-            .collect();
         let interpreter = request.interpreter.clone();
-        let layers = PythonLayers::new(lock, interpreter, target, plans?, policy)?;
-        for conflict in layers.top()?.conflicts() {
-            events.warn("python/file-conflict", conflict.to_string());
+        let layers = Arc::new(PythonLayers::new(lock, interpreter, target, wheels, policy)?);
+        let together = self.together(&layers).await?;
+        for conflict in &together.conflicts {
+            events.warn("python/file-conflict", conflict.clone());
         }
-        Ok(layers)
+        Ok((layers, together))
+    }
+
+    /// What the wheels come to together, looked at once for each lock.
+    async fn together(&self, layers: &Arc<PythonLayers>) -> Result<Together, NativeError> {
+        let key = layers.key();
+        if let Some(known) = self.store.record(TOGETHER, &key) {
+            return Ok(known);
+        }
+        let layers = layers.clone();
+        let together = tokio::task::spawn_blocking(move || layers.together()).await??;
+        self.store.put_record(TOGETHER, &key, &together)?;
+        Ok(together)
     }
 
     /// What the environment resolves to.
@@ -373,10 +385,12 @@ impl Context {
         let roots = self.materialise(&lowers, step).await?;
         let scratch = self.scratch("bytecode")?;
         let host = self.store.scratch_dir("bytecode-out")?;
-        let job = CompileJob::new(&python.group(group), &python.interpreter.path, OUT);
+        let plans = python.group(group)?;
+        let plans: Vec<&InstallPlan> = plans.iter().collect();
+        let job = CompileJob::new(&plans, &python.interpreter.path, OUT);
         let (out, list) = (host.path().join("out"), host.path().join("modules"));
         std::fs::create_dir_all(&out).map_err(NativeError::io(&out))?;
-        let disputed = python.disputed_modules()?;
+        let disputed = self.together(python).await?.disputed;
         let modules: Vec<&[u8]> = job
             .stdin
             .split_inclusive(|b| *b == b'\n')

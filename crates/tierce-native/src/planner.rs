@@ -11,15 +11,13 @@ use crate::layer::{Layer, Stack};
 use crate::make::{Maker, Refresh};
 use crate::pip::{PipRequest, Resolution};
 use crate::plan::{Node, Plan, PlanBuilder};
-use crate::python::{Interpreter, PREFIX, PythonLayers};
+use crate::python::{Interpreter, PREFIX, PythonLayers, Together};
 use crate::work::{Execution, Omit, Work};
 use std::sync::Arc;
 use tierce_engine::{Events, Gathered, Source};
 use tierce_layer::LayerPath;
 use tierce_oci::Platform;
-use tierce_spec::{
-    Bytecode, Command, Labels, Network, PythonEnvironment, PythonRequest, ResolvedStep, Step,
-};
+use tierce_spec::{Bytecode, Command, Labels, Network, PythonRequest, ResolvedStep, Step};
 use tierce_wheel::{BucketPolicy, LayerKind, Lock};
 
 /// How much planning may do.
@@ -288,18 +286,20 @@ impl Planner<'_> {
         // Each group has two layers when it is compiled: half as many groups, then.
         let max_layers = if compile { 20 } else { 40 };
         let policy = BucketPolicy { max_layers, ..BucketPolicy::default() };
-        let layers =
+        let (layers, together) =
             self.context.python_layers(lock, &policy, &request, &below, self.events).await?;
-        self.place(Arc::new(layers), &environment, compile.then_some(foundation))
+        self.place(&layers, &together, environment.packages.len(), compile.then_some(foundation));
+        Ok(())
     }
 
     /// Adds the environment's layers.
     fn place(
         &mut self,
-        python: Arc<PythonLayers>,
-        environment: &PythonEnvironment<'_>,
+        python: &Arc<PythonLayers>,
+        together: &Together,
+        requested: usize,
         compile: Option<Foundation>,
-    ) -> Result<(), NativeError> {
+    ) {
         let venv = self.builder.layer(Node {
             key: LayerKey(python.venv().key(COMPRESSION)),
             title: format!("venv {PREFIX}"),
@@ -324,7 +324,7 @@ impl Planner<'_> {
                 .digest("foundation", &foundation.stack.0.0)
                 .text("path", &python.interpreter.path)
                 .finish();
-            let disputed = python.disputed_modules()?;
+            let disputed = &together.disputed;
             for (group, plan) in python.groups.iter().enumerate() {
                 let names = group_names(&python.lock, plan);
                 let needs = (0..foundation.nodes).chain([venv, wheels[group]]).collect();
@@ -333,7 +333,7 @@ impl Planner<'_> {
                     true => LayerKey(key),
                     false => KeyEncoder::new("bytecode")
                         .digest("group", &key)
-                        .list("without", &disputed)
+                        .list("without", disputed)
                         .finish(),
                 };
                 self.builder.layer(Node {
@@ -344,18 +344,15 @@ impl Planner<'_> {
                 });
             }
         }
-        let top = python.top()?;
-        if !top.is_empty() {
-            let key = LayerKey(top.key(COMPRESSION));
+        if let Some(key) = together.top {
             self.builder.layer(Node {
-                key,
+                key: LayerKey(key),
                 title: "environment".to_owned(),
-                created_by: format!("pip: {} requested", environment.packages.len()),
+                created_by: format!("pip: {requested} requested"),
                 work: Work::Environment(python.clone()),
             });
         }
         self.builder.activate_venv(PREFIX);
-        Ok(())
     }
 
     /// Makes everything planned so far, since something has to run on it now.

@@ -1,9 +1,14 @@
 //! The Python environment of an image: from requirements to wheels to layers.
 
+use crate::assembled::COMPRESSION;
 use crate::error::NativeError;
+use crate::key::KeyEncoder;
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+use tierce_oci::Digest;
 use tierce_wheel::{
-    BucketPolicy, InstallPlan, InstallTarget, LayerPlan, Libc, Lock, TopLayer, Venv, WheelInfo,
-    plan_layers,
+    BucketPolicy, DEFAULT_UNPACKED_LIMIT, InstallPlan, InstallTarget, LayerPlan, Libc, Lock,
+    StoredWheel, TopLayer, Venv, WheelInfo, plan_layers,
 };
 
 /// Where the environment is in every image.
@@ -44,7 +49,20 @@ impl Interpreter {
     }
 }
 
-/// An environment with its wheels at hand, grouped into layers.
+/// What the wheels of an environment come to together. Kept by lock, so that wheels whose layers
+/// are there need not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Together {
+    /// The key of the layer on top of all groups; `None` where there is none.
+    pub top: Option<Digest>,
+    /// Files that wheels disagree about: each is worth a warning.
+    pub conflicts: Vec<String>,
+    /// Modules among them, as paths in the image. They are not compiled: bytecode that is never
+    /// checked against its source must not be that of a wheel whose module is not in the image.
+    pub disputed: Vec<String>,
+}
+
+/// An environment with its wheels in the store, grouped into layers.
 pub struct PythonLayers {
     /// What is installed.
     pub lock: Lock,
@@ -52,33 +70,27 @@ pub struct PythonLayers {
     pub interpreter: Interpreter,
     /// Where it goes.
     pub target: InstallTarget,
-    /// The wheels, in the lock's order.
-    pub plans: Vec<InstallPlan>,
     /// The groups that become layers.
     pub groups: Vec<LayerPlan>,
+    wheels: Vec<StoredWheel>,
     venv: Venv,
+    opened: OnceLock<Vec<InstallPlan>>,
 }
 
 impl PythonLayers {
-    /// Groups `plans` into layers.
+    /// Groups `wheels` into layers.
     pub fn new(
         lock: Lock,
         interpreter: Interpreter,
         target: InstallTarget,
-        plans: Vec<InstallPlan>,
+        wheels: Vec<StoredWheel>,
         policy: &BucketPolicy,
     ) -> Result<Self, NativeError> {
-        let wheels: Vec<WheelInfo> = plans
-            .iter()
-            .map(|plan| WheelInfo {
-                filename: plan.wheel().filename().clone(),
-                digest: plan.wheel().digest(),
-                size: plan.wheel().file_size(),
-            })
-            .collect();
-        let groups = plan_layers(&wheels, policy);
+        let infos: Vec<WheelInfo> = wheels.iter().map(StoredWheel::info).collect();
+        let groups = plan_layers(&infos, policy);
         let venv = Venv::new(&target, &interpreter.path)?;
-        Ok(PythonLayers { lock, interpreter, target, plans, groups, venv })
+        let opened = OnceLock::new();
+        Ok(PythonLayers { lock, interpreter, target, groups, wheels, venv, opened })
     }
 
     /// The skeleton of the environment.
@@ -86,27 +98,56 @@ impl PythonLayers {
         &self.venv
     }
 
-    /// The wheels of a group.
-    pub fn group(&self, group: usize) -> Vec<&InstallPlan> {
-        let wanted = &self.groups[group].wheels;
-        let is_wanted = |plan: &&InstallPlan| {
-            wanted.iter().any(|wheel| wheel.filename == *plan.wheel().filename())
-        };
-        self.plans.iter().filter(is_wanted).collect()
+    /// All that [`Together`] depends on.
+    pub fn key(&self) -> Digest {
+        KeyEncoder::new("environment")
+            .digest("lock", &Digest::of(self.lock.bytes()))
+            .list("wheels", self.wheels.iter().map(|w| *w.digest.as_bytes()))
+            .text("prefix", self.target.prefix())
+            .text("python", &self.target.python().short())
+            .text("version", &tierce_wheel::INSTALL_VERSION.to_string())
+            .finish()
+            .0
     }
 
-    /// Modules that several wheels have, and not with the same content, as paths in the image.
-    /// They are not compiled: bytecode that is never checked against its source must not be that
-    /// of a wheel whose module is not the one in the image.
-    pub fn disputed_modules(&self) -> Result<Vec<String>, NativeError> {
-        let top = self.top()?;
-        let modules = top.conflicts().iter().filter(|c| c.path.ends_with(".py"));
-        Ok(modules.map(|c| format!("{}/{}", self.target.prefix(), c.path)).collect())
+    /// The wheels, opened. Costly: every file of every wheel is looked at.
+    fn plans(&self) -> Result<&[InstallPlan], NativeError> {
+        if let Some(plans) = self.opened.get() {
+            return Ok(plans);
+        }
+        let open = |wheel: &StoredWheel| -> Result<InstallPlan, NativeError> {
+            Ok(InstallPlan::new(wheel.open(DEFAULT_UNPACKED_LIMIT)?, &self.target)?)
+        };
+        let plans: Result<Vec<InstallPlan>, NativeError> = self.wheels.iter().map(open).collect();
+        // Another thread may have been quicker: both have the same.
+        let _ = self.opened.set(plans?);
+        Ok(self.opened.get().map_or(&[], Vec::as_slice))
+    }
+
+    /// The wheels of a group.
+    pub fn group(&self, group: usize) -> Result<Vec<InstallPlan>, NativeError> {
+        let wanted = &self.groups[group].wheels;
+        self.wheels
+            .iter()
+            .filter(|wheel| wanted.iter().any(|w| w.filename == wheel.filename))
+            .map(|wheel| Ok(InstallPlan::new(wheel.open(DEFAULT_UNPACKED_LIMIT)?, &self.target)?))
+            .collect()
     }
 
     /// The layer on top of all groups.
     pub fn top(&self) -> Result<TopLayer<'_>, NativeError> {
-        let plans: Vec<&InstallPlan> = self.plans.iter().collect();
+        let plans: Vec<&InstallPlan> = self.plans()?.iter().collect();
         Ok(TopLayer::new(&self.target, &plans, self.lock.packages())?)
+    }
+
+    /// What the wheels come to together.
+    pub fn together(&self) -> Result<Together, NativeError> {
+        let top = self.top()?;
+        let modules = top.conflicts().iter().filter(|c| c.path.ends_with(".py"));
+        Ok(Together {
+            top: (!top.is_empty()).then(|| top.key(COMPRESSION)),
+            conflicts: top.conflicts().iter().map(ToString::to_string).collect(),
+            disputed: modules.map(|c| format!("{}/{}", self.target.prefix(), c.path)).collect(),
+        })
     }
 }
