@@ -209,7 +209,7 @@ fn a_base_with_no_python_or_another() {
         base("name = 'plain'\nbase = 'scratch'\ncopy = [{ src = 'file', dst = '/file' }]\n");
     let python = base(
         "name = 'python'\nbase = 'scratch'\ncopy = [{ src = 'file', dst = '/file' }]\n\
-         labels = { 'dev.tierce.python' = '3.11.2@/usr/bin/python3.11' }\n",
+         env = { PYTHON_VERSION = '3.11.2' }\n",
     );
     for (base, spec, error, parts) in [
         (&plain, "", "python/no-interpreter", &["cannot tell which Python", "python = \"3.12\""]),

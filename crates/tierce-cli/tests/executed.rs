@@ -182,7 +182,7 @@ fn a_failing_step_shows_its_last_words() {
         let build = ["build", "--output", "oci:out", "--progress", progress];
         let outcome = project.tierce(build).fails(5, "step/failed");
         assert!(outcome.stderr.contains("exit code 7"), "{outcome}");
-        assert!(outcome.stderr.contains("step failed: for i in"), "{outcome}");
+        assert!(outcome.stderr.contains("step failed: run for i in"), "{outcome}");
         assert!(outcome.hint().is_some_and(|h| h.contains("line 2\n  line 3")), "{outcome}");
         assert!(!project.path("out").exists());
     }
