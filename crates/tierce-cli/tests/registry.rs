@@ -98,6 +98,27 @@ fn what_always_builds_is_pushed_without_uploading_twice() {
 }
 
 #[test]
+fn what_a_registry_has_lost_is_pushed_again() {
+    let Some(registry) = Registry::start() else { return };
+    let project = Project::assembled();
+    let push = ["build", "--push", "--registry", registry.address(), "--format", "json"];
+    let first = project.tierce(push).ok().json();
+    let source = format!("docker://{}", first["uri"].as_str().unwrap());
+    let layer = first["platforms"][0]["layers"][0]["digest"].as_str().unwrap();
+    let whole = |name: &str| copy(&source, &format!("oci:{}", project.beside(name).display()));
+
+    registry.forget();
+    let again = project.tierce(push).ok().json();
+    assert_eq!((&again["status"], &again["digest"]), (&json!("built"), &first["digest"]));
+    assert_eq!(again["bytes-uploaded"], first["bytes-uploaded"]);
+    whole("all");
+
+    registry.lose("hello", layer);
+    project.tierce(push).args(["--force"]).ok();
+    whole("one");
+}
+
+#[test]
 fn an_index_of_platforms_is_pushed() {
     let Some(registry) = Registry::start() else { return };
     let project = Project::assembled();

@@ -124,6 +124,20 @@ impl Registry {
         stream.read_to_end(&mut vec![]).expect("an answer");
     }
 
+    /// Loses everything that was pushed, as registries do that are set up anew at their old
+    /// address.
+    pub fn forget(&self) {
+        fs::remove_dir_all(self.scratch.path().join("data")).expect("its directory");
+    }
+
+    /// Loses one blob, as a registry does whose garbage collection ran at the wrong time.
+    pub fn lose(&self, repository: &str, digest: &str) {
+        let hex = digest.strip_prefix("sha256:").expect("a SHA-256 digest");
+        fs::remove_file(self.blob_file(digest)).expect("a blob");
+        let links = format!("data/docker/registry/v2/repositories/{repository}/_layers/sha256");
+        fs::remove_dir_all(self.scratch.path().join(links).join(hex)).expect("a link");
+    }
+
     /// The file in which it keeps a blob, to be spoilt.
     pub fn blob_file(&self, digest: &str) -> PathBuf {
         let hex = digest.strip_prefix("sha256:").expect("a SHA-256 digest");
