@@ -6,20 +6,23 @@ use crate::tree::{Node, Tree};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use tierce_layer::{Entry, LayerPath, LayerWriter, WriteError};
 use tierce_oci::{Digest, Hasher};
 
-/// Directories that every distribution has, and whose modes a layer must not reset when it puts
-/// something into them.
+/// Directories that every distribution has, and whose modes a layer must not reset.
 const WELL_KNOWN: [(&[u8], u32); 3] = [(b"tmp", 0o1777), (b"var/tmp", 0o1777), (b"root", 0o700)];
 
 impl Tree {
     /// Writes the tree to a layer, below `dst` (a tree of a single file: as `dst`), as it was
-    /// scanned from `root`: first the directories above `dst`, owned by root, then `dst` and all
-    /// that is in it, owned by `owner`. Everything is dated [`tierce_layer::EPOCH`].
+    /// scanned from `root`, owned by `owner` and dated [`tierce_layer::EPOCH`].
+    ///
+    /// Directories are listed only where they are empty: the others follow from what they hold.
+    /// They may be the base's, with modes and owners of their own, or links; whoever unpacks the
+    /// layer leaves those as they are and makes the missing ones, root's and 0755.
     ///
     /// Each file is digested again while it is copied: where its content, size or executable
     /// bit, or a link's target, is not what was scanned, the layer fails.
@@ -34,12 +37,11 @@ impl Tree {
         if is_file && dst.is_root() {
             return Err(ShipError::FileAtRoot);
         }
-        for path in dst.ancestors() {
-            put_directory(path, (0, 0), writer)?;
-        }
-        if !is_file && !dst.is_root() {
+        if self.is_empty() && !dst.is_root() {
             put_directory(dst.clone(), owner, writer)?;
         }
+        let held: BTreeSet<LayerPath> =
+            self.entries().iter().filter_map(|entry| entry.path.parent()).collect();
         let source = Source::open(root, is_file)?;
         for entry in self.entries() {
             let at = match entry.path.is_root() {
@@ -49,7 +51,9 @@ impl Tree {
             match &entry.node {
                 Node::Directory => {
                     source.check_directory(&entry.path)?;
-                    put_directory(at, owner, writer)?;
+                    if !held.contains(&entry.path) {
+                        put_directory(at, owner, writer)?;
+                    }
                 }
                 Node::Symlink { target } => {
                     source.check_link(&entry.path, target)?;

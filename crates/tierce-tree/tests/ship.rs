@@ -53,9 +53,6 @@ fn a_tree_ships_below_its_destination() {
     assert_eq!(
         lines(&layer),
         [
-            "srv 755 0:0 dir",
-            "srv/app 755 1000:1001 dir",
-            "srv/app/bin 755 1000:1001 dir",
             "srv/app/bin/link 777 1000:1001 link \"../main.py\"",
             "srv/app/bin/run 755 1000:1001 file \"#!/bin/sh\\n\"",
             "srv/app/empty 755 1000:1001 dir",
@@ -63,21 +60,26 @@ fn a_tree_ships_below_its_destination() {
         ]
     );
     let (layer, _) = ship(&tree, root.path(), "/").unwrap();
-    assert_eq!(lines(&layer)[0], "bin 755 1000:1001 dir");
+    assert_eq!(lines(&layer)[2], "empty 755 1000:1001 dir");
 }
 
 #[test]
-fn directories_of_the_base_keep_their_modes() {
+fn directories_of_the_base_stay_as_they_are() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "f", "");
     let tree = scan(root.path());
-    for (dst, expected) in [
-        ("tmp", "tmp 1777 0:0 dir"),
-        ("tmp/x", "tmp 1777 0:0 dir"),
-        ("var/tmp", "var 755 0:0 dir"),
-        ("root/x", "root 700 0:0 dir"),
-    ] {
-        assert_eq!(lines(&ship(&tree, root.path(), dst).unwrap().0)[0], expected);
+    for dst in ["tmp", "tmp/x", "home/me", "bin"] {
+        let (layer, _) = ship(&tree, root.path(), dst).unwrap();
+        assert_eq!(lines(&layer), [format!("{dst}/f 644 1000:1001 file \"\"")]);
+    }
+}
+
+#[test]
+fn an_empty_tree_ships_its_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let tree = scan(root.path());
+    for (dst, expected) in [("data", "data 755 1000:1001 dir"), ("tmp", "tmp 1777 0:0 dir")] {
+        assert_eq!(lines(&ship(&tree, root.path(), dst).unwrap().0), [expected]);
     }
 }
 
@@ -90,14 +92,7 @@ fn a_single_file_ships_as_its_destination() {
         let file = root.path().join(name);
         let tree = tierce_tree::scan_file(&file).unwrap();
         let (layer, _) = ship(&tree, &file, "usr/bin/tool").unwrap();
-        assert_eq!(
-            lines(&layer),
-            [
-                "usr 755 0:0 dir",
-                "usr/bin 755 0:0 dir",
-                "usr/bin/tool 755 1000:1001 file \"#!/bin/sh\\n\"",
-            ]
-        );
+        assert_eq!(lines(&layer), ["usr/bin/tool 755 1000:1001 file \"#!/bin/sh\\n\""]);
         assert!(matches!(ship(&tree, &file, "/"), Err(ShipError::FileAtRoot)));
     }
 }
