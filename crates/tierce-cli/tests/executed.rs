@@ -249,8 +249,11 @@ run = ['id -u; id -g; test ! -w /etc/passwd && echo unprivileged']
         + spec;
     project.write("tierce.toml", text.replace("test ! -w /etc/passwd &&", "touch /etc/passwd ||"));
     let built = project.tierce(["build", "--output", "oci:out", "--format", "json"]).ok();
-    for line in ["| 1000", "| unprivileged"] {
-        assert!(built.stderr.contains(line), "{built}");
+    assert!(built.stderr.contains("| 1000"), "{built}");
+    // With one mapped id the kernel sees one user, who owns all files: who the step runs as is
+    // acted, but not what that user may do.
+    if is_root() {
+        assert!(built.stderr.contains("| unprivileged"), "{built}");
     }
     let Some(unpacked) = unpack(&project.path("out"), tag(&built.json())) else { return };
     let here = fs::read_to_string(unpacked.file("work/here")).unwrap();
@@ -368,6 +371,10 @@ fn crun_runs_what_is_built() {
         .output()
         .unwrap();
     let outcome = Outcome::of(output);
+    if !is_root() && outcome.stderr.contains("cgroups in hybrid mode not supported") {
+        eprintln!("skipped: crun does not run beside control groups of both versions");
+        return;
+    }
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "crun says 0\n"), "{outcome}");
 }
 
