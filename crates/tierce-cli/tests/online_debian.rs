@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use support::{
-    ORDINARY, Project, give_away, inspect, is_root, ordinary_user, unpack,
+    ORDINARY, Project, give_away, inspect, is_root, ordinary_user, shared_store, unpack,
     user_with_subordinate_ids,
 };
 
-/// One store for all tests of this file, kept from run to run: what is downloaded once is enough.
-fn shared_store() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("online-store")
+fn store() -> PathBuf {
+    shared_store("online-debian-store")
 }
 
 /// Takes turns: two builds of a Debian base at once take longer than one after the other.
@@ -52,19 +51,19 @@ fn the_quickstart_is_the_same_image_whoever_builds_it() {
     let Some(project) = quickstart() else { return };
     let _turn = turn();
     let build = ["build", "--format", "json", "--output", "oci:out"];
-    let mine = project.tierce(build).env("TIERCE_STORE", shared_store()).ok().json();
+    let mine = project.tierce(build).env("TIERCE_STORE", store()).ok().json();
 
-    let run = project.tierce(["run"]).env("TIERCE_STORE", shared_store()).ok();
+    let run = project.tierce(["run"]).env("TIERCE_STORE", store()).ok();
     for part in ["\"env\":\"prod\"", "'fastapi': '", "git version 2."] {
         assert!(run.stdout.contains(part), "{part}: {run}");
     }
     let import = "import importlib.metadata as m, fastapi, sys; \
                   print(sys.prefix, m.version('fastapi') == fastapi.__version__)";
     let python = ["run", "--progress", "quiet", "oci:out", "--", "python", "-c", import];
-    let python = project.tierce(python).env("TIERCE_STORE", shared_store()).ok();
+    let python = project.tierce(python).env("TIERCE_STORE", store()).ok();
     assert_eq!(python.stdout, "/opt/venv True\n");
 
-    let plan = project.tierce(["plan", "--format", "json"]).env("TIERCE_STORE", shared_store());
+    let plan = project.tierce(["plan", "--format", "json"]).env("TIERCE_STORE", store());
     for layer in plan.ok().json()["platforms"][0]["layers"].as_array().unwrap() {
         assert_eq!(layer["action"], "cached", "{layer}");
     }
@@ -82,7 +81,7 @@ fn the_quickstart_is_the_same_image_whoever_builds_it() {
         // Downloads alone: every layer is made again.
         let blobs = Command::new("cp")
             .args(["-r", "--reflink=auto"])
-            .arg(shared_store().join("blobs"))
+            .arg(store().join("blobs"))
             .arg(theirs.store())
             .status();
         assert!(blobs.is_ok_and(|status| status.success()));
@@ -110,10 +109,10 @@ fn a_debian_base_is_a_whole_system() {
     }
     let _turn = turn();
     let build = ["build", "--format", "json", "--output", "oci:out"];
-    let built = project.tierce(build).env("TIERCE_STORE", shared_store()).ok().json();
+    let built = project.tierce(build).env("TIERCE_STORE", store()).ok().json();
     let run = |script: &str| {
         let args = ["run", "--progress", "quiet", "oci:out", "--", "sh", "-ec", script];
-        project.tierce(args).env("TIERCE_STORE", shared_store()).ok().stdout
+        project.tierce(args).env("TIERCE_STORE", store()).ok().stdout
     };
     let script = ". /etc/os-release; echo $VERSION_CODENAME; cd /tmp; stat -c %a .; \
                   dpkg -V | grep -vcE '/usr/share/(doc|groff|info|lintian|locale|man)/' || :; \
@@ -166,7 +165,7 @@ fn what_debian_does_not_have_is_an_error() {
             return;
         }
         let build = project.tierce(["build", "--output", "oci:out"]);
-        let outcome = build.env("TIERCE_STORE", shared_store()).fails(*code, error);
+        let outcome = build.env("TIERCE_STORE", store()).fails(*code, error);
         for part in *parts {
             assert!(outcome.stderr.contains(part), "{part:?} is not in {outcome}");
         }

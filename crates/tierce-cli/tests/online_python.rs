@@ -5,7 +5,7 @@ mod support;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use support::{Project, Tierce, unpack};
+use support::{Project, Tierce, shared_store, unpack};
 
 /// Packages on a base whose Python is only said: nothing is run.
 fn project(more: &str) -> Project {
@@ -15,10 +15,8 @@ fn project(more: &str) -> Project {
     ))
 }
 
-/// With one store for all tests of this file, kept from run to run.
 fn tierce<'a>(project: &Project, args: impl IntoIterator<Item = &'a str>) -> Tierce {
-    let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join("online-python-store");
-    project.tierce(args).env("TIERCE_STORE", store)
+    project.tierce(args).env("TIERCE_STORE", shared_store("online-python-store"))
 }
 
 #[test]

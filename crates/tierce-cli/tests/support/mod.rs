@@ -8,7 +8,7 @@ mod tierce;
 mod tools;
 mod users;
 
-pub use project::Project;
+pub use project::{Project, shared_store};
 pub use registry::{PASSWORD, Registry, USER};
 pub use tierce::{Outcome, Tierce};
 pub use tools::{Unpacked, busybox, copy, executable, inspect, is_root, run, tool, unpack};

@@ -4,6 +4,7 @@ use super::Tierce;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use tempfile::TempDir;
 
 /// The programs of a shell project.
@@ -127,6 +128,18 @@ impl Project {
             .env("TIERCE_STORE", self.store())
             .env("HOME", self.beside("home"))
     }
+}
+
+/// A store for all tests of one file, kept from run to run for its downloads. What was made of
+/// them is forgotten once a run: it may be another release's work.
+pub fn shared_store(name: &str) -> PathBuf {
+    static FORGOTTEN: Once = Once::new();
+    let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    FORGOTTEN.call_once(|| match fs::remove_dir_all(store.join("records")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+        _ => {}
+    });
+    store
 }
 
 fn set_mode(path: &Path, mode: u32) {
