@@ -52,8 +52,9 @@ pub enum LockError {
         /// What uv said.
         explanation: String,
     },
-    /// This uv needs an interpreter on the host, and there is none.
-    #[error("uv found no python interpreter on this machine:\n{explanation}")]
+    /// There is no interpreter at the path that was named, or this uv, which is not the pinned
+    /// version, does not understand the stand-in for one.
+    #[error("uv found no python interpreter that it can use:\n{explanation}")]
     NoInterpreter {
         /// What uv said.
         explanation: String,
@@ -93,15 +94,12 @@ impl LockError {
     /// For callers that run a [`LockCommand`](crate::LockCommand) themselves.
     pub fn from_uv(stderr: &str, target: &str) -> Self {
         let explanation = stderr.trim().strip_prefix("error: ").unwrap_or(stderr.trim()).to_owned();
-        // Older versions break lines at 80 columns and draw boxes.
-        let blank = |c: char| c.is_whitespace() || matches!(c, '│' | '╰' | '─' | '▶');
-        let words: Vec<&str> = explanation.split(blank).filter(|w| !w.is_empty()).collect();
-        let text = words.join(" ");
+        let text = one_line(&explanation);
         let says = |phrases: &[&str]| phrases.iter().any(|p| text.contains(p));
-        if says(&["no interpreter to build with"]) {
+        if says(&["no interpreter to build with", "Building source distributions for"]) {
             return LockError::NeedsBuild { explanation };
         }
-        if says(&["No interpreter found"]) {
+        if says(&["No interpreter found", "Failed to inspect Python interpreter"]) {
             return LockError::NoInterpreter { explanation };
         }
         if says(&[
@@ -137,6 +135,26 @@ impl LockError {
         }
         LockError::Failed { explanation }
     }
+
+    /// The failure as it is where building is allowed, but not to the program that failed: what
+    /// it found no wheel for may well have a source.
+    pub(crate) fn with_builds_off(self) -> Self {
+        match self {
+            LockError::NoWheel { explanation, .. }
+                if one_line(&explanation).contains("building from source is disabled") =>
+            {
+                LockError::NeedsBuild { explanation }
+            }
+            other => other,
+        }
+    }
+}
+
+/// uv's words without the lines and boxes: older versions break lines at 80 columns.
+fn one_line(explanation: &str) -> String {
+    let blank = |c: char| c.is_whitespace() || matches!(c, '│' | '├' | '╰' | '─' | '▶');
+    let words: Vec<&str> = explanation.split(blank).filter(|w| !w.is_empty()).collect();
+    words.join(" ")
 }
 
 impl Diagnostic for LockError {
@@ -199,7 +217,8 @@ impl Diagnostic for LockError {
                  hand, or require a version with a wheel."
             }
             LockError::NoInterpreter { .. } => {
-                "Install Python, or let tierce use the uv version that it fetches itself."
+                "Let tierce use the version of uv that it fetches itself, or name an interpreter \
+                 that exists."
             }
             LockError::Run { .. } => "Check that the program is executable on this machine.",
             LockError::StandIn { .. } => "Check the cache directory's permissions and free space.",
@@ -246,7 +265,15 @@ mod tests {
                 "error: Failed to build `docopt==0.6.2`\n no interpreter to build with",
                 "python/needs-build",
             ),
+            (
+                "  × Failed to download and build `docopt @\n  │ https://x/docopt-0.6.2.tar.gz`\n  ╰─▶ Building source distributions for `docopt` is\n      disabled",
+                "python/needs-build",
+            ),
             ("error: No interpreter found in virtual environments", "python/no-interpreter"),
+            (
+                "error: Failed to inspect Python interpreter from provided path at `x`\n  Caused by: Querying Python at `x` returned an invalid response: missing field `y`",
+                "python/no-interpreter",
+            ),
             (
                 "  × No solution found when resolving dependencies:\n  ╰─▶ Because x has no wheels with\n  │   a matching platform tag",
                 "python/no-wheel",
@@ -256,6 +283,23 @@ mod tests {
             let error = LockError::from_uv(stderr, "x");
             assert_eq!(error.code(), code, "{stderr}");
             assert!(error.to_string().contains(stderr.trim().trim_start_matches("error: ")));
+        }
+    }
+
+    #[test]
+    fn what_has_no_wheel_may_be_built_elsewhere() {
+        for (stderr, code) in [
+            (
+                "  × No solution found when resolving dependencies:\n  ╰─▶ Because docopt==0.6.2 has no usable wheels\n\n      hint: Wheels are required for `docopt` because building from source is\n      disabled for all packages (i.e., with `--no-build`)",
+                "python/needs-build",
+            ),
+            (
+                "error: No solution found\n  cause: Because x has no wheels with a matching platform tag",
+                "python/no-wheel",
+            ),
+            ("error: No solution found\n  cause: Because you require x<1", "python/unsatisfiable"),
+        ] {
+            assert_eq!(LockError::from_uv(stderr, "x").with_builds_off().code(), code, "{stderr}");
         }
     }
 }

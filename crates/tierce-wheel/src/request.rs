@@ -15,6 +15,7 @@ pub enum SourcePolicy {
     /// Source distributions where there is no wheel. Their metadata is read if they declare it;
     /// where it takes running the package to know it, resolving fails with
     /// [`LockError::NeedsBuild`](crate::LockError::NeedsBuild) unless there is an interpreter.
+    /// So it does for all that has no wheel with another than the pinned version of uv.
     Allow,
 }
 
@@ -41,11 +42,11 @@ pub enum Connection {
 /// Which interpreter uv asks and builds with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LockInterpreter {
-    /// A stand-in with the pinned uv, so that the host's Python neither matters nor runs
-    /// anything; with any other uv, whatever interpreter it finds.
+    /// A stand-in, so that the host's Python neither matters nor runs anything.
     #[default]
     Auto,
-    /// This one. Needed where packages must be built to know what they require.
+    /// This one, wherever the command runs. Needed where packages must be built to know what
+    /// they require; their code then runs there too, so not on a machine that it can harm.
     At(PathBuf),
 }
 
@@ -138,11 +139,19 @@ impl std::fmt::Debug for LockCommand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BadRequirement(pub String);
 
+/// Whether uv may build packages to know what they require.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Builds {
+    Allowed,
+    Off,
+}
+
 impl LockCommand {
-    /// The command for `request`, asking the interpreter at `python`, or any that uv finds.
+    /// The command for `request`, asking the interpreter at `python` and no other.
     pub(crate) fn new(
         request: &LockRequest,
-        python: Option<&Path>,
+        python: &Path,
+        builds: Builds,
     ) -> Result<Self, BadRequirement> {
         let mut args: Vec<String> = ["pip", "compile", "--format", "pylock.toml"]
             .into_iter()
@@ -153,12 +162,7 @@ impl LockCommand {
         args.push(request.target.uv_platform());
         args.extend(["--python-version".to_owned(), request.target.python().to_string()]);
         args.extend(["--cache-dir".to_owned(), path(&request.cache_dir.join("uv"))]);
-        if let Some(python) = python {
-            args.extend(["--python".to_owned(), path(python)]);
-        }
-        if request.sources == SourcePolicy::WheelsOnly {
-            args.push("--no-build".to_owned());
-        }
+        args.extend(["--python".to_owned(), path(python)]);
         if request.prereleases == Prereleases::Allow {
             args.push("--prerelease=allow".to_owned());
         }
@@ -172,6 +176,10 @@ impl LockCommand {
             args.push(format!("--constraints={}", path(file)));
         }
         args.extend(request.extra_args.iter().cloned());
+        if builds == Builds::Off {
+            // After the others: the last of `--build` and `--no-build` counts.
+            args.push("--no-build".to_owned());
+        }
         args.push("--".to_owned());
         args.push("-".to_owned());
         args.extend(request.requirement_files.iter().map(|file| path(file)));
@@ -291,10 +299,14 @@ mod tests {
         LockRequest::new(target, requirements, Path::new("."), Path::new("cache"))
     }
 
+    fn command(request: &LockRequest) -> Result<LockCommand, BadRequirement> {
+        LockCommand::new(request, Path::new("python"), Builds::Off)
+    }
+
     #[test]
     fn options_are_not_requirements() {
         for bad in ["-e .", "--index-url x", "a\nb", "", "  ", "# a"] {
-            assert!(LockCommand::new(&request(&[bad]), None).is_err(), "{bad:?}");
+            assert!(command(&request(&[bad])).is_err(), "{bad:?}");
         }
     }
 
@@ -303,7 +315,7 @@ mod tests {
         let mut request = request(&["six"]);
         request.index = Some("https://u:secret@x/simple".to_owned());
         request.extra_indexes = vec!["https://v:secret@y/simple".to_owned()];
-        let command = LockCommand::new(&request, None).unwrap();
+        let command = command(&request).unwrap();
         assert!(!format!("{command:?}").contains("secret"));
         assert!(command.env.iter().any(|(k, v)| k == "UV_DEFAULT_INDEX" && v.contains("secret")));
     }

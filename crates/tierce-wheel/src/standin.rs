@@ -4,7 +4,9 @@
 //! version and platform are given and override every answer. The machine that builds images may
 //! have no Python, and one that it has should not matter. So uv is given a program that answers
 //! in place of an interpreter, with the target's own facts. What uv asks and expects is not
-//! documented: it holds for [`PINNED_VERSION`](crate::PINNED_VERSION) and is used with no other.
+//! documented: it holds for [`PINNED_VERSION`](crate::PINNED_VERSION). Other versions, which are
+//! only used where they are asked for by name, are answered as 0.9 and later ask; one that does
+//! not understand the answer fails instead of taking an interpreter of the machine's.
 
 use crate::target::{Libc, Target};
 use serde_json::json;
@@ -50,6 +52,7 @@ fn answer(path: &str, target: &Target) -> String {
         Libc::Glibc { minor } => ("manylinux", minor, 2),
         Libc::Musl { minor } => ("musllinux", minor, 1),
     };
+    let platform = json!({ "name": os, "major": major, "minor": minor });
     let site = format!("lib/python{short}/site-packages");
     let include = format!("include/site/python{short}");
     json!({
@@ -91,8 +94,10 @@ fn answer(path: &str, target: &Target) -> String {
             "scripts": "bin",
             "data": "",
         },
-        "os": { "name": os, "major": major, "minor": minor },
+        "os": platform,
         "arch": target.machine(),
+        // The same where versions before the pinned one look for it.
+        "platform": { "os": platform, "arch": target.machine() },
         "cpu_info": { "unavailable": "a stand-in has no processor" },
         "manylinux_compatible": true,
         "gil_disabled": false,

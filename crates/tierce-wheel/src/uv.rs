@@ -3,7 +3,9 @@
 use crate::index::{IndexError, find_file};
 use crate::lock::Lock;
 use crate::lock_error::LockError;
-use crate::request::{LockCommand, LockInterpreter, LockRequest, requested_names};
+use crate::request::{
+    Builds, LockCommand, LockInterpreter, LockRequest, SourcePolicy, requested_names,
+};
 use crate::zip::{Archive, ZipError};
 use crate::{location, standin};
 use pep440_rs::Version;
@@ -21,10 +23,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use url::Url;
 
-/// The version of uv that tierce fetches, and that its stand-in interpreter is known to satisfy.
+/// The version of uv that locks are made with: others may resolve the same request differently,
+/// and this is the one that the stand-in interpreter is known to satisfy.
 pub const PINNED_VERSION: &str = "0.13.9";
 
-/// The oldest uv whose `pip compile` writes `pylock.toml` with all that is used here.
+/// The oldest uv whose `pip compile` writes `pylock.toml` with all that is used here, for those
+/// who name a program themselves.
 pub const MINIMUM_VERSION: &str = "0.9.0";
 
 /// The wheels of the pinned version: statically linked, so that the program runs on any Linux
@@ -52,11 +56,13 @@ pub struct Uv {
 /// Where uv may be.
 #[derive(Clone, Debug)]
 pub struct UvSettings {
-    /// This program and no other.
+    /// This program and no other, whose version need not be the pinned one. A foreign version is
+    /// never let build anything on this machine, so that it passes by releases without a wheel
+    /// for older ones that have one, and its locks may differ from those of the pinned version.
     pub program: Option<PathBuf>,
-    /// The directories to look in, as `PATH` lists them.
+    /// The directories to look for the pinned version in, as `PATH` lists them.
     pub search_path: Vec<PathBuf>,
-    /// The oldest version that will do.
+    /// The oldest version that `program` may be.
     pub minimum: Version,
 }
 
@@ -101,6 +107,17 @@ pub enum UvError {
         /// The oldest that will do.
         minimum: Version,
     },
+    /// Another version is installed, but not the one that is needed, which can't be had either.
+    #[error("uv {PINNED_VERSION} is needed, and {} is uv {found}", .program.display())]
+    OtherVersion {
+        /// The installed program.
+        program: PathBuf,
+        /// Its version.
+        found: Version,
+        /// Why the needed version can't be fetched.
+        #[source]
+        source: Box<UvError>,
+    },
     /// There is no program to fetch for this machine's processor.
     #[error("there is no uv to fetch for {0} processors")]
     Processor(&'static str),
@@ -127,6 +144,7 @@ impl Diagnostic for UvError {
             UvError::Run { .. } => "python/uv-not-runnable",
             UvError::NotUv { .. } => "python/not-uv",
             UvError::TooOld { .. } => "python/uv-too-old",
+            UvError::OtherVersion { .. } => "python/uv-other-version",
             UvError::Processor(_) => "python/no-uv",
             UvError::Index(_) | UvError::Fetch(_) => "python/uv-unreachable",
             UvError::Unpack(_) => "python/bad-uv",
@@ -138,55 +156,77 @@ impl Diagnostic for UvError {
     fn kind(&self) -> ErrorKind {
         match self {
             UvError::Index(_) | UvError::Fetch(_) | UvError::Unpack(_) => ErrorKind::Upstream,
+            UvError::OtherVersion { source, .. } => source.kind(),
             UvError::Store(source) => source.kind(),
             _ => ErrorKind::Environment,
         }
     }
 
     fn hint(&self) -> Option<String> {
-        let hint = match self {
-            UvError::TooOld { .. } => "Run `uv self update`, or let tierce fetch uv itself.",
+        Some(match self {
+            UvError::TooOld { .. } => {
+                "Run `uv self update`, or let tierce fetch uv itself.".to_owned()
+            }
             UvError::Run { .. } | UvError::NotUv { .. } => {
-                "Name another program, or none to let tierce find or fetch it."
+                "Name another program, or none to let tierce find or fetch it.".to_owned()
             }
-            UvError::Processor(_) => "Install uv and put it on PATH.",
-            UvError::Index(_) | UvError::Fetch(_) => {
-                "Install uv and put it on PATH, or name a package index that has it."
-            }
+            UvError::Processor(_) => format!("Install uv {PINNED_VERSION} and put it on PATH."),
+            UvError::Index(_) | UvError::Fetch(_) => format!(
+                "Install uv {PINNED_VERSION} and put it on PATH, or name a package index that \
+                 has it."
+            ),
+            UvError::OtherVersion { .. } => format!(
+                "Locks are made with one version of uv only, so that they are the same \
+                 everywhere. Where it can't be fetched, install it (`uv self update \
+                 {PINNED_VERSION}`), or name a package index that has it."
+            ),
             UvError::Unpack(_) => return None,
             UvError::Store(source) => return source.hint(),
-            UvError::Write(_) => "Check the store's permissions and free space.",
-        };
-        Some(hint.to_owned())
+            UvError::Write(_) => "Check the store's permissions and free space.".to_owned(),
+        })
     }
 }
 
 impl Uv {
-    /// The program named by the settings, or the first on the search path that is new enough.
+    /// The program named by the settings, or else the first on the search path that is the pinned
+    /// version, exactly.
     pub async fn locate(settings: &UvSettings) -> Result<Option<Self>, UvError> {
-        if let Some(program) = &settings.program {
-            let uv = Uv::at(program).await?;
-            return match uv.version < settings.minimum {
-                true => Err(UvError::TooOld {
-                    program: uv.program,
-                    found: uv.version,
-                    minimum: settings.minimum.clone(),
-                }),
-                false => Ok(Some(uv)),
-            };
+        match &settings.program {
+            Some(program) => Uv::named(program, &settings.minimum).await.map(Some),
+            None => Ok(Uv::search(&settings.search_path).await.ok()),
         }
-        for directory in &settings.search_path {
+    }
+
+    async fn named(program: &Path, minimum: &Version) -> Result<Self, UvError> {
+        let uv = Uv::at(program).await?;
+        match uv.version < *minimum {
+            true => Err(UvError::TooOld {
+                program: uv.program,
+                found: uv.version,
+                minimum: minimum.clone(),
+            }),
+            false => Ok(uv),
+        }
+    }
+
+    /// The first program of the pinned version, else the first of another one.
+    async fn search(directories: &[PathBuf]) -> Result<Self, Option<Self>> {
+        let mut other = None;
+        for directory in directories {
             let program = directory.join("uv");
             if !program.is_file() {
                 continue;
             }
             match Uv::at(&program).await {
-                Ok(uv) if uv.version >= settings.minimum => return Ok(Some(uv)),
-                Ok(uv) => tracing::debug!(?program, version = %uv.version, "uv is too old"),
+                Ok(uv) if uv.is_pinned() => return Ok(uv),
+                Ok(uv) => {
+                    tracing::debug!(?program, version = %uv.version, "another version of uv");
+                    other.get_or_insert(uv);
+                }
                 Err(error) => tracing::debug!(?program, %error, "not a usable uv"),
             }
         }
-        Ok(None)
+        Err(other)
     }
 
     /// The pinned version from the package index at `index` (a simple index as
@@ -212,17 +252,28 @@ impl Uv {
         Ok(uv)
     }
 
-    /// [`Uv::locate`], else [`Uv::fetch`].
+    /// [`Uv::locate`], else [`Uv::fetch`]: an installed uv of another version is left alone.
     pub async fn locate_or_fetch(
         settings: &UvSettings,
         fetcher: &Fetcher,
         store: &Store,
         index: &Url,
     ) -> Result<Self, UvError> {
-        match Uv::locate(settings).await? {
-            Some(uv) => Ok(uv),
-            None => Uv::fetch(fetcher, store, index).await,
+        if let Some(program) = &settings.program {
+            return Uv::named(program, &settings.minimum).await;
         }
+        let other = match Uv::search(&settings.search_path).await {
+            Ok(uv) => return Ok(uv),
+            Err(other) => other,
+        };
+        let fetched = Uv::fetch(fetcher, store, index).await;
+        fetched.map_err(|error| match (error, other) {
+            (
+                error @ (UvError::Index(_) | UvError::Fetch(_) | UvError::Processor(_)),
+                Some(Uv { program, version }),
+            ) => UvError::OtherVersion { program, found: version, source: Box::new(error) },
+            (error, _) => error,
+        })
     }
 
     /// The program at a path, asked for its version.
@@ -257,19 +308,31 @@ impl Uv {
         &self.version
     }
 
+    fn is_pinned(&self) -> bool {
+        self.version == version(PINNED_VERSION)
+    }
+
+    /// Whether this program is not to build for `request`, though building is allowed. The
+    /// stand-in can't be built with, but what another version makes of it is not known.
+    fn withholds_builds(&self, request: &LockRequest) -> bool {
+        request.sources == SourcePolicy::Allow
+            && request.interpreter == LockInterpreter::Auto
+            && !self.is_pinned()
+    }
+
     /// The run of uv that resolves `request`.
     pub fn lock_command(&self, request: &LockRequest) -> Result<LockCommand, LockError> {
         let python = match &request.interpreter {
-            LockInterpreter::At(path) => Some(path.clone()),
-            LockInterpreter::Auto if self.version == version(PINNED_VERSION) => {
+            LockInterpreter::At(path) => path.clone(),
+            LockInterpreter::Auto => {
                 let directory = request.cache_dir.join("standin");
-                let path = standin::install(&directory, &request.target)
-                    .map_err(|source| LockError::StandIn { directory, source })?;
-                Some(path)
+                standin::install(&directory, &request.target)
+                    .map_err(|source| LockError::StandIn { directory, source })?
             }
-            LockInterpreter::Auto => None,
         };
-        LockCommand::new(request, python.as_deref())
+        let off = request.sources == SourcePolicy::WheelsOnly || self.withholds_builds(request);
+        let builds = if off { Builds::Off } else { Builds::Allowed };
+        LockCommand::new(request, &python, builds)
             .map_err(|bad| LockError::InvalidRequirement { explanation: format!("{:?}", bad.0) })
     }
 
@@ -282,7 +345,11 @@ impl Uv {
             .map_err(|source| LockError::Run { program: self.program.clone(), source })?;
         if !output.status.success() {
             let said = redact(&String::from_utf8_lossy(&output.stderr), request);
-            return Err(LockError::from_uv(&said, &request.target.to_string()));
+            let error = LockError::from_uv(&said, &request.target.to_string());
+            return Err(match self.withholds_builds(request) {
+                true => error.with_builds_off(),
+                false => error,
+            });
         }
         Uv::answer(&output.stdout, request)
     }

@@ -460,6 +460,60 @@ async fn sources_are_locked_and_built_as_told() {
     assert_eq!(error.code(), "python/wheel-changed", "{error}");
 }
 
+/// A version of uv other than the pinned one, from PyPI.
+async fn other_uv(directory: &Path, version: &str) -> Option<Uv> {
+    let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"];
+    let requirement = format!("uv=={version}");
+    let output =
+        Command::new("python3").args(pip).arg(directory).arg(&requirement).output().ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    let wheel = fs::read_dir(directory).unwrap().next()?.unwrap().path();
+    let archive = zip::Archive::open(fs::File::open(wheel).unwrap(), 1 << 30).unwrap();
+    let entry = archive.find(&format!("uv-{version}.data/scripts/uv")).unwrap();
+    let program = directory.join("uv");
+    let mut file = fs::File::create(&program).unwrap();
+    std::io::copy(&mut archive.reader(entry), &mut file).unwrap();
+    drop(file);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    // Programs that were just written can't be run while another thread forks.
+    let program = program.to_str().unwrap();
+    run("sh", &["-c", "until \"$0\" --version; do sleep 0.1; done", program]);
+    Some(Uv::at(Path::new(program)).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_versions_of_uv_resolve_but_build_nothing() {
+    let world = World::new().await;
+    let directory = world.dir.path().join("other");
+    fs::create_dir_all(&directory).unwrap();
+    let Some(other) = other_uv(&directory, MINIMUM_VERSION).await else {
+        eprintln!("skipped: pip can't download uv {MINIMUM_VERSION} for this machine");
+        return;
+    };
+    let static_project = "[project]\nname = \"proj\"\nversion = \"1\"\ndependencies = [\"six\"]\n";
+    let dynamic_project = "[project]\nname = \"proj\"\ndynamic = [\"version\"]\n";
+    for (name, text) in [("static", static_project), ("dynamic", dynamic_project)] {
+        fs::create_dir_all(world.dir.path().join(name)).unwrap();
+        fs::write(world.dir.path().join(name).join("pyproject.toml"), text).unwrap();
+    }
+    let target = target("3.11", "amd64", Libc::DEFAULT);
+    for (requirement, expected) in [
+        ("requests==2.32.3", Ok(5)),
+        ("./static", Ok(2)),
+        ("./dynamic", Err("python/needs-build")),
+        ("docopt==0.6.2", Err("python/needs-build")),
+        ("pywin32", Err("python/no-wheel")),
+    ] {
+        let mut request = world.request(&target, &[requirement]);
+        request.sources = SourcePolicy::Allow;
+        let lock = other.lock(&request).await;
+        let found = lock.as_ref().map(|lock| lock.packages().len()).map_err(|e| e.code());
+        assert_eq!(found, expected, "{requirement}: {lock:?}");
+    }
+}
+
 /// What people install, from many build backends and repackaged in many ways: strictness must
 /// not refuse honest wheels.
 #[tokio::test(flavor = "multi_thread")]
