@@ -209,12 +209,12 @@ impl Diagnostic for LockError {
                 "Check the index's URL, the network and HTTPS_PROXY, and try again."
             }
             LockError::IndexDenied { .. } => {
-                "Give the index's credentials in its URL or in a netrc file."
+                "Put the index's credentials into its URL, as https://user:password@host/simple."
             }
             LockError::Offline { .. } => "Run once with the network, or provide a mirror.",
             LockError::NeedsBuild { .. } => {
-                "The package declares no static metadata. Build it where an interpreter is at \
-                 hand, or require a version with a wheel."
+                "Builds run inside the image only, where nothing (as `--no-build`) rules them \
+                 out. Otherwise, require a version with a wheel."
             }
             LockError::NoInterpreter { .. } => {
                 "Let tierce use the version of uv that it fetches itself, or name an interpreter \

@@ -79,7 +79,8 @@ pub struct LockRequest {
     pub cache_dir: PathBuf,
     /// Whether uv may use the network.
     pub connection: Connection,
-    /// uv's whole environment: proxies, certificates, `HOME` for a netrc.
+    /// uv's whole environment: proxies, certificates. Credentials that it finds by itself, in a
+    /// netrc file for instance, are its own: files are downloaded with those in index URLs.
     pub env: Vec<(String, String)>,
     /// Which interpreter uv asks.
     pub interpreter: LockInterpreter,
