@@ -83,7 +83,9 @@ impl Draft {
             Step::Labels(labels) => {
                 let all = self.config.config.labels.get_or_insert_default();
                 all.extend(labels.labels.clone());
-                self.note(&format!("LABEL {}", labels.labels.len()));
+                for (name, value) in &labels.labels {
+                    self.note(&format!("LABEL {name}={value}"));
+                }
             }
             Step::Apt(_)
             | Step::Pip(_)

@@ -5,7 +5,7 @@ use std::fmt;
 use tierce_oci::{Digest, Hasher};
 
 /// Changes whenever the bytes that some layer comes to change for equal inputs.
-const FORMAT: &str = "tierce-native-layer/1";
+const FORMAT: &str = "tierce-native-layer/2";
 
 /// Names a layer by all that its bytes depend on. Equal keys give equal layers, so a layer is
 /// made once for each key.

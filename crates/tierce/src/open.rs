@@ -121,7 +121,11 @@ impl Tierce {
         options: &BuildOptions,
         events: &Events,
     ) -> Result<ImageBuild, Error> {
-        Ok(self.engine.build(image, options, events).await?)
+        let before = self.native.context().registry.requests();
+        let mut build = self.engine.build(image, options, events).await?;
+        // With those that asked whether the image is there.
+        build.requests = self.native.context().registry.requests() - before;
+        Ok(build)
     }
 
     /// What a build would do.
