@@ -7,7 +7,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{Base, chain, helper, run, sandboxes};
+use support::{Base, chain, helper, path, run, sandboxes, write_layer};
+use tierce_layer::Entry;
 use tierce_sandbox::{Cancel, Exit, IdMapping, Mount, Network, Process, RunError, Sandbox, probe};
 
 /// Runs `test` with every mapping that can be had here.
@@ -244,8 +245,6 @@ fn a_scratch_directory_serves_several_runs_and_as_a_layer() {
 #[test]
 fn directories_that_a_layer_only_implies_keep_their_description() {
     each(|base| {
-        use support::{path, write_layer};
-        use tierce_layer::Entry;
         let blob = base.dir.join("implied.tar.gz");
         let entries = [
             (Entry::file(path("tmp/in"), 0), b"".as_slice()),
@@ -260,6 +259,92 @@ fn directories_that_a_layer_only_implies_keep_their_description() {
         let outcome = run(&base.sandbox, &process);
         assert_eq!(outcome.stdout, "755 /\n1777 /tmp\n700 /root\n2775 /var/mail\n644 /tmp/in\n");
         base.sandbox.remove(&layer).unwrap();
+    });
+}
+
+/// Unpacks a layer beside the base.
+fn unpack(base: &Base, name: &str, entries: &[(Entry, &[u8])]) -> PathBuf {
+    let (blob, layer) = (base.dir.join(format!("{name}.tar.gz")), base.dir.join(name));
+    write_layer(&blob, entries);
+    base.sandbox.unpack(&blob, &layer).unwrap_or_else(|error| panic!("{}", chain(&error)));
+    layer
+}
+
+#[test]
+fn layers_may_be_there_several_times() {
+    each(|base| {
+        let file = |name: &str| (Entry::file(path(name), 2), b"1\n".as_slice());
+        let other = |name: &str| (Entry::file(path(name), 2), b"2\n".as_slice());
+        let empty = |name: &str| (Entry::file(path(name), 0), b"".as_slice());
+        let directory = |name: &str, mode| {
+            (Entry::directory(path(name)).with_mode(mode).with_owner(7, 8), b"".as_slice())
+        };
+        let repeated = [
+            directory("opt", 0o750),
+            file("opt/kept"),
+            file("opt/removed"),
+            file("etc/implied"),
+            empty("usr/share/.wh.link"),
+            directory("usr/share/old", 0o711),
+            empty("usr/share/old/.wh..wh..opq"),
+            file("usr/share/old/new"),
+            file("srv"),
+        ];
+        let between = [
+            directory("opt", 0o700),
+            empty("opt/.wh.removed"),
+            other("opt/kept"),
+            other("opt/between"),
+            other("usr/share/link"),
+            other("usr/share/old/between"),
+            empty(".wh.srv"),
+            other("srv/between"),
+        ];
+        let repeated = unpack(&base, "repeated", &repeated);
+        let between = unpack(&base, "between", &between);
+        let nothing = unpack(&base, "nothing", &[]);
+        let stack = |layers: &[&PathBuf]| -> Vec<PathBuf> {
+            base.lowers.iter().chain(layers.iter().copied()).cloned().collect()
+        };
+        let script = "cd /; find opt srv usr/share | sort | while read f; do
+                          stat -c '%a %u:%g %n' $f; test -d $f || cat $f; done; cat etc/implied";
+        let seen = |lowers: Vec<PathBuf>| {
+            let mut process = base.shell(script);
+            process.lowers = lowers.clone();
+            let outcome = run(&base.sandbox, &process);
+            assert_eq!(outcome.exit, Exit::Code(0), "{}", outcome.stderr);
+            let options = tierce_sandbox::DiffOptions::new(lowers, support::now());
+            assert_eq!(base.diff(&options).0, None);
+            outcome.stdout
+        };
+        let expected = "750 7:8 opt\n644 0:0 opt/between\n2\n644 0:0 opt/kept\n1\n\
+             644 0:0 opt/removed\n1\n644 0:0 srv\n1\n755 0:0 usr/share\n\
+             644 1000:1001 usr/share/hard\nx\n711 7:8 usr/share/old\n644 0:0 usr/share/old/new\n1\n\
+             1\n";
+        assert_eq!(seen(stack(&[&repeated, &between, &repeated])), expected);
+        let stacks: [&[&PathBuf]; 3] = [
+            &[&nothing, &repeated, &nothing, &between, &nothing, &repeated],
+            &[&repeated, &repeated, &between, &between, &repeated, &repeated],
+            &[&between, &repeated],
+        ];
+        for layers in stacks {
+            assert_eq!(seen(stack(layers)), expected);
+        }
+        // What the overlay shows and what changes are compared with are the same.
+        let lowers = stack(&[&nothing, &nothing, &repeated, &between, &repeated, &nothing]);
+        let mut process = base.shell(
+            "rm -r /opt/between /usr/share/old; cp -p /opt/kept /k; mv /k /opt/kept; rm /srv",
+        );
+        process.lowers = lowers.clone();
+        assert_eq!(run(&base.sandbox, &process).exit, Exit::Code(0));
+        let (_, lines) = base.diff(&tierce_sandbox::DiffOptions::new(lowers, support::now()));
+        let names: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+        let expected =
+            ["opt", "opt/.wh.between", ".wh.srv", "usr", "usr/share", "usr/share/.wh.old"];
+        assert_eq!(names, expected);
+        for layer in [repeated, between, nothing] {
+            base.sandbox.remove(&layer).unwrap();
+        }
     });
 }
 

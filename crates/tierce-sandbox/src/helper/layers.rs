@@ -45,13 +45,23 @@ pub(crate) struct Layers {
 
 impl Layers {
     /// Opens them, given base first.
+    ///
+    /// Of a layer that is there several times only the topmost is taken, since overlays refuse
+    /// the others. Nothing of those would be seen: whatever they have, remove or hide, the topmost
+    /// has, removes or hides once more, whatever lies between them.
     pub(crate) fn open(lowers: &[PathBuf]) -> Result<Self, RunError> {
         let mut stack = Vec::new();
+        let mut seen = BTreeSet::new();
         for directory in lowers.iter().rev() {
-            let layer = Layer::open(directory).map_err(|source| RunError::Layer {
+            let failed = |source: Errno| RunError::Layer {
                 directory: directory.display().to_string(),
-                source: source.into(),
-            })?;
+                source,
+            };
+            let layer = Layer::open(directory).map_err(|error| failed(error.into()))?;
+            let stat = rustix::fs::fstat(&layer.tree).map_err(|error| failed(error.into()))?;
+            if !seen.insert((stat.st_dev, stat.st_ino)) {
+                continue;
+            }
             let opaque = layer.facts.opaque_root;
             stack.push(layer);
             if opaque {

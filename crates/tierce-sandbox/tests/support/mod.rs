@@ -47,11 +47,14 @@ pub fn busybox() -> Option<PathBuf> {
     found
 }
 
-/// Writes a layer.
+/// Writes a layer. Entries with names of whiteouts become such.
 pub fn write_layer(to: &Path, entries: &[(Entry, &[u8])]) -> LayerInfo {
     let mut writer = LayerWriter::new(File::create(to).unwrap(), Compression::Gzip);
     for (entry, content) in entries {
-        writer.append(entry, *content).unwrap();
+        match entry.path.whiteout().unwrap() {
+            Some(whiteout) => writer.whiteout(&whiteout).unwrap(),
+            None => writer.append(entry, *content).unwrap(),
+        }
     }
     writer.finish().unwrap().1
 }
