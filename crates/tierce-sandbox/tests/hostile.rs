@@ -217,6 +217,62 @@ fn mount_points_that_are_links_stay_inside() {
     });
 }
 
+/// All that a change to a file leaves in its inode: mode, owner, times of change.
+fn inode(path: &Path) -> (u32, u32, u32, (i64, i64), (i64, i64)) {
+    let stat = fs::metadata(path).unwrap();
+    let times = ((stat.mtime(), stat.mtime_nsec()), (stat.ctime(), stat.ctime_nsec()));
+    (stat.mode(), stat.uid(), stat.gid(), times.0, times.1)
+}
+
+#[test]
+fn files_of_the_host_keep_their_attributes() {
+    const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+    each(|base| {
+        let canary = Canary::new();
+        let resolver = base.dir.join("resolv.conf");
+        fs::write(&resolver, "nameserver 127.0.0.1\n").unwrap();
+        let mut shown: Vec<_> = DEVICES.map(|name| Path::new("/dev").join(name)).to_vec();
+        shown.extend(["/sys", "/sys/kernel", "/proc/version"].map(Into::into));
+        shown.extend([canary.path().to_owned(), canary.path().join("file"), resolver.clone()]);
+        let before: Vec<_> = shown.iter().map(|path| inode(path)).collect();
+        // Whatever can be changed is reported; files open for writing are tried, too.
+        let mut process = base.shell(
+            "change() {
+                 for f; do
+                     test -e $f || continue
+                     for by in 'chmod 604' 'chmod u+s' 'chown 7:8' 'chgrp 9' 'touch -d @978307200'; do
+                         $by $f 2>/dev/null && echo $by $f
+                     done
+                 done
+                 true
+             }
+             exec 7<>/dev/null 8>/dev/full 9</dev/urandom
+             cd /dev
+             change full null random tty urandom zero
+             change /proc/self/fd/0 /proc/self/fd/7 /proc/self/fd/8 /proc/self/fd/9 /dev/stdin
+             change /sys /sys/kernel /sys/kernel/uevent_helper /sys/fs/cgroup /mnt /mnt/file /one
+             change /proc /proc/acpi /proc/bus /proc/cmdline /proc/kcore /proc/keys /proc/meminfo
+             change /proc/net/dev /proc/self/net/tcp /proc/sys /proc/sys/kernel /proc/timer_list
+             change /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/version
+             chmod 600 /etc/resolv.conf /etc/hosts $SSL_CERT_FILE",
+        );
+        process.ca_bundle = Some(canary.path().join("file"));
+        process.resolv_conf = Some(resolver.clone());
+        let bind = |source: &Path, target: &str| Mount::Bind {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            read_only: true,
+        };
+        process.mounts =
+            vec![bind(canary.path(), "/mnt"), bind(&canary.path().join("file"), "/one")];
+        let outcome = run(&base.sandbox, &process);
+        assert_eq!(outcome.stdout, "", "{:?}", base.sandbox.mapping());
+        let after: Vec<_> = shown.iter().map(|path| inode(path)).collect();
+        assert_eq!(after, before, "{:?}", base.sandbox.mapping());
+        canary.check();
+    });
+}
+
 #[test]
 fn mount_sources_that_are_links_are_refused() {
     each(|base| {

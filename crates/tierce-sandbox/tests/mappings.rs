@@ -77,6 +77,13 @@ const SCRIPTS: &[(&str, &[&str])] = &[
         "mknod /etc/dev c 1 3 2>/dev/null && exit 1; chown 5 /dev/stdout; chown 5 /proc/self/fd/1",
         &[],
     ),
+    (
+        "cd /dev; echo 1 >null; echo 1 >urandom; cat null; (echo 1 >full) 2>/dev/null && exit 1; \
+         for d in random urandom zero; do head -c 4 $d | wc -c; done >/etc/n; \
+         for d in full null random tty urandom zero; do \
+             chmod 600 $d 2>/dev/null && exit 1; chgrp 0 $d 2>/dev/null && exit 1; done; true",
+        &["etc/n 644 0:0 @315532800 file \"4\\n4\\n4\\n\""],
+    ),
     ("ln -s /etc/target /usr/l; echo 1 >/etc/target; chown 8:9 /usr/l", &["etc/target 644 8:9"]),
     (
         "mkdir -p /r/etc; ln -s /etc/t /r/l; echo 1 >/r/etc/t; cp /bin/busybox /r/busybox; \

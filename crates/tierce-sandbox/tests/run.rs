@@ -89,6 +89,22 @@ fn a_program_sees_only_what_it_should() {
 }
 
 #[test]
+fn devices_work() {
+    each(|base| {
+        let outcome = base.run(
+            "echo gone >/dev/null; echo gone >>/dev/null; cat /dev/null
+             (echo 1 >/dev/full) 2>/dev/null && echo full has space
+             for name in random urandom zero; do head -c 4 /dev/$name | wc -c; done
+             head -c 2 /dev/zero | od -An -tx1; echo entropy >/dev/urandom; dd if=/dev/zero \
+             of=/dev/null bs=1k count=1 2>/dev/null; echo out >/dev/stdout; echo err >/dev/stderr
+             echo out >/dev/fd/1; (echo 1 >/dev/tty) 2>&1 | grep -c 'No such device or address'",
+        );
+        assert_eq!(outcome.stdout, "4\n4\n4\n 00 00\nout\nout\n1\n", "{}", outcome.stderr);
+        assert_eq!((outcome.exit, outcome.stderr.as_str()), (Exit::Code(0), "err\n"));
+    });
+}
+
+#[test]
 fn networks() {
     each(|base| {
         let mut process = base.shell(

@@ -30,7 +30,6 @@ const MASKED: [&str; 9] = [
     "scsi",
     "timer_list",
 ];
-const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// Something to be mounted, and where.
 pub(crate) struct Planned {
@@ -215,6 +214,15 @@ fn mount_tree(source: &OwnedFd, target: &OwnedFd, read_only: bool) -> Result<(),
     attach(mount, target)
 }
 
+/// A device of the host. Where root is the host's root it owns the device's inode: read-only mounts
+/// refuse to change that, but not to write to the device.
+fn device(source: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let device = clone_tree(source)?;
+    let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
+    sys::mount_set(device.as_fd(), attributes)?;
+    Ok(device)
+}
+
 /// /dev, in memory: a few devices of the host, terminals of its own, and the private directory.
 fn mount_dev(target: &OwnedFd, process: &Process) -> Result<OwnedFd, Errno> {
     let options = [("mode", "755"), ("size", "16m")];
@@ -230,7 +238,7 @@ fn mount_dev(target: &OwnedFd, process: &Process) -> Result<OwnedFd, Errno> {
         if FileType::from_raw_mode(stat.st_mode) != FileType::CharacterDevice {
             return Err(Errno(libc::ENODEV));
         }
-        attach(clone_tree(source)?, new_file(&dev, name, b"", 0o666)?)?;
+        attach(device(&source)?, new_file(&dev, name, b"", 0o666)?)?;
     }
     let links = [
         ("fd", "/proc/self/fd"),
@@ -310,8 +318,14 @@ fn open_below(parent: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
 }
 
 /// /proc of the new process namespace, without what is none of an image's business.
+///
+/// It is read-only: files that are not about processes exist once for all instances of /proc, so
+/// that root could change their modes for the host, too (also those in /proc/PID/net, which no
+/// mount could cover). What programs lose is little: `/proc/self/oom_score_adj` and its like can't
+/// be written, while `/proc/self/fd` leads where it always did.
 fn mount_proc(target: &OwnedFd, dev: Option<&OwnedFd>) -> Result<(), Errno> {
-    let proc = new_fs("proc", &[], SAFE.union(MountAttrFlags::MOUNT_ATTR_NOEXEC))?;
+    let flags = NO_PROGRAMS.union(SAFE).union(MountAttrFlags::MOUNT_ATTR_RDONLY);
+    let proc = new_fs("proc", &[], flags)?;
     attach(&proc, target)?;
     let null = open_below(dev.ok_or(Errno(libc::ENODEV))?, "null")?;
     // What covers files must be the null device and nothing else (CVE-2025-31133).
@@ -320,13 +334,6 @@ fn mount_proc(target: &OwnedFd, dev: Option<&OwnedFd>) -> Result<(), Errno> {
     }
     for name in MASKED {
         mask(&proc, name, &null)?;
-    }
-    for name in READ_ONLY {
-        if let Some(target) = there(open_below(&proc, name))? {
-            let mount = clone_tree(&target)?;
-            sys::mount_set(mount.as_fd(), libc::MOUNT_ATTR_RDONLY)?;
-            attach(mount, target)?;
-        }
     }
     Ok(())
 }
