@@ -16,9 +16,9 @@ use tierce_sandbox::{Mount, Process};
 use tierce_spec::PythonEnvironment;
 use tierce_store::RecordKind;
 use tierce_wheel::{
-    BucketPolicy, BuildJob, BuildPaths, CompileJob, FetchEvent, FetchSettings, InstallPlan,
-    InstallTarget, Lock, LockError, LockRequest, LockedPackage, Prereleases, Source, SourcePolicy,
-    StoredWheel, Target, fetch_sources, fetch_wheels, write_bytecode_layer,
+    BucketPolicy, BuildIndexes, BuildJob, BuildPaths, CompileJob, FetchEvent, FetchSettings,
+    InstallPlan, InstallTarget, Lock, LockError, LockRequest, LockedPackage, Prereleases, Source,
+    SourcePolicy, StoredWheel, Target, fetch_sources, fetch_wheels, write_bytecode_layer,
 };
 
 /// What requests resolved to.
@@ -136,13 +136,7 @@ impl Context {
             .filter_map(|(step, _)| request.gathered.requirements.get(step).cloned())
             .collect();
         let options = &environment.options;
-        let url = |u: &tierce_spec::ServiceUrl| u.as_url().to_string();
-        wanted.index = options
-            .index
-            .as_ref()
-            .map(url)
-            .or_else(|| self.settings.index.as_ref().map(ToString::to_string));
-        wanted.extra_indexes = options.extra_indexes.iter().map(url).collect();
+        (wanted.index, wanted.extra_indexes) = self.index_urls(request);
         wanted.prereleases =
             if options.pre { Prereleases::Allow } else { Prereleases::IfNecessary };
         wanted.extra_args.clone_from(&options.extra_args);
@@ -166,6 +160,15 @@ impl Context {
     pub fn remember_lock(&self, key: &Digest, lock: &Lock) -> Result<(), NativeError> {
         let pylock = String::from_utf8_lossy(lock.bytes()).into_owned();
         Ok(self.store.put_record(LOCK, key, &LockRecord { pylock })?)
+    }
+
+    /// The index instead of PyPI and those asked before it, with credentials.
+    fn index_urls(&self, request: &PipRequest<'_>) -> (Option<String>, Vec<String>) {
+        let options = &request.environment.options;
+        let url = |u: &tierce_spec::ServiceUrl| u.as_url().to_string();
+        let default = || self.settings.index.as_ref().map(ToString::to_string);
+        let index = options.index.as_ref().map(url).or_else(default);
+        (index, options.extra_indexes.iter().map(url).collect())
     }
 
     /// The indexes in use, with the credentials that files on them may need.
@@ -296,7 +299,9 @@ impl Context {
             out: "/run/tierce/build/out",
             cache: "/run/tierce/build/cache",
         };
-        let Some(job) = BuildJob::new(package, &paths) else {
+        let (index, extra) = self.index_urls(request);
+        let indexes = BuildIndexes { index: index.as_deref(), extra: &extra, exclude_newer: None };
+        let Some(job) = BuildJob::new(package, &paths, &indexes) else {
             let (package, kind) = (package.name.to_string(), "its version control system");
             return Err(NativeError::Unbuildable { package, kind });
         };

@@ -1,17 +1,50 @@
 //! How to build a package's source into a wheel inside an image.
 
 use crate::lock::{LockedPackage, Source, VcsSource};
+use std::fmt;
 use tierce_layer::EPOCH;
 
 /// A program run in the image that builds a wheel. Plain data: whoever runs it puts uv, the
 /// source and a writable directory where the paths say, and brings the one wheel that then lies
 /// in `out` into the store with [`StoredWheel::import`](crate::StoredWheel::import).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BuildJob {
     /// Commands, one after the other.
     pub commands: Vec<Vec<String>>,
-    /// Additions to the environment.
+    /// Additions to the environment. Holds credentials of indexes.
     pub env: Vec<(String, String)>,
+}
+
+impl fmt::Debug for BuildJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The environment may hold secrets.
+        f.debug_struct("BuildJob").field("commands", &self.commands).finish_non_exhaustive()
+    }
+}
+
+/// Where the packages that a build requires itself (PEP 518) come from: the same places as the
+/// image's packages.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct BuildIndexes<'a> {
+    /// The index instead of PyPI; may hold credentials.
+    pub index: Option<&'a str>,
+    /// More indexes, asked first; may hold credentials.
+    pub extra: &'a [String],
+    /// Ignore what was published after this date (RFC 3339 or a date).
+    pub exclude_newer: Option<&'a str>,
+}
+
+impl BuildIndexes<'_> {
+    /// Not as arguments: those can be read by every user of the machine.
+    fn env(&self) -> impl Iterator<Item = (String, String)> {
+        let extra = (!self.extra.is_empty()).then(|| self.extra.join(" "));
+        let variables = [
+            ("UV_DEFAULT_INDEX", self.index.map(str::to_owned)),
+            ("UV_INDEX", extra),
+            ("UV_EXCLUDE_NEWER", self.exclude_newer.map(str::to_owned)),
+        ];
+        variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    }
 }
 
 /// Where things are in the image that builds.
@@ -36,7 +69,11 @@ impl BuildJob {
     ///
     /// Archives are built as a whole: a project in a subdirectory of an archive needs the
     /// archive unpacked, with `source` being its directory.
-    pub fn new(package: &LockedPackage, paths: &BuildPaths<'_>) -> Option<Self> {
+    pub fn new(
+        package: &LockedPackage,
+        paths: &BuildPaths<'_>,
+        indexes: &BuildIndexes<'_>,
+    ) -> Option<Self> {
         let (mut commands, subdirectory) = match &package.source {
             Source::Wheel { .. } => return None,
             Source::Sdist { subdirectory, .. } | Source::Directory { subdirectory, .. } => {
@@ -77,7 +114,8 @@ impl BuildJob {
             ("PYTHONHASHSEED", "0".to_owned()),
             ("GIT_TERMINAL_PROMPT", "0".to_owned()),
         ];
-        Some(BuildJob { commands, env: env.map(|(name, value)| (name.to_owned(), value)).to_vec() })
+        let env = env.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Some(BuildJob { commands, env: env.chain(indexes.env()).collect() })
     }
 }
 

@@ -30,7 +30,7 @@ mod wheel;
 mod write;
 pub mod zip;
 
-pub use build::{BuildJob, BuildPaths};
+pub use build::{BuildIndexes, BuildJob, BuildPaths};
 pub use bytecode::{CompileJob, write_bytecode_layer};
 pub use entry_points::{EntryPoint, EntryPointError};
 pub use fetch::{

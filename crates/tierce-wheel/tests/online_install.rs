@@ -435,12 +435,31 @@ async fn sources_are_locked_and_built_as_told() {
         out: out.to_str().unwrap(),
         cache: cache.to_str().unwrap(),
     };
-    let job = BuildJob::new(to_build[0], &paths).unwrap();
-    for command in &job.commands {
-        let output = Command::new(&command[0]).args(&command[1..]).envs(job.env.clone()).output();
-        let output = output.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let build = |indexes: &BuildIndexes<'_>| {
+        let job = BuildJob::new(to_build[0], &paths, indexes).unwrap();
+        assert!(!format!("{job:?}").contains("secret"));
+        let [command] = job.commands.as_slice() else { panic!("{job:?}") };
+        let mut program = Command::new(&command[0]);
+        program.args(&command[1..]).envs(job.env).env("UV_HTTP_RETRIES", "0").output().unwrap()
+    };
+    // What the build itself requires is asked of the image's indexes, too.
+    let unreachable = "http://u:secret@127.0.0.1:1/simple".to_owned();
+    let too_old = BuildIndexes { exclude_newer: Some("2001-01-01"), ..BuildIndexes::default() };
+    for (indexes, says) in [
+        (BuildIndexes { index: Some(&unreachable), ..BuildIndexes::default() }, "127.0.0.1:1"),
+        (
+            BuildIndexes { extra: std::slice::from_ref(&unreachable), ..BuildIndexes::default() },
+            "127.0.0.1:1",
+        ),
+        (too_old, "exclude-newer"),
+    ] {
+        let output = build(&indexes);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(says), "{stderr}");
+        assert!(!stderr.contains("secret"), "{stderr}");
     }
+    let output = build(&BuildIndexes { index: Some(PYPI), ..BuildIndexes::default() });
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let built = out.join("proj-1.5-py3-none-any.whl");
     let settings = FetchSettings::new(world.dir.path());
     let wheel = StoredWheel::import(&world.store, &built, &settings).unwrap();
