@@ -276,7 +276,8 @@ impl Context {
         events: &Events,
     ) -> Result<StoredWheel, NativeError> {
         let title = format!("build {}", package.name);
-        let key = built_key(package, request, below);
+        let indexes = self.indexes(request);
+        let key = built_key(package, request, below, indexes);
         let step = events.step(StepKind::Execute, &title);
         if !request.refresh
             && let Some(record) = self.store.record::<BuiltRecord>(BUILT, &key)
@@ -457,7 +458,12 @@ pub fn build_cache(variant: &str, below: &[Layer]) -> String {
 }
 
 /// A wheel depends on its source, on the interpreter, and on what the image offers to build with.
-fn built_key(package: &LockedPackage, request: &PipRequest<'_>, below: &[Layer]) -> Digest {
+fn built_key(
+    package: &LockedPackage,
+    request: &PipRequest<'_>,
+    below: &[Layer],
+    indexes: Vec<url::Url>,
+) -> Digest {
     let source = match &package.source {
         Source::Sdist { file, .. } => file.digest.to_string(),
         Source::Vcs(vcs) => vcs.commit.clone(),
@@ -470,6 +476,8 @@ fn built_key(package: &LockedPackage, request: &PipRequest<'_>, below: &[Layer])
         .text("python", &request.interpreter.version.to_string())
         .text("interpreter", &request.interpreter.path)
         .text("platform", &request.platform.to_string())
+        // Where what builds it came from.
+        .list("indexes", indexes.into_iter().map(public))
         .list("below", below.iter().map(|l| *l.record.diff_id.0.as_bytes()))
         .finish()
         .0
