@@ -227,9 +227,23 @@ pub(crate) fn answer(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> io::R
 
 /// Makes a descriptor the standard input.
 pub(crate) fn replace_stdin(fd: &OwnedFd) -> io::Result<()> {
-    // SAFETY: descriptor 0 is owned by nobody but the standard library's `Stdin`, which only
-    // looks at its number.
-    check(unsafe { libc::dup2(fd.as_raw_fd(), 0) }.into())?;
+    replace(fd, libc::STDIN_FILENO)
+}
+
+/// Makes a descriptor the standard output.
+pub(crate) fn replace_stdout(fd: &OwnedFd) -> io::Result<()> {
+    replace(fd, libc::STDOUT_FILENO)
+}
+
+/// Makes a descriptor the standard error.
+pub(crate) fn replace_stderr(fd: &OwnedFd) -> io::Result<()> {
+    replace(fd, libc::STDERR_FILENO)
+}
+
+fn replace(fd: &OwnedFd, standard: c_int) -> io::Result<()> {
+    // SAFETY: the callers' descriptors are owned by nobody but the standard library's `Stdin` and
+    // its like, which only look at their number.
+    check(unsafe { libc::dup2(fd.as_raw_fd(), standard) }.into())?;
     Ok(())
 }
 

@@ -5,10 +5,11 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
+use std::process::Command;
 use support::{Base, RawTar, chain, path, run, sandbox, sandboxes, write_layer};
 use tierce_layer::{Entry, EntryKind};
 use tierce_oci::Diagnostic;
-use tierce_sandbox::{Cancel, DiffError, Mount, RunError, UnpackError};
+use tierce_sandbox::{Cancel, DiffError, Exit, Mount, RunError, Stdio, UnpackError};
 
 /// A directory of the host with a file that must stay as it is.
 struct Canary(tempfile::TempDir, u32);
@@ -217,6 +218,19 @@ fn mount_points_that_are_links_stay_inside() {
     });
 }
 
+/// A shell function that reports whatever it can change of files.
+const CHANGE: &str = "\
+change() {
+    for f; do
+        test -e $f || continue
+        for by in 'chmod 604' 'chmod u+s' 'chown 7:8' 'chgrp 9' 'touch -d @978307200'; do
+            $by $f 2>/dev/null && echo $by $f
+        done
+    done
+    true
+}
+";
+
 /// All that a change to a file leaves in its inode: mode, owner, times of change.
 fn inode(path: &Path) -> (u32, u32, u32, (i64, i64), (i64, i64)) {
     let stat = fs::metadata(path).unwrap();
@@ -235,26 +249,21 @@ fn files_of_the_host_keep_their_attributes() {
         shown.extend(["/sys", "/sys/kernel", "/proc/version"].map(Into::into));
         shown.extend([canary.path().to_owned(), canary.path().join("file"), resolver.clone()]);
         let before: Vec<_> = shown.iter().map(|path| inode(path)).collect();
-        // Whatever can be changed is reported; files open for writing are tried, too.
         let mut process = base.shell(
-            "change() {
-                 for f; do
-                     test -e $f || continue
-                     for by in 'chmod 604' 'chmod u+s' 'chown 7:8' 'chgrp 9' 'touch -d @978307200'; do
-                         $by $f 2>/dev/null && echo $by $f
-                     done
-                 done
-                 true
-             }
-             exec 7<>/dev/null 8>/dev/full 9</dev/urandom
+            &[
+                CHANGE,
+                // Open files are tried, too.
+                "exec 7<>/dev/null 8>/dev/full 9</dev/urandom
              cd /dev
              change full null random tty urandom zero
-             change /proc/self/fd/0 /proc/self/fd/7 /proc/self/fd/8 /proc/self/fd/9 /dev/stdin
+             change /proc/self/fd/0 /proc/self/fd/7 /proc/self/fd/8 /proc/self/fd/9 /proc/1/fd/0
              change /sys /sys/kernel /sys/kernel/uevent_helper /sys/fs/cgroup /mnt /mnt/file /one
              change /proc /proc/acpi /proc/bus /proc/cmdline /proc/kcore /proc/keys /proc/meminfo
              change /proc/net/dev /proc/self/net/tcp /proc/sys /proc/sys/kernel /proc/timer_list
              change /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/version
              chmod 600 /etc/resolv.conf /etc/hosts $SSL_CERT_FILE",
+            ]
+            .concat(),
         );
         process.ca_bundle = Some(canary.path().join("file"));
         process.resolv_conf = Some(resolver.clone());
@@ -271,6 +280,50 @@ fn files_of_the_host_keep_their_attributes() {
         assert_eq!(after, before, "{:?}", base.sandbox.mapping());
         canary.check();
     });
+}
+
+#[test]
+#[ignore = "the other side of a test that runs in a terminal"]
+fn driver() {
+    let Some(report) = std::env::var_os(REPORT) else { return };
+    each(|base| {
+        let script = "test ! -t 0 && test -t 1 && echo works; cat
+             exec 4<&0 5>&1 6>&2
+             change /proc/self/fd/4 /proc/self/fd/5 /proc/self/fd/6 >/report";
+        let mut process = base.shell(&[CHANGE, script].concat());
+        process.stdio = Stdio::Inherit;
+        let source = report.clone().into();
+        process.mounts =
+            vec![Mount::Bind { source, target: "/report".to_owned(), read_only: false }];
+        let exit = base.sandbox.run(&process, &mut |_, _| {}, &Cancel::new());
+        assert_eq!(exit.unwrap(), Exit::Code(0));
+        assert_eq!(fs::read_to_string(&report).unwrap(), "", "{:?}", base.sandbox.mapping());
+    });
+}
+
+const REPORT: &str = "TIERCE_TEST_REPORT";
+
+#[test]
+fn inherited_devices_keep_their_attributes() {
+    let null = Path::new("/dev/null");
+    let before = inode(null);
+    let report = tempfile::NamedTempFile::new().unwrap();
+    // util-linux's script(1) runs a command in a terminal of its own.
+    let program = std::env::current_exe().unwrap();
+    let command = format!("{} --exact driver --nocapture --ignored </dev/null", program.display());
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env(REPORT, report.path())
+        .output();
+    let Ok(output) = output else {
+        eprintln!("skipped: no script(1) on this machine");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    let runs = if support::busybox().is_some() { sandboxes().len() } else { 0 };
+    assert_eq!(text.matches("works").count(), runs, "{text}");
+    assert_eq!(inode(null), before);
 }
 
 #[test]

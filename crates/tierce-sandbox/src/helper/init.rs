@@ -5,7 +5,7 @@ use crate::helper::facts::Facts;
 use crate::helper::layers::Layers;
 use crate::helper::overlay::Overlay;
 use crate::helper::users::{self, User};
-use crate::helper::{filter, mounts, resolve};
+use crate::helper::{filter, mounts, resolve, stdio};
 use crate::protocol;
 use crate::{Errno, Exit, Network, Process, RunError, Stdio, sys};
 use rustix::fs::{Mode, OFlags};
@@ -47,8 +47,8 @@ const CAPABILITIES: [u32; 14] = [
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The whole life of the first process, which is process 1 in its namespace.
-pub(crate) fn init(start: Start<'_>) -> Result<Exit, RunError> {
-    let root = enter(&start)?;
+pub(crate) fn init(mut start: Start<'_>) -> Result<Exit, RunError> {
+    let root = enter(&mut start)?;
     let user = users::look_up(&root, &start.process.user)?;
     let cwd = working_directory(&root, &start.process.cwd)?;
     let program = Program::new(start.process, &user)?;
@@ -99,7 +99,7 @@ fn reap(program: rustix::process::Pid) -> Result<Exit, RunError> {
 }
 
 /// Enters all namespaces and the root file system, and leaves the host's behind.
-fn enter(start: &Start<'_>) -> Result<OwnedFd, RunError> {
+fn enter(start: &mut Start<'_>) -> Result<OwnedFd, RunError> {
     let process = start.process;
     if process.stdio == Stdio::Captured {
         // No controlling terminal.
@@ -118,6 +118,9 @@ fn enter(start: &Start<'_>) -> Result<OwnedFd, RunError> {
     sys::set_host_name(&process.hostname).map_err(RunError::setup("set the host name"))?;
     rustix::mount::mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
         .map_err(RunError::setup("detach mounts from the host's"))?;
+    if let Some(stdin) = &mut start.stdin {
+        stdio::protect(stdin);
+    }
     let planned = mounts::plan(process)?;
     let root = mount_root(process, &planned)?;
     let made = mounts::mount_all(&root, process, &planned)?;

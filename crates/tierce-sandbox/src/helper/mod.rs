@@ -14,6 +14,7 @@ mod overlay;
 mod pattern;
 mod resolve;
 mod run;
+mod stdio;
 mod supervisor;
 mod tasks;
 mod unpack;

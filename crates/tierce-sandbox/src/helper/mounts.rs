@@ -216,7 +216,7 @@ fn mount_tree(source: &OwnedFd, target: &OwnedFd, read_only: bool) -> Result<(),
 
 /// A device of the host. Where root is the host's root it owns the device's inode: read-only mounts
 /// refuse to change that, but not to write to the device.
-fn device(source: &OwnedFd) -> Result<OwnedFd, Errno> {
+pub(crate) fn device(source: &OwnedFd) -> Result<OwnedFd, Errno> {
     let device = clone_tree(source)?;
     let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
     sys::mount_set(device.as_fd(), attributes)?;
