@@ -16,7 +16,14 @@ pub(super) fn check_requirement(text: &str) -> Result<(), Fault> {
         return Err(fault);
     }
     // With `Url`, unlike with pep508_rs' own URL type, nothing is expanded from the environment.
-    match text.parse::<Requirement<Url>>() {
+    // Text that is far from any requirement makes the parser slice strings where they can't be
+    // sliced; the known cases are refused above, and the unknown ones must not end the program.
+    let parsed = std::panic::catch_unwind(|| text.parse::<Requirement<Url>>());
+    let Ok(parsed) = parsed else {
+        let shown = redact(text);
+        return Err(Fault::new(INVALID, format!("{shown:?} is not a requirement")));
+    };
+    match parsed {
         Ok(requirement) => match requirement.version_or_url {
             Some(VersionOrUrl::Url(url)) if url.scheme() == "file" => Err(local(text)),
             _ => Ok(()),
