@@ -137,12 +137,13 @@ impl ImageConfig {
     }
 
     /// Sets one environment variable, in place where it exists and at the end where it does not.
+    /// Where it exists more than once, the others go: the last of them would count.
     pub fn set_env(&mut self, name: &str, value: &str) {
         let entry = format!("{name}={value}");
         let env = self.config.env.get_or_insert_default();
-        match env.iter_mut().find(|e| e.split('=').next() == Some(name)) {
-            Some(slot) => *slot = entry,
-            None => env.push(entry),
-        }
+        let same = |e: &String| e.split('=').next() == Some(name);
+        let at = env.iter().position(same).unwrap_or(env.len());
+        env.retain(|e| !same(e));
+        env.insert(at, entry);
     }
 }

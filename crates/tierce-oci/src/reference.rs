@@ -126,13 +126,14 @@ impl Reference {
         format!("{}/{}", self.registry, self.repository)
     }
 
-    /// The reference as people write it: without `docker.io/` and `library/`.
+    /// The reference as people write it: without `docker.io/` and `library/`, as far as it then
+    /// still means the same (`docker.io/library/a/b` is not `a/b`).
     pub fn familiar(&self) -> String {
         let full = self.to_string();
-        match full.strip_prefix("docker.io/") {
-            Some(rest) => rest.strip_prefix("library/").unwrap_or(rest).to_owned(),
-            None => full,
-        }
+        let rest = full.strip_prefix("docker.io/");
+        let mut candidates = rest.and_then(|r| r.strip_prefix("library/")).into_iter().chain(rest);
+        let same = candidates.find(|text| text.parse().as_ref() == Ok(self));
+        same.unwrap_or(&full).to_owned()
     }
 }
 
