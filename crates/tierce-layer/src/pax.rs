@@ -108,13 +108,14 @@ pub(crate) fn get_time(records: &Records, key: &str) -> Result<Option<i64>, Form
             None => (false, value.as_slice()),
         };
         let mut parts = value.splitn(2, |&b| b == b'.');
-        let seconds = i64::try_from(number(parts.next()?)?).ok()?;
+        // Wide enough for the earliest time there is, whose seconds alone are out of range.
+        let seconds = i128::from(number(parts.next()?)?);
         let fraction = parts.next().unwrap_or_default();
         if !fraction.iter().all(u8::is_ascii_digit) {
             return None;
         }
         let below = fraction.iter().any(|&digit| digit != b'0');
-        Some(if negative { -seconds - i64::from(below) } else { seconds })
+        i64::try_from(if negative { -seconds - i128::from(below) } else { seconds }).ok()
     };
     match time() {
         Some(time) => Ok(Some(time)),
