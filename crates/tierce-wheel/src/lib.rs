@@ -17,6 +17,7 @@ mod location;
 mod lock;
 mod lock_error;
 mod name;
+mod program;
 mod pylock;
 mod record;
 mod request;

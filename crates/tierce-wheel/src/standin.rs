@@ -8,11 +8,11 @@
 //! only used where they are asked for by name, are answered as 0.9 and later ask; one that does
 //! not understand the answer fails instead of taking an interpreter of the machine's.
 
+use crate::program;
 use crate::target::{Libc, Target};
 use serde_json::json;
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use tierce_oci::Digest;
 
@@ -25,10 +25,7 @@ pub(crate) fn install(directory: &Path, target: &Target) -> io::Result<PathBuf> 
     if path.exists() {
         return Ok(path);
     }
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(script(&path.to_string_lossy(), target).as_bytes())?;
-    file.as_file().set_permissions(Permissions::from_mode(0o755))?;
-    file.persist(&path).map_err(|e| e.error)?;
+    program::install(&path, &mut script(&path.to_string_lossy(), target).as_bytes())?;
     Ok(path)
 }
 

@@ -7,12 +7,11 @@ use crate::request::{
     Builds, LockCommand, LockInterpreter, LockRequest, SourcePolicy, requested_names,
 };
 use crate::zip::{Archive, ZipError};
-use crate::{location, standin};
+use crate::{location, program, standin};
 use pep440_rs::Version;
 use std::collections::BTreeSet;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::str::FromStr;
@@ -417,11 +416,5 @@ fn extract(wheel: &Path, program: &Path) -> Result<(), UvError> {
     let name = format!("uv-{PINNED_VERSION}.data/scripts/uv");
     let missing = || io::Error::new(io::ErrorKind::NotFound, "the program is not in its wheel");
     let entry = archive.find(&name).ok_or_else(missing).map_err(UvError::Write)?;
-    let directory = program.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(UvError::Write)?;
-    io::copy(&mut archive.reader(entry), &mut file).map_err(UvError::Write)?;
-    file.as_file().set_permissions(Permissions::from_mode(0o755)).map_err(UvError::Write)?;
-    file.as_file().sync_all().map_err(UvError::Write)?;
-    file.persist(program).map_err(|e| UvError::Write(e.error))?;
-    Ok(())
+    program::install(program, &mut archive.reader(entry)).map_err(UvError::Write)
 }
