@@ -13,6 +13,7 @@ mod manifest;
 mod media_type;
 mod platform;
 mod reference;
+mod registry_path;
 
 pub use artifact::{Artifact, Blob, BlobLocation};
 pub use config::{ContainerConfig, History, ImageConfig, RootFs};
@@ -23,3 +24,4 @@ pub use manifest::{Index, MAX_MANIFEST_SIZE, Manifest, ManifestError};
 pub use media_type::MediaType;
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError, Selector};
+pub use registry_path::{RegistryPath, RegistryPathError};
