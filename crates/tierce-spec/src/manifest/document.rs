@@ -5,6 +5,7 @@
 use super::forms::{self, Forms};
 use crate::{Network, PythonVersion, ServiceUrl};
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -55,7 +56,15 @@ pub(super) struct Document {
     pub labels: Option<BTreeMap<String, String>>,
     /// Steps in the order of the file, instead of the keys `apt` to `user`.
     pub steps: Option<Vec<StepTable>>,
+    /// Settings of all the images of this folder and those below it: the keys of config.toml.
+    #[allow(dead_code, reason = "those who read config.toml read it too")]
+    pub workspace: Option<WorkspaceTable>,
 }
+
+/// The settings of a workspace. They say nothing about the image: whoever reads configuration
+/// files reads and checks them.
+#[derive(Clone, Debug)]
+pub(super) struct WorkspaceTable;
 
 /// One step: a table with exactly one key.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -239,6 +248,12 @@ impl OneOrMany {
             OneOrMany::One(path) => std::slice::from_ref(path),
             OneOrMany::Many(paths) => paths,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for WorkspaceTable {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        BTreeMap::<String, IgnoredAny>::deserialize(d).map(|_| WorkspaceTable)
     }
 }
 

@@ -91,7 +91,10 @@ impl ManifestError {
         } else if let Some((key, known)) = unknown_field(&message) {
             unknown_key(source, span, &path, key, &known)
         } else if let Some(key) = quoted_after(&message, "missing field ") {
-            missing_key(source, span, path, key)
+            match key == "base" && source.is_workspace_only() {
+                true => workspace_only(source),
+                false => missing_key(source, span, path, key),
+            }
         } else {
             let code = match message.starts_with("invalid type") {
                 true => "spec/wrong-type",
@@ -180,6 +183,13 @@ fn missing_key(
     let mut wanted = path;
     wanted.push(Segment::from(key));
     ManifestProblem::new(source, "spec/missing-key", span, message, example(&wanted))
+}
+
+fn workspace_only(source: &Source) -> ManifestProblem {
+    let message = "it holds the settings of a workspace, but no image".to_owned();
+    let hint = "Give the folder of one of the workspace's images, or add `base` and the rest of an \
+                image here.";
+    ManifestProblem::new(source, "spec/no-image", None, message, Some(hint.to_owned()))
 }
 
 fn unknown_key(

@@ -53,6 +53,12 @@ impl Source {
         Source { file_name: file_name.to_owned(), text: text.to_owned() }
     }
 
+    /// Whether the document has a `workspace` table and nothing else.
+    pub fn is_workspace_only(&self) -> bool {
+        DeTable::parse(&self.text)
+            .is_ok_and(|root| root.get_ref().keys().map(|key| key.get_ref()).eq(["workspace"]))
+    }
+
     /// As much of `path` as the document has, as people write it, and where that is.
     pub fn locate(&self, path: &[Segment]) -> (String, Option<Range<usize>>) {
         let mut shown = String::new();

@@ -81,6 +81,7 @@ fn short_keys(document: &Document) -> Vec<&'static str> {
         cmd: _,
         labels: _,
         steps: _,
+        workspace: _,
     } = document;
     let keys = [
         ("apt", apt.is_some()),

@@ -1,6 +1,6 @@
 //! The JSON Schema of `tierce.toml`, for editors.
 
-use super::document::{Document, PlatformName, ReferenceName};
+use super::document::{Document, PlatformName, ReferenceName, WorkspaceTable};
 use crate::{PythonVersion, ServiceUrl};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -21,8 +21,27 @@ pub fn schema() -> Value {
         let none: Map<String, Value> =
             SHORT_KEYS.iter().map(|key| ((*key).to_owned(), json!(false))).collect();
         root.insert("dependentSchemas".into(), json!({ "steps": { "properties": none } }));
+        // The root of a workspace need not be an image itself.
+        let required = root.remove("required").unwrap_or_default();
+        let image = json!({ "required": required });
+        let workspace = json!({ "required": ["workspace"], "maxProperties": 1 });
+        root.insert("anyOf".into(), json!([image, workspace]));
     }
     schema
+}
+
+impl JsonSchema for WorkspaceTable {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Workspace".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
 }
 
 /// Takes out what stands for `None`: TOML has no null, a key is there or it is not.
