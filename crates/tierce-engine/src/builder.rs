@@ -2,12 +2,14 @@
 
 use crate::checker::{AnyDiagnostic, ImageChecker};
 use crate::event::Events;
-use crate::export::Export;
+use crate::export::{Export, ExportKind};
 use crate::gather::Gathered;
 use async_trait::async_trait;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tierce_oci::{Descriptor, Digest, Platform};
+use tierce_secret::Secrets;
 
 /// One image to build.
 #[derive(Clone)]
@@ -22,6 +24,47 @@ pub struct BuildRequest {
     pub exports: Vec<Export>,
     /// Look everything up anew (base tags, package versions) and make every layer again.
     pub refresh: bool,
+    /// The image that is the base, already built and delivered; where the base is an image.
+    pub base: Option<Arc<ImageBuild>>,
+    /// The values of every secret that the image names.
+    pub secrets: Secrets,
+}
+
+/// What a builder can do. A build that needs more is refused before it starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Capabilities {
+    /// The kinds of export it can write to.
+    pub exports: BTreeSet<ExportKind>,
+    /// Whether one build can be for several platforms.
+    pub multi_platform: bool,
+    /// Whether steps can have secrets.
+    pub secrets: bool,
+    /// Whether it can build what a Dockerfile makes.
+    pub dockerfiles: bool,
+    /// Whether equal images have equal digests, wherever and whenever they are built.
+    pub reproducible: bool,
+}
+
+/// Something that an image asks for and a builder leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The parameter, as users write it: `bytecode`, `run.network`.
+    pub parameter: String,
+    /// What happens instead, or why it is left out.
+    pub reason: String,
+}
+
+/// What a builder would be given, or would run: shown by a dry run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Rendering {
+    /// The Dockerfile, where the builder takes one.
+    pub dockerfile: Option<String>,
+    /// The files of the build context, sorted.
+    pub context: Vec<String>,
+    /// The command line or request, without any secret.
+    pub command: Option<String>,
 }
 
 /// A fact about one layer of a result.
@@ -102,6 +145,19 @@ pub struct BuilderError(#[from] pub AnyDiagnostic);
 pub trait ImageBuilder: Send + Sync {
     /// The builder's name, as users select it.
     fn name(&self) -> &str;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What `request` asks for and this builder leaves out; each is a warning.
+    fn unsupported(&self, _request: &BuildRequest) -> Vec<Unsupported> {
+        vec![]
+    }
+
+    /// What would be run for `request`; nothing is changed anywhere.
+    fn render(&self, _request: &BuildRequest) -> Result<Rendering, BuilderError> {
+        Ok(Rendering::default())
+    }
 
     /// Builds `request` and delivers it to every export.
     async fn build(

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use tierce_oci::{Descriptor, Platform, Reference};
+use tierce_secret::Secrets;
 use tierce_spec::{Image, ImageKey, ImageName};
 
 /// What to do with an image, besides what the image itself says.
@@ -127,6 +128,8 @@ impl Engine {
             uri: uri.clone(),
             exports,
             refresh: options.force,
+            base: None,
+            secrets: Secrets::default(),
         };
         let mut build =
             builder.build(&request, events).await.map_err(|e| BuildError::Builder(e.0))?;

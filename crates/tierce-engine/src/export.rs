@@ -1,5 +1,6 @@
 //! Where a built image goes.
 
+use serde::Serialize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use tierce_oci::{Diagnostic, ErrorKind, Reference};
@@ -17,6 +18,37 @@ pub enum Export {
     DockerArchive(PathBuf),
     /// The local Docker or podman engine.
     Load,
+}
+
+/// The kinds of destinations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportKind {
+    /// The builder's own store, or engine: what is built without any export.
+    Local,
+    /// [`Export::Push`].
+    Push,
+    /// [`Export::OciLayout`].
+    OciLayout,
+    /// [`Export::OciArchive`].
+    OciArchive,
+    /// [`Export::DockerArchive`].
+    DockerArchive,
+    /// [`Export::Load`].
+    Load,
+}
+
+impl Export {
+    /// Its kind.
+    pub fn kind(&self) -> ExportKind {
+        match self {
+            Export::Push(_) => ExportKind::Push,
+            Export::OciLayout(_) => ExportKind::OciLayout,
+            Export::OciArchive(_) => ExportKind::OciArchive,
+            Export::DockerArchive(_) => ExportKind::DockerArchive,
+            Export::Load => ExportKind::Load,
+        }
+    }
 }
 
 /// Why `--output` could not be understood.

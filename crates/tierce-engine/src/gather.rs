@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tierce_oci::{Diagnostic, Digest, ErrorKind, Platform};
-use tierce_spec::{Image, Input, Inputs, ResolvedImage, SourceOptions};
+use tierce_oci::{Diagnostic, Digest, ErrorKind, Hasher, Platform};
+use tierce_spec::{DockerfileBase, Image, Input, Inputs, ResolvedImage, SourceOptions};
 use tierce_tree::{DefaultExcludes, IgnoreRules, ScanError, ScanOptions, StatIndex, Tree};
 
 /// A source of the host, read and digested.
@@ -25,8 +25,34 @@ pub struct Gathered {
     pub sources: BTreeMap<usize, Source>,
     /// The requirements files, by step, as absolute paths.
     pub requirements: BTreeMap<usize, PathBuf>,
+    /// The wheels in the folders of wheels, by step, sorted by name.
+    pub wheels: BTreeMap<usize, Vec<PathBuf>>,
+    /// What was read for the base; `None` where it reads nothing of the host.
+    pub base: Option<GatheredBase>,
     /// The directory that relative paths are relative to.
     pub root: PathBuf,
+}
+
+/// A base that is made of something of the host.
+#[derive(Clone, Debug)]
+pub enum GatheredBase {
+    /// Another image, with its own inputs.
+    Image(Box<Gathered>),
+    /// A Dockerfile.
+    Dockerfile(GatheredDockerfile),
+}
+
+/// A Dockerfile and its context.
+#[derive(Clone, Debug)]
+pub struct GatheredDockerfile {
+    /// Where it is.
+    pub file: PathBuf,
+    /// What it says.
+    pub content: Vec<u8>,
+    /// What its ignore file leaves in of its context.
+    pub context: Source,
+    /// The ignore file, where there is one.
+    pub ignore_file: Option<PathBuf>,
 }
 
 /// Remembers digests of files between builds, so that unchanged files are not read again.
@@ -88,6 +114,12 @@ pub enum GatherError {
     /// A requirements file, or one that it includes, could not be read.
     #[error(transparent)]
     Requirements(tierce_spec::requirements::GatherError<std::io::Error>),
+    /// A folder of wheels has none.
+    #[error("{what} has no wheels in it")]
+    NoWheels {
+        /// What was looked for.
+        what: String,
+    },
     /// An ignore pattern is malformed.
     #[error("{file} has an invalid pattern")]
     Ignore {
@@ -107,6 +139,7 @@ impl Diagnostic for GatherError {
             GatherError::Missing { .. } => "source/missing",
             GatherError::Kind { .. } => "source/wrong-kind",
             GatherError::Scan { .. } | GatherError::Read { .. } => "source/unreadable",
+            GatherError::NoWheels { .. } => "source/no-wheels",
             GatherError::Ignore { .. } => "source/invalid-pattern",
             GatherError::Resolve(e) => e.code(),
             GatherError::Requirements(e) => e.code(),
@@ -125,6 +158,9 @@ impl Diagnostic for GatherError {
             GatherError::Missing { .. } => {
                 Some("Paths are relative to the directory of the tierce.toml.".into())
             }
+            GatherError::NoWheels { .. } => {
+                Some("Build them first, as `uv build --wheel -o DIR` does.".into())
+            }
             GatherError::Resolve(e) => e.hint(),
             GatherError::Requirements(e) => e.hint(),
             _ => None,
@@ -139,33 +175,137 @@ pub fn gather(
     cache: &GatherCache,
 ) -> Result<Gathered, Arc<GatherError>> {
     let mut inputs = Inputs::new(Platform::host());
-    let mut sources = BTreeMap::new();
-    let mut requirements = BTreeMap::new();
+    let mut gathered = Parts::default();
     for input in image.inputs() {
-        let path = root.join(input.path());
-        let digest = match input {
-            Input::Folder { options, .. } => {
-                let source = folder(&path, &input, options, cache)?;
-                let digest = source.tree.digest();
-                sources.insert(input.step(), source);
-                digest
-            }
-            Input::File { .. } => {
-                let source = file(&path, &input)?;
-                let digest = source.tree.digest();
-                sources.insert(input.step(), source);
-                digest
-            }
-            Input::Requirements { .. } => {
-                let digest = requirements_digest(&path, &input)?;
-                requirements.insert(input.step(), path);
-                digest
-            }
-        };
-        inputs.insert(input.step(), digest);
+        let digest = gathered.read(image, &input, root, cache)?;
+        inputs.insert(input.slot(), digest);
     }
     let resolved = image.resolve(&inputs).map_err(GatherError::from)?;
-    Ok(Gathered { resolved, sources, requirements, root: root.to_owned() })
+    let Parts { sources, requirements, wheels, base } = gathered;
+    Ok(Gathered { resolved, sources, requirements, wheels, base, root: root.to_owned() })
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Parts {
+    sources: BTreeMap<usize, Source>,
+    requirements: BTreeMap<usize, PathBuf>,
+    wheels: BTreeMap<usize, Vec<PathBuf>>,
+    base: Option<GatheredBase>,
+}
+
+impl Parts {
+    fn read(
+        &mut self,
+        image: &Image,
+        input: &Input<'_>,
+        root: &Path,
+        cache: &GatherCache,
+    ) -> Result<Digest, Arc<GatherError>> {
+        let at = |path: &Path| root.join(path);
+        Ok(match input {
+            Input::Folder { step, src, options } => {
+                let source = folder(&at(src), input, options, cache)?;
+                let digest = source.tree.digest();
+                self.sources.insert(*step, source);
+                digest
+            }
+            Input::File { step, src } => {
+                let source = file(&at(src), input)?;
+                let digest = source.tree.digest();
+                self.sources.insert(*step, source);
+                digest
+            }
+            Input::Requirements { step, file } => {
+                let digest = requirements_digest(&at(file), input)?;
+                self.requirements.insert(*step, at(file));
+                digest
+            }
+            Input::Wheels { step, dir } => {
+                let (files, digest) = wheels(&at(dir), input)?;
+                self.wheels.insert(*step, files);
+                digest
+            }
+            Input::Dockerfile(dockerfile) => {
+                let (gathered, digest) = dockerfile_base(dockerfile, input, root, cache)?;
+                self.base = Some(GatheredBase::Dockerfile(gathered));
+                digest
+            }
+            Input::Image(base) => {
+                // What an image says of its platforms holds for the one below it.
+                let base = match image.platforms() {
+                    [] => (*base).clone(),
+                    platforms => base.with_platforms(platforms.iter().cloned()),
+                };
+                let gathered = gather(&base, root, cache)?;
+                let digest = gathered.resolved.key().digest();
+                self.base = Some(GatheredBase::Image(Box::new(gathered)));
+                digest
+            }
+        })
+    }
+}
+
+/// The wheels in a folder, by name, and a digest over their names and contents.
+fn wheels(dir: &Path, input: &Input<'_>) -> Result<(Vec<PathBuf>, Digest), GatherError> {
+    require(dir, input, true)?;
+    let unreadable = |source| GatherError::Read { path: dir.to_owned(), source };
+    let mut files = vec![];
+    for entry in std::fs::read_dir(dir).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|e| e == "whl") && path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(GatherError::NoWheels { what: input.to_string() });
+    }
+    files.sort();
+    let mut all = Hasher::new();
+    for file in &files {
+        let tree = tierce_tree::scan_file(file)
+            .map_err(|source| GatherError::Scan { what: input.to_string(), source })?;
+        let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+        all.update(&(name.len() as u64).to_le_bytes());
+        all.update(name);
+        all.update(tree.digest().as_bytes());
+    }
+    Ok((files, all.finish()))
+}
+
+/// A Dockerfile and its context, and a digest over both.
+fn dockerfile_base(
+    dockerfile: &DockerfileBase,
+    input: &Input<'_>,
+    root: &Path,
+    cache: &GatherCache,
+) -> Result<(GatheredDockerfile, Digest), GatherError> {
+    let path = root.join(&dockerfile.file);
+    require(&path, input, false)?;
+    let content =
+        std::fs::read(&path).map_err(|source| GatherError::Read { path: path.clone(), source })?;
+    let context = root.join(dockerfile.context());
+    let directory = if context.as_os_str().is_empty() { Path::new(".") } else { &context };
+    // The names that the docker command reads ignore rules from, the more particular one first.
+    let mut own_rules = path.clone().into_os_string();
+    own_rules.push(".dockerignore");
+    let ignore_file = [PathBuf::from(own_rules), directory.join(".dockerignore")]
+        .into_iter()
+        .find(|file| file.is_file());
+    let text = match &ignore_file {
+        Some(file) => std::fs::read_to_string(file)
+            .map_err(|source| GatherError::Read { path: file.clone(), source })?,
+        None => String::new(),
+    };
+    let rules = IgnoreRules::parse(&text)
+        .map_err(|source| GatherError::Ignore { file: input.to_string(), source })?;
+    // The Dockerfile decides what it copies: nothing is left out that its rules do not name.
+    let options = ScanOptions { ignore: rules, defaults: DefaultExcludes::Off };
+    let source = scan(directory, input, &options, cache)?;
+    let mut all = Hasher::new();
+    all.update(Digest::of(&content).as_bytes());
+    all.update(source.tree.digest().as_bytes());
+    Ok((GatheredDockerfile { file: path, content, context: source, ignore_file }, all.finish()))
 }
 
 fn require(path: &Path, input: &Input<'_>, folder: bool) -> Result<(), GatherError> {
@@ -188,10 +328,19 @@ fn folder(
     let rules = ignore_rules(path, input, options)?;
     let defaults = if options.keep_defaults { DefaultExcludes::Off } else { DefaultExcludes::On };
     let scan_options = ScanOptions { ignore: rules, defaults };
+    scan(path, input, &scan_options, cache)
+}
+
+fn scan(
+    path: &Path,
+    input: &Input<'_>,
+    options: &ScanOptions,
+    cache: &GatherCache,
+) -> Result<Source, GatherError> {
     let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let index_file = cache.file(&canonical);
     let mut index = index_file.as_deref().map(StatIndex::load);
-    let tree = tierce_tree::scan(path, &scan_options, index.as_mut())
+    let tree = tierce_tree::scan(path, options, index.as_mut())
         .map_err(|source| GatherError::Scan { what: input.to_string(), source })?;
     if let (Some(index), Some(file)) = (index, index_file) {
         // A cache that can't be written costs time, not correctness.

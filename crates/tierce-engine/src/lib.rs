@@ -13,7 +13,8 @@ mod export;
 mod gather;
 
 pub use builder::{
-    BuildRequest, BuilderError, ImageBuild, ImageBuilder, LayerFact, PlatformBuild, Status,
+    BuildRequest, BuilderError, Capabilities, ImageBuild, ImageBuilder, LayerFact, PlatformBuild,
+    Rendering, Status, Unsupported,
 };
 pub use checker::{AnyDiagnostic, ImageChecker, Presence, UnknownPolicy, first_answer};
 pub use engine::{BuildOptions, Engine, Prepared, reference_of};
@@ -22,5 +23,7 @@ pub use event::{
     BuildEvent, EventSink, Events, NoEvents, Outcome, OutputStream, StepHandle, StepId, StepKind,
     StepReporter,
 };
-pub use export::{Export, ExportError};
-pub use gather::{GatherCache, GatherError, Gathered, Source, gather};
+pub use export::{Export, ExportError, ExportKind};
+pub use gather::{
+    GatherCache, GatherError, Gathered, GatheredBase, GatheredDockerfile, Source, gather,
+};

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tierce_engine::{
-    BuildEvent, BuildOptions, BuildRequest, BuilderError, Engine, EventSink, Events, Export,
-    GatherCache, ImageBuild, ImageBuilder, ImageChecker, Presence, Status, UnknownPolicy,
+    BuildEvent, BuildOptions, BuildRequest, BuilderError, Capabilities, Engine, EventSink, Events,
+    Export, ExportKind, GatherCache, ImageBuild, ImageBuilder, ImageChecker, Presence, Status,
+    UnknownPolicy,
 };
 use tierce_oci::{Descriptor, Diagnostic, Digest, ErrorKind, MediaType, Platform, Reference};
 use tierce_spec::Image;
@@ -75,6 +76,16 @@ struct Builder(Arc<World>, &'static str);
 impl ImageBuilder for Builder {
     fn name(&self) -> &str {
         self.1
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            exports: [ExportKind::Local, ExportKind::Push, ExportKind::OciLayout].into(),
+            multi_platform: true,
+            secrets: true,
+            dockerfiles: false,
+            reproducible: true,
+        }
     }
 
     async fn build(&self, request: &BuildRequest, _: &Events) -> Result<ImageBuild, BuilderError> {

@@ -88,6 +88,8 @@ impl Context {
             }),
             Base::Registry(reference) => self.registry_base(reference, platform, events).await,
             Base::Debian(debian) => self.debian_base(debian, platform, events).await,
+            Base::Dockerfile(_) => Err(NativeError::ForeignBase("a Dockerfile")),
+            Base::Image(_) | Base::Named(_) => Err(NativeError::ForeignBase("an image")),
         }
     }
 

@@ -10,8 +10,8 @@ use crate::planner::{PlanMode, Planned};
 use async_trait::async_trait;
 use std::sync::Arc;
 use tierce_engine::{
-    AnyDiagnostic, BuildRequest, BuilderError, Events, Export, Gathered, ImageBuild, ImageBuilder,
-    ImageChecker, LayerFact, PlatformBuild, Presence, Status,
+    AnyDiagnostic, BuildRequest, BuilderError, Capabilities, Events, Export, ExportKind, Gathered,
+    ImageBuild, ImageBuilder, ImageChecker, LayerFact, PlatformBuild, Presence, Status,
 };
 use tierce_oci::{Artifact, Index, Manifest, Platform, Reference};
 use tierce_registry::Client;
@@ -180,6 +180,24 @@ fn fact(layer: &Layer) -> LayerFact {
 impl ImageBuilder for NativeBuilder {
     fn name(&self) -> &str {
         "native"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            exports: [
+                ExportKind::Local,
+                ExportKind::Push,
+                ExportKind::OciLayout,
+                ExportKind::OciArchive,
+                ExportKind::DockerArchive,
+                ExportKind::Load,
+            ]
+            .into(),
+            multi_platform: true,
+            secrets: true,
+            dockerfiles: false,
+            reproducible: true,
+        }
     }
 
     async fn build(

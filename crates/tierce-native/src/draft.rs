@@ -90,6 +90,8 @@ impl Draft {
             Step::Apt(_)
             | Step::Pip(_)
             | Step::Requirements(_)
+            | Step::Wheels(_)
+            | Step::CodeBundle(_)
             | Step::SourceFolder(_)
             | Step::SourceFile(_)
             | Step::Commands(_) => return false,

@@ -146,6 +146,9 @@ pub enum NativeError {
     /// An image that was named is nowhere.
     #[error("there is no image {0}")]
     NoImage(String),
+    /// The base is made by another kind of builder.
+    #[error("the native builder can't start from {0}")]
+    ForeignBase(&'static str),
     /// An image has nothing to run.
     #[error("the image has no command to run")]
     NoCommand,
@@ -265,6 +268,7 @@ impl Diagnostic for NativeError {
             NativeError::NoEngine => "export/no-engine",
             NativeError::Load { .. } => "export/load-failed",
             NativeError::NoImage(_) => "run/no-image",
+            NativeError::ForeignBase(_) => "build/foreign-base",
             NativeError::NoCommand => "run/no-command",
             NativeError::Task(_) => "build/task",
         }
@@ -296,6 +300,7 @@ impl Diagnostic for NativeError {
             | NativeError::Unbuildable { .. }
             | NativeError::OutsideProject(_)
             | NativeError::NoImage(_)
+            | NativeError::ForeignBase(_)
             | NativeError::NoCommand => ErrorKind::User,
             NativeError::Task(_) => ErrorKind::Bug,
         }
@@ -355,6 +360,9 @@ impl Diagnostic for NativeError {
                 "A package must be built to know what it requires, which runs in the image, where \
                  only the project is seen: move the file into the project."
                     .to_owned()
+            }
+            NativeError::ForeignBase(_) => {
+                "Choose a builder that can: --builder docker, podman or buildkit.".to_owned()
             }
             NativeError::NoCommand => "Give one: `tierce run IMAGE -- CMD`.".to_owned(),
             NativeError::Unbuildable { .. } => {

@@ -122,7 +122,9 @@ impl Planner<'_> {
         match step.step {
             Step::Apt(apt) if apt.packages.is_empty() => Ok(()),
             Step::Apt(apt) => self.apt(&apt.packages),
-            Step::Pip(_) | Step::Requirements(_) => self.python(step.index).await,
+            Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) => self.python(step.index).await,
+            // Decided about before the image was resolved.
+            Step::CodeBundle(_) => Ok(()),
             Step::SourceFolder(_) | Step::SourceFile(_) => self.source(step),
             Step::Commands(commands) => {
                 commands.commands.iter().try_for_each(|c| self.command(c, commands.network))

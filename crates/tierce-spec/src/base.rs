@@ -1,7 +1,9 @@
 //! What an image starts from.
 
-use crate::ServiceUrl;
+use crate::{Image, ServiceUrl};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use tierce_oci::Reference;
 
 /// What an image starts from.
@@ -14,6 +16,47 @@ pub enum Base {
     Registry(Reference),
     /// Nothing.
     Scratch,
+    /// Another image of ours, which is built first.
+    Image(Box<Image>),
+    /// What a Dockerfile makes. Nothing can be added to it: what is in it is not known.
+    Dockerfile(DockerfileBase),
+    /// An image whose reference is looked up by this name when it is built.
+    Named(String),
+}
+
+/// What a Dockerfile makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DockerfileBase {
+    /// The Dockerfile on the host.
+    pub file: PathBuf,
+    /// The build context on the host; the Dockerfile's own directory unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<PathBuf>,
+    /// The values of its `ARG`s.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub build_args: BTreeMap<String, String>,
+    /// The stage to build; the last one unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+impl DockerfileBase {
+    /// The last stage of `file`, in its own directory.
+    pub fn new(file: impl Into<PathBuf>) -> Self {
+        DockerfileBase {
+            file: file.into(),
+            context: None,
+            build_args: BTreeMap::new(),
+            target: None,
+        }
+    }
+
+    /// The build context on the host.
+    pub fn context(&self) -> PathBuf {
+        let own = || self.file.parent().map(PathBuf::from).unwrap_or_default();
+        self.context.clone().unwrap_or_else(own)
+    }
 }
 
 /// A root file system assembled from a Debian archive: the essential packages, `apt`, and what is

@@ -1,13 +1,13 @@
 //! The image as the user wrote it.
 
 use crate::{
-    Apt, Base, Cmd, Command, Commands, DebianBase, Entrypoint, Env, Labels, Network, Pip,
-    PipOptions, PythonEnvironment, PythonRequest, Requirements, SourceFile, SourceFolder,
-    SourceOptions, Step, User, Workdir,
+    Apt, Base, Cmd, CodeBundle, Command, Commands, CopyStyle, DebianBase, DockerfileBase,
+    Entrypoint, Env, Labels, Network, Pip, PipOptions, PythonEnvironment, PythonRequest,
+    Requirements, Secret, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
-use tierce_oci::{Platform, Reference, ReferenceError};
+use std::path::{Path, PathBuf};
+use tierce_oci::{Diagnostic, ErrorKind, Platform, Reference, ReferenceError};
 
 /// An image as the user wrote it: a value that never changes.
 ///
@@ -42,8 +42,39 @@ pub struct Image {
     pub(crate) python: Option<PythonRequest>,
     #[serde(default)]
     pub(crate) bytecode: Bytecode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dockerignore: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) registry_secret: Option<Secret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) builder: Option<String>,
     #[serde(default)]
     pub(crate) steps: Vec<Step>,
+}
+
+/// There is no image of the name that an image starts from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no image called {name:?}")]
+pub struct UnknownImageName {
+    /// The name.
+    pub name: String,
+}
+
+impl Diagnostic for UnknownImageName {
+    fn code(&self) -> &'static str {
+        "spec/unknown-image-name"
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::User
+    }
+
+    fn hint(&self) -> Option<String> {
+        let UnknownImageName { name } = self;
+        Some(format!(
+            "Say which one it is: --image {name}=REFERENCE, or {name} = \"REFERENCE\" below [images] in the configuration."
+        ))
+    }
 }
 
 /// Whether Python modules are compiled when the image is made.
@@ -69,6 +100,9 @@ impl Image {
             platforms: vec![],
             python: None,
             bytecode: Bytecode::Auto,
+            dockerignore: None,
+            registry_secret: None,
+            builder: None,
             steps: vec![],
         }
     }
@@ -87,6 +121,22 @@ impl Image {
     /// Starts from an image in a registry.
     pub fn from_reference(reference: Reference) -> Self {
         Image::new(Base::Registry(reference))
+    }
+
+    /// Starts from another image of ours, which is built first.
+    pub fn from_image(image: Image) -> Self {
+        Image::new(Base::Image(Box::new(image)))
+    }
+
+    /// Is what a Dockerfile makes. Steps can't be added; an image from this one can have some.
+    pub fn from_dockerfile(dockerfile: DockerfileBase) -> Self {
+        Image::new(Base::Dockerfile(dockerfile))
+    }
+
+    /// Starts from the image whose reference is looked up by `name` when it is built: in the
+    /// configuration's `[images]`, or among the command's `--image name=reference`.
+    pub fn from_ref(name: impl Into<String>) -> Self {
+        Image::new(Base::Named(name.into()))
     }
 
     /// Starts from nothing.
@@ -121,13 +171,17 @@ impl Image {
             Base::Debian(debian) => {
                 self.with_base(Base::Debian(debian.clone().with_python(python)))
             }
-            Base::Registry(_) | Base::Scratch => self.clone(),
+            Base::Registry(_)
+            | Base::Scratch
+            | Base::Image(_)
+            | Base::Dockerfile(_)
+            | Base::Named(_) => self.clone(),
         }
     }
 
     /// With Debian packages: `name`, `name:architecture`, `name=version` or `name/release`.
     pub fn with_apt_packages(&self, packages: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.with_step(Step::Apt(Apt { packages: strings(packages) }))
+        self.with_step(Step::Apt(Apt { packages: strings(packages), secrets: vec![] }))
     }
 
     /// With Python packages: requirements as PEP 508 has them.
@@ -142,6 +196,16 @@ impl Image {
     /// With the Python packages that a requirements file of the host lists.
     pub fn with_requirements(&self, file: impl Into<PathBuf>, options: PipOptions) -> Self {
         self.with_step(Step::Requirements(Requirements { file: file.into(), options }))
+    }
+
+    /// With the wheels in the host's folder `dir`, whatever an index has under their names.
+    pub fn with_wheels(&self, dir: impl Into<PathBuf>, options: PipOptions) -> Self {
+        self.with_step(Step::Wheels(Wheels { dir: dir.into(), options }))
+    }
+
+    /// With the code that runs in the image, where whoever runs it does not bring it along.
+    pub fn with_code_bundle(&self, style: CopyStyle, dst: impl Into<String>) -> Self {
+        self.with_step(Step::CodeBundle(CodeBundle { style, dst: dst.into() }))
     }
 
     /// With the contents of the host's folder `src` in the image's folder `dst`.
@@ -179,7 +243,7 @@ impl Image {
         network: Network,
     ) -> Self {
         let commands = commands.into_iter().map(Into::into).collect();
-        self.with_step(Step::Commands(Commands { commands, network }))
+        self.with_step(Step::Commands(Commands { commands, network, secrets: vec![] }))
     }
 
     /// In the working directory `path`, from here on.
@@ -211,6 +275,48 @@ impl Image {
         self.with_step(Step::Labels(Labels { labels }))
     }
 
+    /// Decides about the code bundle: the folder `root` of the host is copied after all other
+    /// steps, all of it or only `loaded` (the files of the imported modules, below `root`), as
+    /// the bundle's style says; or, without `root`, whoever runs the image brings the code, and
+    /// the bundle is left out. Does nothing where the image has no bundle; the last one counts.
+    pub fn with_code(&self, root: Option<&Path>, loaded: &[PathBuf]) -> Self {
+        let mut image = self.clone();
+        image.steps.retain(|step| !matches!(step, Step::CodeBundle(_)));
+        let bundle = self.steps.iter().rev().find_map(|step| match step {
+            Step::CodeBundle(bundle) => Some(bundle),
+            _ => None,
+        });
+        let (Some(CodeBundle { style, dst }), Some(root)) = (bundle, root) else { return image };
+        let options = match style {
+            CopyStyle::All => SourceOptions::new(),
+            CopyStyle::LoadedModules => SourceOptions::new().with_only(loaded),
+        };
+        image.with_source_folder(root, dst.clone(), options)
+    }
+
+    /// The same image on the base that `lookup` knows by the name that [`Image::from_ref`] was
+    /// given; images below it are looked up too.
+    ///
+    /// # Errors
+    /// The name that `lookup` does not know.
+    pub fn with_named_base(
+        &self,
+        lookup: &dyn Fn(&str) -> Option<Reference>,
+    ) -> Result<Self, UnknownImageName> {
+        match &self.base {
+            Base::Named(name) => match lookup(name) {
+                Some(reference) => Ok(self.with_base(Base::Registry(reference))),
+                None => Err(UnknownImageName { name: name.clone() }),
+            },
+            Base::Image(image) => {
+                Ok(self.with_base(Base::Image(Box::new(image.with_named_base(lookup)?))))
+            }
+            Base::Debian(_) | Base::Registry(_) | Base::Scratch | Base::Dockerfile(_) => {
+                Ok(self.clone())
+            }
+        }
+    }
+
     /// With one more step.
     pub fn with_step(&self, step: Step) -> Self {
         let mut image = self.clone();
@@ -232,6 +338,23 @@ impl Image {
     pub fn with_bytecode(&self, compile: bool) -> Self {
         let bytecode = if compile { Bytecode::Compile } else { Bytecode::Skip };
         Image { bytecode, ..self.clone() }
+    }
+
+    /// With the ignore file that holds for all sources, instead of the project's own
+    /// `.dockerignore`.
+    pub fn with_dockerignore(&self, file: impl Into<PathBuf>) -> Self {
+        Image { dockerignore: Some(file.into()), ..self.clone() }
+    }
+
+    /// With the credentials of its registry in a secret: `user:password`, or a `config.json` as
+    /// docker has it.
+    pub fn with_registry_secret(&self, secret: Secret) -> Self {
+        Image { registry_secret: Some(secret), ..self.clone() }
+    }
+
+    /// Built by the builder of this name, unless another one is asked for.
+    pub fn with_builder(&self, name: impl Into<String>) -> Self {
+        Image { builder: Some(name.into()), ..self.clone() }
     }
 
     /// The repository's path below the registry.
@@ -267,6 +390,56 @@ impl Image {
     /// Whether Python modules are compiled.
     pub fn bytecode(&self) -> Bytecode {
         self.bytecode
+    }
+
+    /// The ignore file that holds for all sources.
+    pub fn dockerignore(&self) -> Option<&Path> {
+        self.dockerignore.as_deref()
+    }
+
+    /// The secret with the credentials of its registry.
+    pub fn registry_secret(&self) -> Option<&Secret> {
+        self.registry_secret.as_ref()
+    }
+
+    /// The builder it wants.
+    pub fn builder(&self) -> Option<&str> {
+        self.builder.as_deref()
+    }
+
+    /// Every secret of its own steps, in their order, each once; not those of its base.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        let mut all = vec![];
+        for step in &self.steps {
+            for secret in step.secrets() {
+                if !all.contains(&secret) {
+                    all.push(secret);
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether this is an image of a registry that nothing was done to, not even naming it: there
+    /// is nothing to build, its own reference is the result.
+    pub fn is_unmodified(&self) -> bool {
+        // Platforms only say which of its platforms are wanted.
+        let Image {
+            name,
+            registry,
+            tag,
+            base,
+            platforms: _,
+            python: _,
+            bytecode: _,
+            dockerignore: _,
+            registry_secret: _,
+            builder: _,
+            steps,
+        } = self;
+        matches!(base, Base::Registry(_))
+            && [name, registry, tag].iter().all(|part| part.is_none())
+            && steps.is_empty()
     }
 
     /// The steps, in order.

@@ -3,9 +3,10 @@
 use crate::canonical::Encoder;
 use crate::service_url::redact;
 use crate::{
-    Apt, Base, Bytecode, Cmd, Command, Commands, DebianBase, Entrypoint, Env, Image, Labels,
-    Network, Pip, PipOptions, PythonRequest, PythonVersion, Requirements, ResolvedImage,
-    ServiceUrl, SourceFile, SourceFolder, SourceOptions, Step, User, Workdir,
+    Apt, Base, Bytecode, Cmd, CodeBundle, Command, Commands, CopyStyle, DebianBase, DockerfileBase,
+    Entrypoint, Env, Image, Labels, Network, Pip, PipOptions, PythonRequest, PythonVersion,
+    Requirements, ResolvedImage, Secret, ServiceUrl, SourceFile, SourceFolder, SourceOptions, Step,
+    User, Wheels, Workdir,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -20,7 +21,8 @@ pub const FORMAT_VERSION: u32 = 1;
 /// In it: the base as written, the platforms (sorted), the Python asked for, the bytecode rule,
 /// every step in its order, the content digests of sources (with file modes) and of requirements
 /// files, and [`FORMAT_VERSION`]. Not in it: name, registry and tag of the image, credentials in
-/// URLs, where sources lie on the host, and ignore rules (what they leave in is in the digest).
+/// URLs, where sources lie on the host, ignore rules (what they leave in is in the digest), and
+/// where secrets come from (what steps see of them, variables and paths, is in it).
 /// The order of variables within one environment step and of labels within one label step does
 /// not count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,11 +76,25 @@ pub(crate) fn key(resolved: &ResolvedImage) -> ImageKey {
 /// Each structure is taken apart without `..`: a new field does not compile until somebody has
 /// decided whether it belongs here.
 pub(crate) fn encode(resolved: &ResolvedImage) -> Vec<u8> {
-    let ResolvedImage { image, platforms, digests } = resolved;
+    let ResolvedImage { image, platforms, digests, base_digest } = resolved;
     // `platforms` stand in for the image's own: they are sorted, and never empty.
-    let Image { name: _, registry: _, tag: _, base, platforms: _, python, bytecode, steps } = image;
+    // Who builds it and who may push it do not change what it holds; what an ignore file leaves in
+    // is in the digests.
+    let Image {
+        name: _,
+        registry: _,
+        tag: _,
+        base,
+        platforms: _,
+        python,
+        bytecode,
+        dockerignore: _,
+        registry_secret: _,
+        builder: _,
+        steps,
+    } = image;
     let mut e = Encoder::new("tierce.image", FORMAT_VERSION);
-    encode_base(&mut e, base);
+    encode_base(&mut e, base, base_digest.as_ref());
     e.list("platforms", platforms.iter(), encode_platform);
     e.option("python", python.as_ref(), encode_python);
     e.text("bytecode", bytecode_name(*bytecode));
@@ -88,7 +104,7 @@ pub(crate) fn encode(resolved: &ResolvedImage) -> Vec<u8> {
     e.finish()
 }
 
-fn encode_base(e: &mut Encoder, base: &Base) {
+fn encode_base(e: &mut Encoder, base: &Base, digest: Option<&Digest>) {
     match base {
         Base::Debian(DebianBase {
             suite,
@@ -107,6 +123,16 @@ fn encode_base(e: &mut Encoder, base: &Base) {
         }),
         Base::Registry(reference) => e.text("base.registry", &reference.to_string()),
         Base::Scratch => e.record("base.scratch", |_| {}),
+        // Its key: everything that decides what is in it.
+        Base::Image(_) => e.option("base.image", digest, Encoder::digest),
+        Base::Dockerfile(DockerfileBase { file: _, context: _, build_args, target }) => {
+            e.record("base.dockerfile", |e| {
+                e.option("digest", digest, Encoder::digest);
+                e.list("build-args", build_args.iter(), encode_pair);
+                e.option("target", target.as_deref(), Encoder::text);
+            });
+        }
+        Base::Named(name) => e.text("base.named", name),
     }
 }
 
@@ -146,9 +172,10 @@ fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
     e.record("", |e| {
         e.option("digest", digest, Encoder::digest);
         match step {
-            Step::Apt(Apt { packages }) => {
+            Step::Apt(Apt { packages, secrets }) => {
                 e.text("step", "apt");
                 e.texts("packages", packages.iter());
+                encode_secrets(e, secrets);
             }
             Step::Pip(Pip { packages, options }) => {
                 e.text("step", "pip");
@@ -160,9 +187,13 @@ fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
                 e.text("step", "requirements");
                 encode_pip_options(e, options);
             }
+            Step::Wheels(Wheels { dir: _, options }) => {
+                e.text("step", "wheels");
+                encode_pip_options(e, options);
+            }
             Step::SourceFolder(SourceFolder { src: _, dst, options }) => {
                 // The digest is that of what the rules leave in.
-                let SourceOptions { ignore: _, keep_defaults: _ } = options;
+                let SourceOptions { ignore: _, keep_defaults: _, only: _ } = options;
                 e.text("step", "source-folder");
                 e.text("dst", dst);
             }
@@ -172,11 +203,22 @@ fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
                 e.text("step", "source-file");
                 e.text("dst", &file.target());
             }
+            Step::CodeBundle(CodeBundle { style, dst }) => {
+                e.text("step", "code-bundle");
+                e.text(
+                    "style",
+                    match style {
+                        CopyStyle::LoadedModules => "loaded-modules",
+                        CopyStyle::All => "all",
+                    },
+                );
+                e.text("dst", dst);
+            }
             Step::Env(Env { vars }) => {
                 e.text("step", "env");
                 e.list("vars", vars.iter(), encode_pair);
             }
-            Step::Commands(Commands { commands, network }) => {
+            Step::Commands(Commands { commands, network, secrets }) => {
                 e.text("step", "commands");
                 e.list("commands", commands.iter(), encode_command);
                 let network = match network {
@@ -184,6 +226,7 @@ fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
                     Network::None => "none",
                 };
                 e.text("network", network);
+                encode_secrets(e, secrets);
             }
             Step::Workdir(Workdir { path }) => {
                 e.text("step", "workdir");
@@ -210,12 +253,29 @@ fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
 }
 
 fn encode_pip_options(e: &mut Encoder, options: &PipOptions) {
-    let PipOptions { index, extra_indexes, pre, extra_args } = options;
+    let PipOptions { index, extra_indexes, pre, extra_args, secrets } = options;
     e.record("options", |e| {
         e.option("index", index.as_ref(), encode_url);
         e.list("extra-indexes", extra_indexes.iter(), |e, url| encode_url(e, "", url));
         e.flag("pre", *pre);
         e.list("extra-args", extra_args.iter(), |e, arg| e.text("", &redact(arg)));
+        encode_secrets(e, secrets);
+    });
+}
+
+/// What steps see of secrets: which variables and files there are. Not where the values come
+/// from, so that everybody may keep them elsewhere. Nothing where there are none, as before there
+/// were any.
+fn encode_secrets(e: &mut Encoder, secrets: &[Secret]) {
+    if secrets.is_empty() {
+        return;
+    }
+    e.list("secrets", secrets.iter(), |e, secret| {
+        let Secret { key: _, group: _, mount, env: _ } = secret;
+        e.record("", |e| {
+            e.option("env", secret.env_name().as_deref(), Encoder::text);
+            e.option("mount", mount.as_deref(), Encoder::text);
+        });
     });
 }
 

@@ -17,22 +17,24 @@ mod pip;
 mod python;
 pub mod requirements;
 mod resolve;
+mod secret;
 mod service_url;
 mod step;
 mod validate;
 
-pub use base::{Base, DebianBase};
-pub use image::{Bytecode, Image};
+pub use base::{Base, DebianBase, DockerfileBase};
+pub use image::{Bytecode, Image, UnknownImageName};
 pub use image_path::join_image_path;
 pub use key::{FORMAT_VERSION, ImageKey};
 pub use name::{ImageName, NameError};
 pub use pip::PipOptions;
 pub use python::{PythonEnvironment, PythonRequest, PythonVersion, PythonVersionError};
-pub use resolve::{Input, Inputs, ResolveError, ResolvedImage, ResolvedStep};
+pub use resolve::{Input, Inputs, ResolveError, ResolvedImage, ResolvedStep, Slot};
+pub use secret::{Secret, SecretId};
 pub use service_url::{ServiceUrl, ServiceUrlError};
 pub use step::{
-    Apt, Cmd, Command, Commands, Entrypoint, Env, Labels, Network, Pip, Requirements, SourceFile,
-    SourceFolder, SourceOptions, Step, User, Workdir,
+    Apt, Cmd, CodeBundle, Command, Commands, CopyStyle, Entrypoint, Env, Labels, Network, Pip,
+    Requirements, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
 };
 pub use validate::{
     AptPackage, AptPackageError, AptSelector, FieldPath, Item, Problem, ValidationErrors,

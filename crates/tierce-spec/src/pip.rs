@@ -1,7 +1,7 @@
 //! Options of Python package steps.
 
-use crate::ServiceUrl;
 use crate::step::redacted;
+use crate::{Secret, ServiceUrl};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -26,16 +26,20 @@ pub struct PipOptions {
     /// out the credentials of URLs in them.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "redacted::serialize")]
     pub extra_args: Vec<String>,
+    /// What resolving and installing need to see: passwords of indexes, keys of repositories.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
 }
 
 impl fmt::Debug for PipOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PipOptions { index, extra_indexes, pre, extra_args } = self;
+        let PipOptions { index, extra_indexes, pre, extra_args, secrets } = self;
         f.debug_struct("PipOptions")
             .field("index", index)
             .field("extra_indexes", extra_indexes)
             .field("pre", pre)
             .field("extra_args", &redacted::texts(extra_args))
+            .field("secrets", secrets)
             .finish()
     }
 }
@@ -65,6 +69,12 @@ impl PipOptions {
     /// With further arguments to the resolver.
     pub fn with_extra_args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.extra_args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// With what resolving and installing need to see.
+    pub fn with_secrets(mut self, secrets: impl IntoIterator<Item = Secret>) -> Self {
+        self.secrets.extend(secrets);
         self
     }
 }

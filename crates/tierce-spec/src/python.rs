@@ -110,6 +110,8 @@ pub struct PythonEnvironment<'a> {
     pub packages: Vec<&'a str>,
     /// All requirements files, in the order of the steps, each with its step's index.
     pub requirements: Vec<(usize, &'a Path)>,
+    /// All folders of wheels, in the order of the steps, each with its step's index.
+    pub wheels: Vec<(usize, &'a Path)>,
     /// The options of all steps together.
     pub options: PipOptions,
 }
@@ -125,17 +127,20 @@ impl<'a> PythonEnvironment<'a> {
             let options = match step {
                 Step::Pip(pip) => &pip.options,
                 Step::Requirements(requirements) => &requirements.options,
+                Step::Wheels(wheels) => &wheels.options,
                 _ => continue,
             };
             let all = all.get_or_insert_with(|| PythonEnvironment {
                 position: index,
                 packages: vec![],
                 requirements: vec![],
+                wheels: vec![],
                 options: PipOptions::default(),
             });
             match step {
                 Step::Pip(pip) => all.packages.extend(pip.packages.iter().map(String::as_str)),
                 Step::Requirements(r) => all.requirements.push((index, &r.file)),
+                Step::Wheels(wheels) => all.wheels.push((index, &wheels.dir)),
                 _ => {}
             }
             merge(&mut all.options, options);
@@ -146,7 +151,7 @@ impl<'a> PythonEnvironment<'a> {
 
 /// Adds what `other` asks for to `all`.
 fn merge(all: &mut PipOptions, other: &PipOptions) {
-    let PipOptions { index, extra_indexes, pre, extra_args } = other;
+    let PipOptions { index, extra_indexes, pre, extra_args, secrets } = other;
     if all.index.is_none() {
         all.index.clone_from(index);
     }
@@ -156,6 +161,11 @@ fn merge(all: &mut PipOptions, other: &PipOptions) {
         }
     }
     all.pre |= pre;
+    for secret in secrets {
+        if !all.secrets.contains(secret) {
+            all.secrets.push(secret.clone());
+        }
+    }
     // Steps that repeat the same arguments mean them once; taking single arguments out would
     // tear options from their values.
     if !extra_args.is_empty() && !contains_run(&all.extra_args, extra_args) {

@@ -1,8 +1,8 @@
 //! From what the user wrote to what is built: every outside content pinned by its digest.
 
 use crate::{
-    Image, ImageKey, PythonEnvironment, Requirements, SourceFile, SourceFolder, SourceOptions,
-    Step, ValidationErrors,
+    Base, DockerfileBase, Image, ImageKey, PythonEnvironment, Requirements, SourceFile,
+    SourceFolder, SourceOptions, Step, ValidationErrors, Wheels,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,23 +37,64 @@ pub enum Input<'a> {
         /// Where it is.
         file: &'a Path,
     },
+    /// A folder of wheels. Its digest is over the names and contents of its `*.whl` files.
+    Wheels {
+        /// The index of the step that wants it.
+        step: usize,
+        /// Where it is.
+        dir: &'a Path,
+    },
+    /// A Dockerfile that makes the base. Its digest is over its content, and over what its ignore
+    /// file leaves in of its context.
+    Dockerfile(&'a DockerfileBase),
+    /// The image that is the base. Its digest is that of its key.
+    Image(&'a Image),
+}
+
+/// What wants an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// The base.
+    Base,
+    /// The step with this index.
+    Step(usize),
+}
+
+impl From<usize> for Slot {
+    fn from(step: usize) -> Self {
+        Slot::Step(step)
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Slot::Base => f.write_str("the base"),
+            Slot::Step(index) => write!(f, "step {index}"),
+        }
+    }
 }
 
 impl<'a> Input<'a> {
-    /// The index of the step that wants it.
-    pub fn step(&self) -> usize {
+    /// What wants it.
+    pub fn slot(&self) -> Slot {
         match self {
             Input::Folder { step, .. }
             | Input::File { step, .. }
-            | Input::Requirements { step, .. } => *step,
+            | Input::Requirements { step, .. }
+            | Input::Wheels { step, .. } => Slot::Step(*step),
+            Input::Dockerfile(_) | Input::Image(_) => Slot::Base,
         }
     }
 
-    /// Where it is on the host.
-    pub fn path(&self) -> &'a Path {
+    /// Where it is on the host; none for an image, which has inputs of its own.
+    pub fn path(&self) -> Option<&'a Path> {
         match self {
-            Input::Folder { src, .. } | Input::File { src, .. } => src,
-            Input::Requirements { file, .. } => file,
+            Input::Folder { src, .. } | Input::File { src, .. } => Some(src),
+            Input::Requirements { file, .. } => Some(file),
+            Input::Wheels { dir, .. } => Some(dir),
+            Input::Dockerfile(dockerfile) => Some(&dockerfile.file),
+            Input::Image(_) => None,
         }
     }
 }
@@ -64,8 +105,15 @@ impl fmt::Display for Input<'_> {
             Input::Folder { .. } => "source folder",
             Input::File { .. } => "source file",
             Input::Requirements { .. } => "requirements file",
+            Input::Wheels { .. } => "folder of wheels",
+            Input::Dockerfile(_) => "Dockerfile",
+            Input::Image(_) => "image",
         };
-        write!(f, "{what} {}", self.path().display())
+        match (self.path(), self) {
+            (Some(path), _) => write!(f, "{what} {}", path.display()),
+            (None, Input::Image(image)) => write!(f, "{what} {:?}", image.name().unwrap_or("")),
+            (None, _) => f.write_str(what),
+        }
     }
 }
 
@@ -73,7 +121,7 @@ impl fmt::Display for Input<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inputs {
     default_platform: Platform,
-    digests: BTreeMap<usize, Digest>,
+    digests: BTreeMap<Slot, Digest>,
 }
 
 impl Inputs {
@@ -82,9 +130,9 @@ impl Inputs {
         Inputs { default_platform, digests: BTreeMap::new() }
     }
 
-    /// Records the digest of what the step `step` wants.
-    pub fn insert(&mut self, step: usize, digest: Digest) {
-        self.digests.insert(step, digest);
+    /// Records the digest of what the step, or the base, wants.
+    pub fn insert(&mut self, slot: impl Into<Slot>, digest: Digest) {
+        self.digests.insert(slot.into(), digest);
     }
 }
 
@@ -95,16 +143,28 @@ pub enum ResolveError {
     #[error(transparent)]
     Invalid(#[from] ValidationErrors),
     /// Nobody read what a step wants.
-    #[error("no digest was given for the {input} of step {step}")]
+    #[error("no digest was given for the {input} of {slot}")]
     Missing {
-        /// The step's index.
-        step: usize,
+        /// What wants it.
+        slot: Slot,
         /// What it wants.
         input: String,
     },
     /// There is a digest for a step that wants none.
-    #[error("a digest was given for step {step}, which reads nothing")]
+    #[error("a digest was given for {slot}, which reads nothing")]
     Unexpected {
+        /// What has it.
+        slot: Slot,
+    },
+    /// Nobody looked up the name of the base.
+    #[error("nobody looked up the base image {name:?}")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// Nobody decided about the code bundle ([`Image::with_code`]).
+    #[error("nobody decided whether the code bundle of step {step} is copied")]
+    CodeBundle {
         /// The step's index.
         step: usize,
     },
@@ -116,6 +176,8 @@ impl Diagnostic for ResolveError {
             ResolveError::Invalid(errors) => errors.code(),
             ResolveError::Missing { .. } => "spec/missing-digest",
             ResolveError::Unexpected { .. } => "spec/unexpected-digest",
+            ResolveError::Name { .. } => "spec/unresolved-name",
+            ResolveError::CodeBundle { .. } => "spec/undecided-code-bundle",
         }
     }
 
@@ -123,14 +185,20 @@ impl Diagnostic for ResolveError {
         match self {
             ResolveError::Invalid(errors) => errors.kind(),
             // Whoever calls `resolve` has to read what `inputs` lists, and nothing else.
-            ResolveError::Missing { .. } | ResolveError::Unexpected { .. } => ErrorKind::Bug,
+            ResolveError::Missing { .. }
+            | ResolveError::Unexpected { .. }
+            | ResolveError::Name { .. }
+            | ResolveError::CodeBundle { .. } => ErrorKind::Bug,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             ResolveError::Invalid(errors) => errors.hint(),
-            ResolveError::Missing { .. } | ResolveError::Unexpected { .. } => None,
+            ResolveError::Missing { .. }
+            | ResolveError::Unexpected { .. }
+            | ResolveError::Name { .. }
+            | ResolveError::CodeBundle { .. } => None,
         }
     }
 }
@@ -143,6 +211,8 @@ pub struct ResolvedImage {
     pub(crate) platforms: Vec<Platform>,
     /// One for each step; `Some` exactly where the step reads something of the host.
     pub(crate) digests: Vec<Option<Digest>>,
+    /// `Some` exactly where the base is made of something of the host.
+    pub(crate) base_digest: Option<Digest>,
 }
 
 /// A step of a resolved image, with what the steps before it say about it.
@@ -179,6 +249,12 @@ impl ResolvedImage {
         &self.image
     }
 
+    /// The digest of what the base is made of: the key of an image, the content of a Dockerfile
+    /// and its context; `None` where the base reads nothing of the host.
+    pub fn base_digest(&self) -> Option<Digest> {
+        self.base_digest
+    }
+
     /// The platforms to build for: sorted, without duplicates, at least one.
     pub fn platforms(&self) -> &[Platform] {
         &self.platforms
@@ -212,27 +288,36 @@ impl ResolvedImage {
 }
 
 impl Image {
-    /// What has to be read from the host, in the order of the steps.
+    /// What has to be read from the host: for the base, then in the order of the steps.
     pub fn inputs(&self) -> Vec<Input<'_>> {
-        self.steps.iter().enumerate().filter_map(|(step, s)| input(step, s)).collect()
+        let base = match &self.base {
+            Base::Image(image) => Some(Input::Image(image)),
+            Base::Dockerfile(dockerfile) => Some(Input::Dockerfile(dockerfile)),
+            Base::Debian(_) | Base::Registry(_) | Base::Scratch | Base::Named(_) => None,
+        };
+        let steps = self.steps.iter().enumerate().filter_map(|(step, s)| input(step, s));
+        base.into_iter().chain(steps).collect()
     }
 
     /// Checks the image and pins it to what was read. Pure: nothing is read here.
     pub fn resolve(&self, inputs: &Inputs) -> Result<ResolvedImage, ResolveError> {
         self.validate()?;
+        self.check_decided()?;
         let mut digests = vec![None; self.steps.len()];
+        let mut base_digest = None;
+        let mut unused: BTreeMap<Slot, Digest> = inputs.digests.clone();
         for input in self.inputs() {
-            let step = input.step();
-            let digest = inputs
-                .digests
-                .get(&step)
-                .ok_or_else(|| ResolveError::Missing { step, input: input.to_string() })?;
-            digests[step] = Some(*digest);
+            let slot = input.slot();
+            let digest = unused
+                .remove(&slot)
+                .ok_or_else(|| ResolveError::Missing { slot, input: input.to_string() })?;
+            match slot {
+                Slot::Base => base_digest = Some(digest),
+                Slot::Step(step) => digests[step] = Some(digest),
+            }
         }
-        if let Some(&step) =
-            inputs.digests.keys().find(|&&step| digests.get(step).is_none_or(Option::is_none))
-        {
-            return Err(ResolveError::Unexpected { step });
+        if let Some((&slot, _)) = unused.first_key_value() {
+            return Err(ResolveError::Unexpected { slot });
         }
         let mut platforms = match self.platforms.as_slice() {
             [] => vec![inputs.default_platform.clone()],
@@ -240,7 +325,18 @@ impl Image {
         };
         platforms.sort();
         platforms.dedup();
-        Ok(ResolvedImage { image: self.clone(), platforms, digests })
+        Ok(ResolvedImage { image: self.clone(), platforms, digests, base_digest })
+    }
+
+    /// What only the surroundings can decide must have been decided.
+    fn check_decided(&self) -> Result<(), ResolveError> {
+        if let Base::Named(name) = &self.base {
+            return Err(ResolveError::Name { name: name.clone() });
+        }
+        match self.steps.iter().position(|step| matches!(step, Step::CodeBundle(_))) {
+            Some(step) => Err(ResolveError::CodeBundle { step }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -253,8 +349,10 @@ fn input(step: usize, of: &Step) -> Option<Input<'_>> {
         Step::Requirements(Requirements { file, options: _ }) => {
             Some(Input::Requirements { step, file })
         }
+        Step::Wheels(Wheels { dir, options: _ }) => Some(Input::Wheels { step, dir }),
         Step::Apt(_)
         | Step::Pip(_)
+        | Step::CodeBundle(_)
         | Step::Env(_)
         | Step::Commands(_)
         | Step::Workdir(_)

@@ -1,6 +1,6 @@
 //! The steps of an image.
 
-use crate::PipOptions;
+use crate::{PipOptions, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,10 +15,14 @@ pub enum Step {
     Pip(Pip),
     /// Python packages that a requirements file lists.
     Requirements(Requirements),
+    /// Python packages of the host's own making.
+    Wheels(Wheels),
     /// A folder of the host.
     SourceFolder(SourceFolder),
     /// A file of the host.
     SourceFile(SourceFile),
+    /// The code that runs in the image, where whoever runs it does not bring it.
+    CodeBundle(CodeBundle),
     /// Environment variables.
     Env(Env),
     /// Commands that run in the image.
@@ -35,12 +39,37 @@ pub enum Step {
     Labels(Labels),
 }
 
+impl Step {
+    /// What the step needs to see while it runs.
+    pub fn secrets(&self) -> &[Secret] {
+        match self {
+            Step::Apt(apt) => &apt.secrets,
+            Step::Pip(pip) => &pip.options.secrets,
+            Step::Requirements(requirements) => &requirements.options.secrets,
+            Step::Wheels(wheels) => &wheels.options.secrets,
+            Step::Commands(commands) => &commands.secrets,
+            Step::SourceFolder(_)
+            | Step::SourceFile(_)
+            | Step::CodeBundle(_)
+            | Step::Env(_)
+            | Step::Workdir(_)
+            | Step::User(_)
+            | Step::Entrypoint(_)
+            | Step::Cmd(_)
+            | Step::Labels(_) => &[],
+        }
+    }
+}
+
 /// Debian packages, installed by the image's own `apt-get`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Apt {
     /// `name`, `name:architecture`, `name=version` or `name/release`.
     pub packages: Vec<String>,
+    /// What `apt-get` needs to see while it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
 }
 
 /// Python packages.
@@ -77,6 +106,19 @@ pub struct Requirements {
     pub options: PipOptions,
 }
 
+/// Python packages of the host's own making: the wheels in a folder. They are taken whatever an
+/// index has under the same names; what they require comes from the index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Wheels {
+    /// The folder on the host.
+    #[serde(with = "host_path")]
+    pub dir: PathBuf,
+    /// Where what they require comes from, and how it is chosen.
+    #[serde(default)]
+    pub options: PipOptions,
+}
+
 /// The contents of a folder of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -102,6 +144,10 @@ pub struct SourceOptions {
     /// Whether what is left out by default (`.git`, `.venv`, `__pycache__` and kin) is kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep_defaults: bool,
+    /// The only files that ship, as paths below the folder, if not all; what is left out by
+    /// patterns stays out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Vec<PathBuf>>,
 }
 
 impl SourceOptions {
@@ -120,6 +166,11 @@ impl SourceOptions {
     pub fn with_keep_defaults(self, keep_defaults: bool) -> Self {
         SourceOptions { keep_defaults, ..self }
     }
+
+    /// Ships these files alone.
+    pub fn with_only(self, files: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        SourceOptions { only: Some(files.into_iter().map(Into::into).collect()), ..self }
+    }
 }
 
 /// A file of the host.
@@ -132,6 +183,28 @@ pub struct SourceFile {
     /// The file's path in the image; the folder that gets it under its own name where this ends
     /// in `/` or is `.`. Absolute, or relative to the working directory.
     pub dst: String,
+}
+
+/// The code that runs in the image, where whoever runs it does not bring it along: it is copied
+/// after everything else, or left out ([`crate::Image::with_code`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CodeBundle {
+    /// Which files.
+    pub style: CopyStyle,
+    /// The folder of the image that gets them: an absolute path, or one relative to the working
+    /// directory.
+    pub dst: String,
+}
+
+/// Which files of a project are its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyStyle {
+    /// The modules that the program has imported.
+    LoadedModules,
+    /// All.
+    All,
 }
 
 /// Environment variables, of later steps and of the image's containers.
@@ -151,6 +224,9 @@ pub struct Commands {
     /// What they reach.
     #[serde(default)]
     pub network: Network,
+    /// What they need to see while they run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
 }
 
 /// One command of a step.

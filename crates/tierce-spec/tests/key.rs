@@ -14,7 +14,7 @@ use tierce_spec::{
 fn resolve(image: &Image, content: impl Fn(&Path) -> String) -> ResolvedImage {
     let mut inputs = Inputs::new(Platform::linux("amd64"));
     for input in image.inputs() {
-        inputs.insert(input.step(), Digest::of(content(input.path())));
+        inputs.insert(input.slot(), Digest::of(content(input.path().unwrap())));
     }
     image.resolve(&inputs).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -165,7 +165,10 @@ fn every_digest_is_demanded_and_no_other_is_taken() {
     let digests: Vec<_> = resolved.steps().map(|step| step.digest.is_some()).collect();
     assert_eq!(digests, [true, false, true]);
     inputs.insert(1, Digest::of("cmd"));
-    assert_eq!(image.resolve(&inputs), Err(ResolveError::Unexpected { step: 1 }));
+    assert_eq!(
+        image.resolve(&inputs),
+        Err(ResolveError::Unexpected { slot: tierce_spec::Slot::Step(1) })
+    );
     let invalid = image.with_workdir("app").resolve(&inputs);
     assert!(matches!(invalid, Err(ResolveError::Invalid(_))), "{invalid:?}");
 }

@@ -56,6 +56,8 @@ fn every_key_of_the_short_form_arrives() {
             Step::Apt(_) => "apt",
             Step::Pip(_) => "pip",
             Step::Requirements(_) => "requirements",
+            Step::Wheels(_) => "wheels",
+            Step::CodeBundle(_) => "code",
             Step::SourceFolder(_) => "folder",
             Step::SourceFile(_) => "file",
             Step::Env(_) => "env",

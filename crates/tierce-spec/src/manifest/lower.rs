@@ -125,6 +125,9 @@ pub(super) fn image(document: &Document) -> Image {
             Some(true) => Bytecode::Compile,
             Some(false) => Bytecode::Skip,
         },
+        dockerignore: None,
+        registry_secret: None,
+        builder: None,
         steps: vec![],
     }
 }
@@ -221,7 +224,7 @@ impl Builder<'_> {
     fn step_table(&mut self, table: &StepTable) {
         let StepTable { apt, pip, requirements, env, workdir, copy, run, user } = table;
         if let Some(packages) = apt {
-            self.push(&["apt"], 0, Step::Apt(Apt { packages: packages.clone() }));
+            self.push(&["apt"], 0, Step::Apt(Apt { packages: packages.clone(), secrets: vec![] }));
         }
         if let Some(pip) = pip {
             self.pip(pip);
@@ -263,6 +266,7 @@ impl Builder<'_> {
                     extra_indexes: extra_indexes.clone(),
                     pre: *pre,
                     extra_args: extra_args.clone(),
+                    secrets: vec![],
                 };
                 // Files alone need no step of their own to hold the options.
                 if !packages.is_empty() || requirements.is_none() {
@@ -292,7 +296,11 @@ impl Builder<'_> {
             SourceKind::Folder => Step::SourceFolder(SourceFolder {
                 src: src.clone(),
                 dst: dst.clone().unwrap_or_else(|| default_dst(src)),
-                options: SourceOptions { ignore: ignore.clone(), keep_defaults: *keep_defaults },
+                options: SourceOptions {
+                    ignore: ignore.clone(),
+                    keep_defaults: *keep_defaults,
+                    only: None,
+                },
             }),
             SourceKind::File => Step::SourceFile(SourceFile {
                 src: src.clone(),
@@ -327,7 +335,10 @@ impl Builder<'_> {
                     if let Some((offset, done)) = open.take() {
                         self.push(&["run"], offset, Step::Commands(done));
                     }
-                    open = Some((index, Commands { commands: vec![command], network }));
+                    open = Some((
+                        index,
+                        Commands { commands: vec![command], network, secrets: vec![] },
+                    ));
                 }
             }
         }

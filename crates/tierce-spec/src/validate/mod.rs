@@ -3,6 +3,7 @@
 mod apt;
 mod pip;
 mod problem;
+mod secret;
 mod steps;
 mod values;
 
@@ -26,7 +27,15 @@ impl Image {
         field("name", &mut |r| r.check([], self.name().map_or(Ok(()), check_name)));
         field("registry", &mut |r| r.check([], self.registry().map_or(Ok(()), check_registry)));
         field("tag", &mut |r| r.check([], self.tag().map_or(Ok(()), check_tag)));
-        field("base", &mut |r| check_base(r, self.base()));
+        field("base", &mut |r| check_base(r, self));
+        field("dockerignore", &mut |r| {
+            r.check([], self.dockerignore().map_or(Ok(()), values::host_path));
+        });
+        field("registry-secret", &mut |r| {
+            if let Some(secret) = self.registry_secret() {
+                secret::check(r, &[], secret);
+            }
+        });
         field("platforms", &mut |r| check_platforms(r, self.platforms()));
         field("python", &mut |r| {
             if let Some(interpreter) = self.python().and_then(|p| p.interpreter.as_deref()) {
@@ -35,6 +44,12 @@ impl Image {
             }
         });
         check_steps(self, &mut problems);
+        // What is wrong with the image below is said with its own fields.
+        if let Base::Image(image) = self.base()
+            && let Err(below) = image.validate()
+        {
+            problems.extend(below.problems().iter().cloned());
+        }
         ValidationErrors::of(problems).map_or(Ok(()), Err)
     }
 }
@@ -99,7 +114,21 @@ fn check_tag(tag: &str) -> Result<(), Fault> {
     }
 }
 
-fn check_base(r: &mut Reporter<'_>, base: &Base) {
+fn check_base(r: &mut Reporter<'_>, image: &Image) {
+    let base = image.base();
+    if matches!(base, Base::Dockerfile(_)) && !image.steps().is_empty() {
+        let fault = Fault::new(
+            "spec/not-extendable",
+            "nothing can be added to an image from a Dockerfile: what is in it is not known",
+        );
+        r.report(
+            [],
+            fault.hint("Add it in the Dockerfile, or in an image that has this one as its base."),
+        );
+    }
+    if let Base::Named(name) = base {
+        r.check([], check_ref_name(name));
+    }
     let Base::Debian(DebianBase {
         suite,
         python: _,
@@ -132,6 +161,18 @@ fn check_base(r: &mut Reporter<'_>, base: &Base) {
     }
 }
 
+/// A name that is looked up stands for a reference on command lines: `name=reference`.
+fn check_ref_name(name: &str) -> Result<(), Fault> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err(Fault::new(
+            "spec/invalid-image-name",
+            format!("{name:?} can't be looked up: expected letters, digits, _ - and ."),
+        ));
+    }
+    Ok(())
+}
+
 fn check_platforms(r: &mut Reporter<'_>, platforms: &[Platform]) {
     for (index, platform) in platforms.iter().enumerate() {
         let at = [Item::Index(index)];
@@ -157,6 +198,9 @@ fn may_have_python(image: &Image) -> bool {
     let in_base = match image.base() {
         Base::Registry(_) => true,
         Base::Debian(debian) => debian.python || debian.packages.iter().any(is_python),
+        Base::Image(image) => may_have_python(image),
+        // Nothing is known of these.
+        Base::Dockerfile(_) | Base::Named(_) => true,
         Base::Scratch => false,
     };
     in_base

@@ -154,7 +154,7 @@ pub(super) fn check_options(
     options: &PipOptions,
     first: Option<&PipOptions>,
 ) {
-    let PipOptions { index, extra_indexes, pre: _, extra_args } = options;
+    let PipOptions { index, extra_indexes, pre: _, extra_args, secrets: _ } = options;
     if let (Some(index), Some(other)) = (index, first.and_then(|o| o.index.as_ref()))
         && index.without_credentials() != other.without_credentials()
     {

@@ -128,6 +128,8 @@ pub(crate) fn field_name(step: &Step) -> &'static str {
         Step::Apt(_) => "apt",
         Step::Pip(_) => "pip",
         Step::Requirements(_) => "requirements",
+        Step::Wheels(_) => "wheels",
+        Step::CodeBundle(_) => "code",
         Step::SourceFolder(_) | Step::SourceFile(_) => "copy",
         Step::Env(_) => "env",
         Step::Commands(_) => "run",

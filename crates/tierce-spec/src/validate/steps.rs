@@ -1,10 +1,10 @@
 //! The steps of an image, each in the light of those before it.
 
 use super::problem::{Fault, Reporter};
-use super::{Item, apt, may_have_python, pip, values};
+use super::{Item, apt, may_have_python, pip, secret, values};
 use crate::{
-    Apt, Base, Cmd, Command, Commands, Entrypoint, Env, Image, Labels, Pip, PipOptions,
-    Requirements, SourceFile, SourceFolder, SourceOptions, Step, User, Workdir,
+    Apt, Base, Cmd, CodeBundle, Command, Commands, Entrypoint, Env, Image, Labels, Pip, PipOptions,
+    Requirements, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
 };
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -35,7 +35,10 @@ impl<'a> Checker<'a> {
 
     pub fn check(&mut self, r: &mut Reporter<'_>, step: &'a Step) {
         match step {
-            Step::Apt(Apt { packages }) => self.apt(r, packages),
+            Step::Apt(Apt { packages, secrets }) => {
+                self.apt(r, packages);
+                secret::check_all(r, secrets);
+            }
             Step::Pip(Pip { packages, options }) => {
                 self.python(r, options);
                 for (index, package) in packages.iter().enumerate() {
@@ -46,8 +49,18 @@ impl<'a> Checker<'a> {
                 self.python(r, options);
                 r.check([], values::host_path(file));
             }
+            Step::Wheels(Wheels { dir, options }) => {
+                self.python(r, options);
+                r.check([], values::host_path(dir));
+            }
             Step::SourceFolder(folder) => self.folder(r, folder),
             Step::SourceFile(file) => self.file(r, file),
+            Step::CodeBundle(CodeBundle { style: _, dst }) => {
+                r.check(
+                    [Item::Part("dst")],
+                    values::contained_path("spec/invalid-destination", dst),
+                );
+            }
             Step::Env(Env { vars }) => {
                 for (name, value) in vars {
                     let at = || [Item::Key(name.clone())];
@@ -55,7 +68,8 @@ impl<'a> Checker<'a> {
                     r.check(at(), values::process_text("spec/invalid-env-value", value));
                 }
             }
-            Step::Commands(Commands { commands, network: _ }) => {
+            Step::Commands(Commands { commands, network: _, secrets }) => {
+                secret::check_all(r, secrets);
                 for (index, command) in commands.iter().enumerate() {
                     r.check([Item::Index(index)], check_command(command));
                 }
@@ -107,7 +121,7 @@ impl<'a> Checker<'a> {
                     "Ask for the suite's own: base = {{ debian = {:?}, python = true }}.",
                     debian.suite
                 ),
-                Base::Registry(_) | Base::Scratch => {
+                _ => {
                     "Start from a base with Python, or say which one the image gets: python = { version = \"3.12\", interpreter = \"/opt/python/bin/python3\" }.".into()
                 }
             };
@@ -116,6 +130,7 @@ impl<'a> Checker<'a> {
             r.report([], fault.hint(hint));
         }
         pip::check_options(r, options, self.index);
+        secret::check_all(r, &options.secrets);
         if self.index.is_none() && options.index.is_some() {
             self.index = Some(options);
         }
@@ -123,7 +138,7 @@ impl<'a> Checker<'a> {
 
     fn folder(&mut self, r: &mut Reporter<'_>, folder: &'a SourceFolder) {
         let SourceFolder { src, dst, options } = folder;
-        let SourceOptions { ignore, keep_defaults: _ } = options;
+        let SourceOptions { ignore, keep_defaults: _, only: _ } = options;
         r.check([Item::Part("src")], values::host_path(src));
         r.check([Item::Part("dst")], values::contained_path("spec/invalid-destination", dst));
         for (index, pattern) in ignore.iter().enumerate() {
