@@ -1,0 +1,103 @@
+//! podman on storage of its own.
+
+use crate::{busybox_tar, program, skip};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A podman that sees neither the machine's images nor its configuration.
+pub struct Podman {
+    directory: TempDir,
+    program: PathBuf,
+}
+
+impl Podman {
+    /// A podman with empty storage; `None` (and a printed reason) where it can't run.
+    pub fn isolated() -> Option<Self> {
+        let Some(program) = program("podman") else {
+            skip("podman is not installed");
+            return None;
+        };
+        let directory = TempDir::with_prefix("podman").ok()?;
+        let podman = Podman { directory, program };
+        match podman.podman().arg("info").output() {
+            Ok(output) if output.status.success() => Some(podman),
+            Ok(output) => {
+                let message = String::from_utf8_lossy(&output.stderr);
+                skip(format!("podman does not work here: {}", message.trim()));
+                None
+            }
+            Err(error) => {
+                skip(format!("podman does not work here: {error}"));
+                None
+            }
+        }
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The arguments that every podman command needs to work on this storage, before the
+    /// subcommand's name.
+    pub fn global_arguments(&self) -> Vec<String> {
+        let path = |name: &str| self.directory.path().join(name).display().to_string();
+        let mut arguments = vec![
+            "--root".to_owned(),
+            path("root"),
+            "--runroot".to_owned(),
+            path("run"),
+            "--tmpdir".to_owned(),
+            path("tmp"),
+            "--cgroup-manager=cgroupfs".to_owned(),
+            "--events-backend=none".to_owned(),
+        ];
+        // crun refuses to run where version 1 and 2 of the control groups are mounted together.
+        let hybrid = !Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        if let (true, Some(runc)) = (hybrid, crate::program("runc")) {
+            arguments.extend(["--runtime".to_owned(), runc.display().to_string()]);
+        }
+        arguments
+    }
+
+    /// A podman command on this storage.
+    pub fn podman(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(self.global_arguments());
+        command
+    }
+
+    /// Makes an image called `name` that has a shell: [`busybox_tar`](crate::busybox_tar).
+    pub fn import_busybox(&self, name: &str) -> Option<()> {
+        let tar = self.directory.path().join("busybox.tar");
+        if !tar.exists() && !busybox_tar(&tar).ok()? {
+            return None;
+        }
+        let output = self
+            .podman()
+            .args(["import", "--change", "CMD [\"/bin/sh\"]"])
+            .arg("--change")
+            .arg("ENV PATH=/usr/local/bin:/usr/bin:/bin")
+            .arg(&tar)
+            .arg(name)
+            .output();
+        output.is_ok_and(|o| o.status.success()).then_some(())
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        // Storage of root's is mounted on itself; that of others goes away with its namespace,
+        // in which alone its files can be removed.
+        let graph = self.directory.path().join("root/overlay");
+        if graph.exists() {
+            let _ = rustix::mount::unmount(&graph, rustix::mount::UnmountFlags::DETACH);
+        }
+        if !crate::path::is_root() {
+            let directory = self.directory.path().join("root");
+            let _ =
+                Command::new(&self.program).args(["unshare", "rm", "-rf"]).arg(directory).status();
+        }
+    }
+}
