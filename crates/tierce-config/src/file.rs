@@ -24,6 +24,20 @@ pub struct ConfigFile {
     /// The Debian archive.
     #[serde(default)]
     pub debian: DebianConfig,
+    /// The builders that the user registered, by name: a `flavor`, and that flavor's settings.
+    #[serde(default)]
+    pub builders: BTreeMap<String, toml::Table>,
+    /// The flavors of builders that the user registered, by name.
+    #[serde(default)]
+    pub flavors: BTreeMap<String, FlavorEntry>,
+}
+
+/// A flavor of builders that the user registered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FlavorEntry {
+    /// The program that builds.
+    pub program: PathBuf,
 }
 
 /// What is particular about one registry.

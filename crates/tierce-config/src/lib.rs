@@ -9,5 +9,5 @@ mod file;
 mod settings;
 
 pub use environment::Environment;
-pub use file::{ConfigError, ConfigFile, DebianConfig, RegistryConfig};
+pub use file::{ConfigError, ConfigFile, DebianConfig, FlavorEntry, RegistryConfig};
 pub use settings::Settings;
