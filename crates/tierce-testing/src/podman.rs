@@ -12,6 +12,11 @@ pub struct Podman {
 }
 
 impl Podman {
+    /// What `podman run` needs on machines where nobody may raise a limit, not even root: podman's
+    /// own defaults do.
+    pub const RUN_ARGUMENTS: [&'static str; 3] =
+        ["--network=host", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"];
+
     /// A podman with empty storage; `None` (and a printed reason) where it can't run.
     pub fn isolated() -> Option<Self> {
         let Some(program) = program("podman") else {

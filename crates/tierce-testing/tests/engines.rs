@@ -26,9 +26,9 @@ fn podman_runs_containers_on_its_own_storage() {
     podman.import_busybox("localhost/base:1").expect("an image");
     let output = podman
         .podman()
-        // Some sandboxes let nobody raise the limits that podman's defaults ask for.
-        .args(["run", "--rm", "--network=host", "--ulimit=nofile=1024:1024", "localhost/base:1"])
-        .args(["echo", "hello"])
+        .args(["run", "--rm"])
+        .args(Podman::RUN_ARGUMENTS)
+        .args(["localhost/base:1", "echo", "hello"])
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n", "{output:?}");
