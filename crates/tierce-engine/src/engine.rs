@@ -47,16 +47,16 @@ pub struct Prepared {
 }
 
 /// Knows the builders and the order of work.
-pub struct Engine {
+pub struct ImageBuildEngine {
     builders: Vec<(i32, Arc<dyn ImageBuilder>)>,
     default: Option<String>,
     cache: GatherCache,
 }
 
-impl Engine {
+impl ImageBuildEngine {
     /// An engine without builders. `cache` remembers the digests of files between builds.
     pub fn new(cache: GatherCache) -> Self {
-        Engine { builders: vec![], default: None, cache }
+        ImageBuildEngine { builders: vec![], default: None, cache }
     }
 
     /// Adds a builder. The one with the highest priority is the default.

@@ -17,7 +17,7 @@ pub use builder::{
     Rendering, Status, Unsupported,
 };
 pub use checker::{AnyDiagnostic, ImageChecker, Presence, UnknownPolicy, first_answer};
-pub use engine::{BuildOptions, Engine, Prepared, reference_of};
+pub use engine::{BuildOptions, ImageBuildEngine, Prepared, reference_of};
 pub use error::BuildError;
 pub use event::{
     BuildEvent, EventSink, Events, NoEvents, Outcome, OutputStream, StepHandle, StepId, StepKind,

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tierce_engine::{
-    BuildEvent, BuildOptions, BuildRequest, BuilderError, Capabilities, Engine, EventSink, Events,
-    Export, ExportKind, GatherCache, ImageBuild, ImageBuilder, ImageChecker, Presence, Status,
-    UnknownPolicy,
+    BuildEvent, BuildOptions, BuildRequest, BuilderError, Capabilities, EventSink, Events, Export,
+    ExportKind, GatherCache, ImageBuild, ImageBuildEngine, ImageBuilder, ImageChecker, Presence,
+    Status, UnknownPolicy,
 };
 use tierce_oci::{Descriptor, Diagnostic, Digest, ErrorKind, MediaType, Platform, Reference};
 use tierce_spec::Image;
@@ -120,8 +120,8 @@ fn world(answers: &[Answer]) -> Arc<World> {
     Arc::new(World { answers: answers.to_vec(), log: Mutex::default() })
 }
 
-fn engine(world: &Arc<World>) -> Engine {
-    let mut engine = Engine::new(GatherCache::none());
+fn engine(world: &Arc<World>) -> ImageBuildEngine {
+    let mut engine = ImageBuildEngine::new(GatherCache::none());
     engine.register(Arc::new(Builder(world.clone(), "low")), 0);
     engine.register(Arc::new(Builder(world.clone(), "high")), 5);
     engine

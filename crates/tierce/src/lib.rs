@@ -33,8 +33,8 @@ pub use open::{OpenError, Tierce, offline};
 pub use tierce_config::{ConfigError, Settings};
 pub use tierce_engine::ExportError as ExportFormatError;
 pub use tierce_engine::{
-    BuildError, BuildEvent, BuildOptions, Engine, EventSink, Events, Export, ImageBuild, NoEvents,
-    Outcome, OutputStream, Prepared, Status, StepId, StepKind, UnknownPolicy,
+    BuildError, BuildEvent, BuildOptions, EventSink, Events, Export, ImageBuild, ImageBuildEngine,
+    NoEvents, Outcome, OutputStream, Prepared, Status, StepId, StepKind, UnknownPolicy,
 };
 pub use tierce_native::{Action, NativeError, PlanReport, PlannedLayer, PlatformPlan, RunOptions};
 pub use tierce_oci::{Diagnostic, Digest, ErrorKind, Platform, Reference};

@@ -4,7 +4,7 @@ use crate::SANDBOX_HELPER_ARGUMENT;
 use crate::error::Error;
 use std::sync::Arc;
 use tierce_config::Settings;
-use tierce_engine::{BuildOptions, Engine, Events, GatherCache, ImageBuild};
+use tierce_engine::{BuildOptions, Events, GatherCache, ImageBuild, ImageBuildEngine};
 use tierce_fetch::{Fetcher, HttpSettings};
 use tierce_native::{Context, NativeBuilder, NativeError, NativeSettings, PlanReport, RunOptions};
 use tierce_oci::{Diagnostic, ErrorKind};
@@ -58,13 +58,13 @@ impl Diagnostic for OpenError {
 
 /// An engine with the builders of this machine.
 pub struct Tierce {
-    engine: Engine,
+    engine: ImageBuildEngine,
     native: NativeBuilder,
 }
 
 /// An engine that can name images, and nothing else: it needs no store and no network.
-pub fn offline(settings: &Settings) -> Engine {
-    Engine::new(GatherCache::in_directory(settings.store.join("index")))
+pub fn offline(settings: &Settings) -> ImageBuildEngine {
+    ImageBuildEngine::new(GatherCache::in_directory(settings.store.join("index")))
 }
 
 /// How the sandbox starts this program again.
@@ -105,7 +105,7 @@ impl Tierce {
     }
 
     /// The engine.
-    pub fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &ImageBuildEngine {
         &self.engine
     }
 
