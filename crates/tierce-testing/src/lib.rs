@@ -4,6 +4,7 @@
 //! Nothing of the machine's own Docker or podman is touched. What a machine can't run is `None`,
 //! with the reason printed as `skipped: ...`. For tests only; must not know tierce.
 
+mod bridge;
 mod dockerd;
 mod path;
 mod podman;
@@ -11,6 +12,7 @@ mod process;
 mod registry;
 mod rootfs;
 
+pub use bridge::BuildkitBridge;
 pub use dockerd::Dockerd;
 pub use path::program;
 pub use podman::Podman;
