@@ -61,6 +61,12 @@ impl Draft {
                     self.config.set_env(name, value);
                     self.note(&format!("ENV {name}={value}"));
                 }
+                for (name, path) in &env.paths {
+                    let default = (name == "PATH").then(|| DEFAULT_PATH.to_owned());
+                    let value = path.around(self.env(name).or(default).as_deref());
+                    self.config.set_env(name, &value);
+                    self.note(&format!("ENV {name}={value}"));
+                }
             }
             Step::Workdir(workdir) => {
                 self.config.config.working_dir = Some(workdir.path.clone());

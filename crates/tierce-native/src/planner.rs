@@ -376,15 +376,21 @@ impl Planner<'_> {
         let here = Foundation { nodes: self.builder.len(), stack: self.builder.stack() };
         let (known, foundation) = match (&self.interpreter, request) {
             (Some(known), _) => (known.clone(), self.base),
-            (None, Some(PythonRequest { version, interpreter: Some(path) })) => {
+            (None, Some(PythonRequest { version: Some(version), interpreter: Some(path) })) => {
                 let version = version.to_string().parse()?;
                 let libc = tierce_wheel::Libc::DEFAULT;
                 (Interpreter { path: path.clone(), version, libc }, here)
             }
             (None, request) => {
-                let name = request.map_or("python3".to_owned(), |r| {
-                    format!("python{}.{}", r.version.major, r.version.minor)
-                });
+                let name = match request {
+                    Some(PythonRequest { interpreter: Some(path), .. }) => path.clone(),
+                    Some(PythonRequest { version: Some(version), interpreter: None }) => {
+                        format!("python{}.{}", version.major, version.minor)
+                    }
+                    Some(PythonRequest { version: None, interpreter: None }) | None => {
+                        "python3".to_owned()
+                    }
+                };
                 match self.probe(&name, platform).await? {
                     Some(found) => (found, here),
                     None => return Ok(None),
@@ -394,9 +400,11 @@ impl Planner<'_> {
         let Some(PythonRequest { version, interpreter }) = request else {
             return Ok(Some((known, foundation)));
         };
-        let (found, wanted) = (known.version.to_string(), version.to_string());
-        if found != wanted && !found.starts_with(&format!("{wanted}.")) {
-            return Err(NativeError::WrongPython { wanted, found });
+        if let Some(version) = version {
+            let (found, wanted) = (known.version.to_string(), version.to_string());
+            if found != wanted && !found.starts_with(&format!("{wanted}.")) {
+                return Err(NativeError::WrongPython { wanted, found });
+            }
         }
         let path = interpreter.clone().unwrap_or(known.path);
         Ok(Some((Interpreter { path, ..known }, foundation)))

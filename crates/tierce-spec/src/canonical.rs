@@ -20,7 +20,7 @@ pub(crate) mod kind {
 
 /// Collects the canonical encoding of one value.
 #[derive(Clone, Debug)]
-pub(crate) struct Encoder {
+pub struct Encoder {
     out: Vec<u8>,
 }
 

@@ -3,9 +3,11 @@
 use crate::{
     Apt, Base, Cmd, CodeBundle, Command, Commands, CopyStyle, DebianBase, DockerfileBase,
     Entrypoint, Env, Labels, Network, Pip, PipOptions, PythonEnvironment, PythonRequest,
-    Requirements, Secret, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
+    Requirements, SearchPath, Secret, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels,
+    Workdir,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tierce_oci::{Diagnostic, ErrorKind, Platform, Reference, ReferenceError};
 
@@ -233,7 +235,13 @@ impl Image {
         vars: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
     ) -> Self {
         let vars = vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        self.with_step(Step::Env(Env { vars }))
+        self.with_step(Step::Env(Env { vars, paths: BTreeMap::new() }))
+    }
+
+    /// With directories around those that a variable (`PATH`, `LD_LIBRARY_PATH`) lists already.
+    pub fn with_search_path(&self, variable: impl Into<String>, path: SearchPath) -> Self {
+        let paths = BTreeMap::from([(variable.into(), path)]);
+        self.with_step(Step::Env(Env { vars: BTreeMap::new(), paths }))
     }
 
     /// With commands, run in the image one after the other.

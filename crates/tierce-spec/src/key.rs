@@ -5,8 +5,8 @@ use crate::service_url::redact;
 use crate::{
     Apt, Base, Bytecode, Cmd, CodeBundle, Command, Commands, CopyStyle, DebianBase, DockerfileBase,
     Entrypoint, Env, Image, Labels, Network, Pip, PipOptions, PythonRequest, PythonVersion,
-    Requirements, ResolvedImage, Secret, ServiceUrl, SourceFile, SourceFolder, SourceOptions, Step,
-    User, Wheels, Workdir,
+    Requirements, ResolvedImage, SearchPath, Secret, ServiceUrl, SourceFile, SourceFolder,
+    SourceOptions, Step, User, Wheels, Workdir,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -40,18 +40,24 @@ impl ImageKey {
     ///
     /// The leading letter keeps every tag a word: `1e10` and `0777` are numbers to YAML.
     pub fn tag(&self) -> String {
-        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-        let mut tag = String::with_capacity(25);
-        tag.push('t');
-        // Five bytes are eight characters of five bits.
-        for group in self.0.as_bytes()[..15].chunks_exact(5) {
-            let bits = group.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-            for position in (0..8).rev() {
-                tag.push(char::from(ALPHABET[(bits >> (5 * position) & 31) as usize]));
-            }
-        }
-        tag
+        digest_word('t', &self.0)
     }
+}
+
+/// `first` and 24 characters of lower-case base32 (RFC 4648, section 6): the digest's first 120
+/// bits as a word that tags, file names and variables can hold.
+pub fn digest_word(first: char, digest: &Digest) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut word = String::with_capacity(25);
+    word.push(first);
+    // Five bytes are eight characters of five bits.
+    for group in digest.as_bytes()[..15].chunks_exact(5) {
+        let bits = group.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
+        for position in (0..8).rev() {
+            word.push(char::from(ALPHABET[(bits >> (5 * position) & 31) as usize]));
+        }
+    }
+    word
 }
 
 impl fmt::Display for ImageKey {
@@ -145,13 +151,26 @@ fn encode_platform(e: &mut Encoder, platform: &Platform) {
     });
 }
 
+fn encode_search_path(e: &mut Encoder, (name, path): (&String, &SearchPath)) {
+    let SearchPath { before, after } = path;
+    e.record("", |e| {
+        e.text("name", name);
+        e.texts("before", before.iter());
+        e.texts("after", after.iter());
+    });
+}
+
 fn encode_python(e: &mut Encoder, name: &str, python: &PythonRequest) {
     let PythonRequest { version, interpreter } = python;
-    let PythonVersion { major, minor, patch } = version;
+    let numbers = |version: &PythonVersion| {
+        let PythonVersion { major, minor, patch } = version;
+        (u64::from(*major), u64::from(*minor), patch.map(u64::from))
+    };
+    let numbers = version.as_ref().map(numbers);
     e.record(name, |e| {
-        e.number("major", u64::from(*major));
-        e.number("minor", u64::from(*minor));
-        e.option("patch", patch.map(u64::from), Encoder::number);
+        e.option("major", numbers.map(|(major, _, _)| major), Encoder::number);
+        e.option("minor", numbers.map(|(_, minor, _)| minor), Encoder::number);
+        e.option("patch", numbers.and_then(|(_, _, patch)| patch), Encoder::number);
         e.option("interpreter", interpreter.as_deref(), Encoder::text);
     });
 }
@@ -214,9 +233,13 @@ fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
                 );
                 e.text("dst", dst);
             }
-            Step::Env(Env { vars }) => {
+            Step::Env(Env { vars, paths }) => {
                 e.text("step", "env");
                 e.list("vars", vars.iter(), encode_pair);
+                // Absent where there are none: keys from before there were any hold.
+                if !paths.is_empty() {
+                    e.list("paths", paths.iter(), encode_search_path);
+                }
             }
             Step::Commands(Commands { commands, network, secrets }) => {
                 e.text("step", "commands");

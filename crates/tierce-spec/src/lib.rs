@@ -23,18 +23,19 @@ mod step;
 mod validate;
 
 pub use base::{Base, DebianBase, DockerfileBase};
+pub use canonical::Encoder as CanonicalEncoder;
 pub use image::{Bytecode, Image, UnknownImageName};
 pub use image_path::join_image_path;
-pub use key::{FORMAT_VERSION, ImageKey};
-pub use name::{ImageName, NameError};
+pub use key::{FORMAT_VERSION, ImageKey, digest_word};
+pub use name::{ImageName, KEY_PLACEHOLDER, NameError};
 pub use pip::PipOptions;
 pub use python::{PythonEnvironment, PythonRequest, PythonVersion, PythonVersionError};
 pub use resolve::{Input, Inputs, ResolveError, ResolvedImage, ResolvedStep, Slot};
 pub use secret::{Secret, SecretId};
-pub use service_url::{ServiceUrl, ServiceUrlError};
+pub use service_url::{ServiceUrl, ServiceUrlError, redact as without_credentials};
 pub use step::{
     Apt, Cmd, CodeBundle, Command, Commands, CopyStyle, Entrypoint, Env, Labels, Network, Pip,
-    Requirements, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
+    Requirements, SearchPath, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
 };
 pub use validate::{
     AptPackage, AptPackageError, AptSelector, FieldPath, Item, Problem, ValidationErrors,

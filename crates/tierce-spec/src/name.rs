@@ -5,6 +5,9 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use tierce_oci::{Diagnostic, ErrorKind, Reference, ReferenceError};
 
+/// What stands for the key's own tag in the tag that an image asks for, as in `{key}-dev`.
+pub const KEY_PLACEHOLDER: &str = "{key}";
+
 /// `<registry>/<name>:<tag>`, or `<name>:<tag>` for an image that has no registry.
 ///
 /// An image without a registry can't be pushed, so only one with a registry has a
@@ -95,7 +98,10 @@ impl Image {
         default_registry: Option<&str>,
     ) -> Result<ImageName, NameError> {
         let name = self.name.as_deref().ok_or(NameError::Unnamed)?;
-        let tag = self.tag.clone().unwrap_or_else(|| key.tag());
+        let tag = match &self.tag {
+            Some(tag) => tag.replace(KEY_PLACEHOLDER, &key.tag()),
+            None => key.tag(),
+        };
         let local = format!("{name}:{tag}");
         let parse = |text: String| {
             text.parse::<Reference>().map_err(|source| NameError::Invalid { text, source })

@@ -81,8 +81,9 @@ impl<'de> Deserialize<'de> for PythonVersion {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PythonRequest {
-    /// The version.
-    pub version: PythonVersion,
+    /// The version; `None` for whatever `interpreter` says that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<PythonVersion>,
     /// The interpreter's absolute path in the image; `None` for the first `python3` on the
     /// image's `PATH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,7 +93,12 @@ pub struct PythonRequest {
 impl PythonRequest {
     /// Python of `version`, as `3.12`.
     pub fn new(version: &str) -> Result<Self, PythonVersionError> {
-        Ok(PythonRequest { version: version.parse()?, interpreter: None })
+        Ok(PythonRequest { version: Some(version.parse()?), interpreter: None })
+    }
+
+    /// The Python at this path in the image, which is asked for its version.
+    pub fn at(path: impl Into<String>) -> Self {
+        PythonRequest { version: None, interpreter: Some(path.into()) }
     }
 
     /// At this path in the image.

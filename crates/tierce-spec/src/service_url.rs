@@ -93,7 +93,7 @@ impl<'de> Deserialize<'de> for ServiceUrl {
 /// `text` without the credentials of the URLs in it (RFC 3986, section 3.2.1).
 ///
 /// The user name of an `ssh` URL stays: it is part of the address (`git@`), and never the secret.
-pub(crate) fn redact(text: &str) -> String {
+pub fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {

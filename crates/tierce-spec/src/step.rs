@@ -212,7 +212,35 @@ pub enum CopyStyle {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Env {
     /// Name to value. Values are literal: nothing is expanded in them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<String, String>,
+    /// Variables that are lists of directories, as `PATH`: what goes before and after the value
+    /// that the base and the steps so far (and `vars`) give them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paths: BTreeMap<String, SearchPath>,
+}
+
+/// What goes before and after a list of directories that is separated by colons.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SearchPath {
+    /// The directories before it, as one list: absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
+    /// The directories after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+}
+
+impl SearchPath {
+    /// The whole list, around `current`; a value that is empty is none, or it would stand for the
+    /// working directory.
+    pub fn around(&self, current: Option<&str>) -> String {
+        let current = current.filter(|value| !value.is_empty());
+        let before = self.before.iter().map(String::as_str);
+        let after = self.after.iter().map(String::as_str);
+        before.chain(current).chain(after).collect::<Vec<_>>().join(":")
+    }
 }
 
 /// Commands that run in the image, one after the other, under one network rule.

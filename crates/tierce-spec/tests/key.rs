@@ -7,7 +7,7 @@ use tierce_oci::{Digest, Platform};
 use tierce_spec::manifest::{Manifest, SourceKind};
 use tierce_spec::{
     Base, Command, DebianBase, Image, ImageKey, Inputs, Network, PipOptions, PythonRequest,
-    ResolveError, ResolvedImage, SourceOptions, Step,
+    ResolveError, ResolvedImage, SearchPath, SourceOptions, Step,
 };
 
 /// Resolves `image` with digests that `content` makes from the paths.
@@ -97,6 +97,10 @@ fn different_images_have_different_keys() {
         slim().with_python(PythonRequest::new("3.12").unwrap()),
         slim().with_python(PythonRequest::new("3.12.1").unwrap()),
         slim().with_python(PythonRequest::new("3.12").unwrap().with_interpreter("/bin/python")),
+        slim().with_python(PythonRequest::at("/bin/python")),
+        slim().with_search_path("A", SearchPath { before: vec!["/b".into()], after: vec![] }),
+        slim().with_search_path("A", SearchPath { before: vec![], after: vec!["/b".into()] }),
+        slim().with_env_vars([("A", "/b")]),
         slim().with_bytecode(true),
         slim().with_bytecode(false),
     ];

@@ -3,7 +3,9 @@
 use std::path::Path;
 use tierce_oci::Platform;
 use tierce_spec::manifest::{Manifest, SourceKind};
-use tierce_spec::{Base, Bytecode, Command, Image, Network, PipOptions, SourceOptions, Step};
+use tierce_spec::{
+    Base, Bytecode, Command, Image, Network, PipOptions, PythonRequest, SourceOptions, Step,
+};
 
 fn read(name: &str) -> Manifest {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests").join(name);
@@ -44,7 +46,7 @@ fn every_key_of_the_short_form_arrives() {
     assert_eq!(image.tag(), Some("2025.1"));
     assert_eq!(image.platforms(), [Platform::linux("amd64"), Platform::linux("arm64")]);
     assert_eq!(image.bytecode(), Bytecode::Skip);
-    assert_eq!(image.python().unwrap().version.to_string(), "3.11");
+    assert_eq!(image.python().unwrap().version, PythonRequest::new("3.11").unwrap().version);
     let Base::Debian(debian) = image.base() else { panic!("{:?}", image.base()) };
     assert_eq!(debian.components, ["main", "contrib"]);
     assert_eq!(debian.packages, ["ca-certificates"]);

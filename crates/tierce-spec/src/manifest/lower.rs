@@ -12,6 +12,7 @@ use crate::{
     Network, Pip, PipOptions, PythonRequest, Requirements, SourceFile, SourceFolder, SourceOptions,
     Step, User, Workdir,
 };
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A step, and where in the document it is from.
@@ -158,9 +159,11 @@ fn base(value: &BaseValue) -> Base {
 
 fn python(value: &PythonValue) -> PythonRequest {
     match value {
-        PythonValue::Version(version) => PythonRequest { version: *version, interpreter: None },
+        PythonValue::Version(version) => {
+            PythonRequest { version: Some(*version), interpreter: None }
+        }
         PythonValue::Table(PythonTable { version, interpreter }) => {
-            PythonRequest { version: *version, interpreter: interpreter.clone() }
+            PythonRequest { version: Some(*version), interpreter: interpreter.clone() }
         }
     }
 }
@@ -233,7 +236,7 @@ impl Builder<'_> {
             self.requirements(&["requirements"], files, &PipOptions::default());
         }
         if let Some(vars) = env {
-            self.push(&["env"], 0, Step::Env(Env { vars: vars.clone() }));
+            self.push(&["env"], 0, Step::Env(Env { vars: vars.clone(), paths: BTreeMap::new() }));
         }
         if let Some(path) = workdir {
             self.push(&["workdir"], 0, Step::Workdir(Workdir { path: path.clone() }));

@@ -8,7 +8,7 @@ mod steps;
 mod values;
 
 use crate::service_url::redact_address;
-use crate::{Base, DebianBase, Image, Step};
+use crate::{Base, DebianBase, Image, KEY_PLACEHOLDER, Step};
 use problem::{Fault, Reporter};
 use tierce_oci::{Platform, Reference};
 
@@ -103,7 +103,9 @@ fn check_registry(registry: &str) -> Result<(), Fault> {
 }
 
 fn check_tag(tag: &str) -> Result<(), Fault> {
-    match format!("localhost/name:{tag}").parse::<Reference>() {
+    // Any tag of a key's length will do.
+    let filled = tag.replace(KEY_PLACEHOLDER, &"t".repeat(25));
+    match format!("localhost/name:{filled}").parse::<Reference>() {
         Ok(_) => Ok(()),
         Err(_) => Err(Fault::new(
             "spec/invalid-tag",

@@ -61,11 +61,18 @@ impl<'a> Checker<'a> {
                     values::contained_path("spec/invalid-destination", dst),
                 );
             }
-            Step::Env(Env { vars }) => {
+            Step::Env(Env { vars, paths }) => {
                 for (name, value) in vars {
                     let at = || [Item::Key(name.clone())];
                     r.check(at(), values::env_name(name));
                     r.check(at(), values::process_text("spec/invalid-env-value", value));
+                }
+                for (name, path) in paths {
+                    let at = || [Item::Key(name.clone())];
+                    r.check(at(), values::env_name(name));
+                    for directory in path.before.iter().chain(&path.after) {
+                        r.check(at(), values::search_directory(directory));
+                    }
                 }
             }
             Step::Commands(Commands { commands, network: _, secrets }) => {

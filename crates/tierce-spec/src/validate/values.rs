@@ -88,6 +88,15 @@ pub(super) fn process_text(code: &'static str, text: &str) -> Result<(), Fault> 
     }
 }
 
+/// A directory of a list that is separated by colons.
+pub(super) fn search_directory(path: &str) -> Result<(), Fault> {
+    const CODE: &str = "spec/invalid-search-path";
+    match path.contains(':') {
+        true => Err(Fault::new(CODE, format!("{path:?} is more than one directory"))),
+        false => absolute_path(CODE, path),
+    }
+}
+
 /// `user`, `uid`, `user:group` or `uid:gid` (image specification, `config.User`).
 pub(super) fn user(text: &str) -> Result<(), Fault> {
     let part = |part: &str| match part.bytes().all(|b| b.is_ascii_digit()) {
