@@ -1,0 +1,448 @@
+//! From a spec to an image, in the order of flytekit's Dockerfile.
+
+use crate::error::ImageSpecError;
+use crate::{
+    BaseImage, Field, Fields, ImageSpec, SourceCopyMode, Surroundings, TagFormat, Warning,
+    commands, options, validate, words,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tierce_oci::{Platform, Reference};
+use tierce_spec::{
+    Base, DebianBase, Image, Network, PipOptions, PythonRequest, PythonVersion, SearchPath, Secret,
+    SecretId, SourceOptions,
+};
+
+/// The group of secrets whose key is a file of the host.
+const SECRET_GROUP: &str = "file";
+/// The variable by which a container knows the spec that it was made from.
+const IMAGE_ID: &str = "_F_IMG_ID";
+/// The variable by which flytekit's entrypoint knows what to install when a container starts.
+const RUNTIME_PACKAGES: &str = "_F_RUNTIME_PACKAGES";
+/// The environment that Python packages are installed into.
+const VENV: &str = "/opt/venv";
+
+/// The image that a spec describes, and what is to be known about it.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// The image.
+    pub image: Image,
+    /// What the spec asks for and does not get, or gets in another way; of its base, too.
+    pub warnings: Vec<Warning>,
+    /// Whether it is built whatever is there.
+    pub force: bool,
+    /// The files of the host that hold the values of secrets.
+    pub secret_files: BTreeMap<SecretId, PathBuf>,
+    /// Variables that containers of the image need; they are in the image, unless that is used as
+    /// it is.
+    pub container_env: BTreeMap<String, String>,
+}
+
+impl ImageSpec {
+    /// The image that the spec describes.
+    ///
+    /// # Errors
+    /// What is wrong with the spec, and what cannot be given to it: CUDA by version, conda
+    /// packages, lock files.
+    pub fn lower(&self, surroundings: &Surroundings) -> Result<Lowered, ImageSpecError> {
+        self.validate()?;
+        match self.fields.builder.as_deref() {
+            Some("noop") => unbuilt(self, surroundings),
+            _ => Lowering::of(self, surroundings)?.finish(),
+        }
+    }
+}
+
+/// The base itself, for the builder that builds nothing.
+fn unbuilt(spec: &ImageSpec, surroundings: &Surroundings) -> Result<Lowered, ImageSpecError> {
+    let fields = &spec.fields;
+    let reference = match (&fields.base_image, &surroundings.default_base) {
+        (Some(BaseImage::Reference(text)), _) | (None, Some(text)) => reference(text)?,
+        (Some(BaseImage::Spec(_)) | None, _) => return Err(ImageSpecError::NothingToReturn),
+    };
+    let used = [Field::Name, Field::BaseImage, Field::Builder, Field::RuntimePackages];
+    let ignored: Vec<Field> =
+        Field::ALL.into_iter().filter(|f| fields.says(*f) && !used.contains(f)).collect();
+    Ok(Lowered {
+        image: Image::from_reference(reference).with_builder("noop"),
+        warnings: unsupported("noop", &ignored).into_iter().collect(),
+        force: spec.force || surroundings.force,
+        secret_files: BTreeMap::new(),
+        container_env: runtime_env(fields),
+    })
+}
+
+fn unsupported(builder: &str, fields: &[Field]) -> Option<Warning> {
+    let names: Vec<&str> = fields.iter().map(|f| f.name()).collect();
+    (!names.is_empty()).then(|| {
+        Warning::new(
+            "imagespec/unsupported-parameter",
+            format!(
+                "these parameters are unsupported by the builder {builder} and ignored: {}",
+                names.join(", ")
+            ),
+        )
+    })
+}
+
+fn runtime_env(fields: &Fields) -> BTreeMap<String, String> {
+    match fields.runtime_packages.as_slice() {
+        [] => BTreeMap::new(),
+        packages => BTreeMap::from([(RUNTIME_PACKAGES.to_owned(), packages.join(" "))]),
+    }
+}
+
+fn reference(text: &str) -> Result<Reference, ImageSpecError> {
+    text.parse().map_err(|source| ImageSpecError::Base { text: text.to_owned(), source })
+}
+
+/// A spec on its way to an image.
+struct Lowering<'a> {
+    spec: &'a ImageSpec,
+    fields: &'a Fields,
+    surroundings: &'a Surroundings,
+    /// The requirements files to install from.
+    requirements: Option<&'a Path>,
+    /// The packages to install, flytekit among them.
+    packages: Vec<String>,
+    warnings: Vec<Warning>,
+    secret_files: BTreeMap<SecretId, PathBuf>,
+}
+
+impl<'a> Lowering<'a> {
+    fn of(spec: &'a ImageSpec, surroundings: &'a Surroundings) -> Result<Self, ImageSpecError> {
+        let fields = &spec.fields;
+        let requirements = fields.requirements.as_deref();
+        if let Some(lock) = requirements.and_then(validate::lock_name) {
+            return Err(ImageSpecError::Lock { file: lock.to_owned() });
+        }
+        let mut packages = fields.packages.clone();
+        if !asks_for_flytekit(fields, surroundings) {
+            packages.extend(options::flytekit(&fields.builder_options, surroundings));
+        }
+        let lowering = Lowering {
+            spec,
+            fields,
+            surroundings,
+            requirements,
+            packages,
+            warnings: vec![],
+            secret_files: BTreeMap::new(),
+        };
+        lowering.check_builder()?;
+        Ok(lowering)
+    }
+
+    /// Refuses what the builder can't do and what must not be left out in silence.
+    fn check_builder(&self) -> Result<(), ImageSpecError> {
+        let rules = &self.surroundings.builder;
+        let cuda: Vec<&str> = [Field::Cuda, Field::Cudnn]
+            .into_iter()
+            .filter(|field| self.fields.says(*field) && !rules.cuda)
+            .map(Field::name)
+            .collect();
+        if !cuda.is_empty() {
+            let (fields, builder) = (cuda.join(" and "), rules.name.clone());
+            return Err(ImageSpecError::Cuda { fields, builder });
+        }
+        match self.fields.says(Field::CondaPackages) {
+            true => Err(ImageSpecError::CondaPackages),
+            false => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> Result<Lowered, ImageSpecError> {
+        self.warn();
+        let base = self.base()?;
+        let user = options::user(&self.fields.builder_options);
+        let image = self.named(Image::from_scratch().with_base(base));
+        let image = image.with_workdir("/").with_user("root");
+        let image = self.apt(image);
+        let image = self.user(image, user);
+        let image = self.env(image);
+        let image = self.python(image);
+        let image = nvidia(&image);
+        let image = match &self.fields.entrypoint {
+            Some(argv) => image.with_entrypoint(argv),
+            None => image,
+        };
+        let image = self.sources(image);
+        let image = self.copies(image);
+        let image = match commands::join(&self.fields.commands, &mut self.warnings) {
+            Some(line) => image.with_commands([line], Network::Host),
+            None => image,
+        };
+        let image = image.with_workdir("/root").with_user(user);
+        // Last: the slightest change of the spec changes it.
+        let container_env = runtime_env(self.fields);
+        let id = (IMAGE_ID.to_owned(), self.spec.id().to_string());
+        let image = image.with_env_vars(container_env.clone().into_iter().chain([id]));
+        Ok(Lowered {
+            image,
+            warnings: self.warnings,
+            force: self.spec.force || self.surroundings.force,
+            secret_files: self.secret_files,
+            container_env,
+        })
+    }
+
+    fn warn(&mut self) {
+        let rules = &self.surroundings.builder;
+        let mut ignored: Vec<Field> =
+            rules.unsupported.iter().copied().filter(|f| self.fields.says(*f)).collect();
+        if self.fields.says(Field::CondaChannels) && !ignored.contains(&Field::CondaChannels) {
+            ignored.push(Field::CondaChannels);
+        }
+        ignored.sort();
+        self.warnings.extend(unsupported(&rules.name, &ignored));
+        self.warnings.extend(options::warnings(&self.fields.builder_options));
+        let pip = |package: &String| package_name(package) == "pip";
+        if self.fields.says(Field::RuntimePackages) && !self.packages.iter().any(pip) {
+            self.warnings.push(Warning::new(
+                "imagespec/runtime-packages-without-pip",
+                "runtime_packages are installed by pip when a container starts: add \"pip\" to packages",
+            ));
+        }
+    }
+
+    fn named(&self, image: Image) -> Image {
+        let fields = self.fields;
+        let mut image = image.with_name(&fields.name).with_platforms(self.platforms());
+        if let Some(registry) = &fields.registry {
+            image = image.with_registry(registry);
+        }
+        let format = TagFormat::parse_or_hash(fields.tag_format.as_deref());
+        if let Some(tag) = format.ok().and_then(|format| format.for_image()) {
+            image = image.with_tag(tag);
+        }
+        match fields.builder.as_deref() {
+            None | Some("default") => image,
+            Some(builder) => image.with_builder(builder),
+        }
+    }
+
+    fn platforms(&self) -> Vec<Platform> {
+        if !self.fields.platform.is_empty() {
+            return self.fields.platform.clone();
+        }
+        let local = self.fields.registry.as_deref().is_some_and(|r| r.starts_with("localhost:"));
+        let arm = self.surroundings.host.architecture == "arm64";
+        vec![Platform::linux(if local && arm { "arm64" } else { "amd64" })]
+    }
+
+    fn installs_python(&self) -> bool {
+        self.requirements.is_some() || !self.packages.is_empty()
+    }
+
+    fn base(&mut self) -> Result<Base, ImageSpecError> {
+        match (&self.fields.base_image, &self.surroundings.default_base) {
+            (Some(BaseImage::Spec(spec)), _) => {
+                let name = || spec.fields.name.clone();
+                let lowered = spec.lower(self.surroundings).map_err(|source| {
+                    ImageSpecError::BaseSpec { name: name(), source: Box::new(source) }
+                })?;
+                self.warnings.extend(lowered.warnings.into_iter().map(|warning| Warning {
+                    message: format!("base_image {:?}: {}", name(), warning.message),
+                    ..warning
+                }));
+                self.secret_files.extend(lowered.secret_files);
+                Ok(Base::Image(Box::new(lowered.image)))
+            }
+            (Some(BaseImage::Reference(text)), _) | (None, Some(text)) => {
+                let reference = reference(text)?;
+                let has_python = self.fields.apt_packages.iter().any(|p| p.starts_with("python3"))
+                    || self.fields.python_exec.is_some();
+                if self.installs_python() && !has_python && is_bare(&reference) {
+                    return Err(ImageSpecError::NoPython { base: text.clone() });
+                }
+                Ok(Base::Registry(reference))
+            }
+            (None, None) => Ok(default_base(self.fields.python_version)),
+        }
+    }
+
+    fn apt(&self, image: Image) -> Image {
+        match self.fields.apt_packages.as_slice() {
+            [] => image,
+            packages => image.with_apt_packages(packages),
+        }
+    }
+
+    /// The user that containers run as, made if need be; the folders of root and of all users
+    /// become its own.
+    fn user(&self, image: Image, user: &str) -> Image {
+        if user != options::DEFAULT_USER {
+            return image;
+        }
+        // Debian has useradd, busybox adduser. A login shell forgets the image's PATH.
+        let make = format!(
+            "id -u {user} >/dev/null 2>&1 || if command -v useradd >/dev/null; \
+             then useradd --create-home --shell /bin/bash {user}; \
+             else adduser -D {user}; fi"
+        );
+        let profile = format!(
+            "echo 'export PATH=\"{VENV}/bin:$PATH:{}\"' >> /home/{user}/.profile",
+            NVIDIA_PATH.join(":")
+        );
+        let own = format!("chown -R {user} /root /home");
+        let line = format!("({make}) && mkdir -p /root /home/{user} && {profile} && {own}");
+        image.with_commands([line], Network::Host)
+    }
+
+    fn env(&self, image: Image) -> Image {
+        let mut vars = BTreeMap::from(
+            [
+                ("UV_PYTHON", "/opt/venv/bin/python"),
+                ("UV_COMPILE_BYTECODE", "1"),
+                ("UV_LINK_MODE", "copy"),
+                ("FLYTE_SDK_RICH_TRACEBACKS", "0"),
+                ("SSL_CERT_DIR", "/etc/ssl/certs"),
+                ("PYTHONPATH", "/root"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        if !self.installs_python() {
+            vars.remove("UV_PYTHON");
+        }
+        vars.extend(self.fields.env.clone());
+        image.with_env_vars(vars)
+    }
+
+    fn python(&mut self, image: Image) -> Image {
+        let request = match (&self.fields.python_exec, self.fields.python_version) {
+            (Some(path), version) => Some(PythonRequest { version, ..PythonRequest::at(path) }),
+            (None, Some(version)) => {
+                Some(PythonRequest { version: Some(version), interpreter: None })
+            }
+            (None, None) => None,
+        };
+        let image = match request {
+            Some(request) => image.with_python(request),
+            None => image,
+        };
+        if !self.installs_python() {
+            return image;
+        }
+        let options = self.pip_options();
+        let image = match self.requirements {
+            Some(file) => image.with_requirements(file, options.clone()),
+            None => image,
+        };
+        let image = match self.packages.as_slice() {
+            [] => image,
+            packages => image.with_pip_packages(packages, options),
+        };
+        match &self.fields.python_exec {
+            // The environment sees what the base has installed for its interpreter.
+            Some(_) => image.with_commands(
+                [format!(
+                    "sed -i 's/^include-system-site-packages *=.*/include-system-site-packages = true/' {VENV}/pyvenv.cfg"
+                )],
+                Network::Host,
+            ),
+            None => image,
+        }
+    }
+
+    fn pip_options(&mut self) -> PipOptions {
+        let mut options = PipOptions::new();
+        options.index.clone_from(&self.fields.pip_index);
+        options.extra_indexes.clone_from(&self.fields.pip_extra_index_url);
+        if let Some(Ok(mut args)) = self.fields.pip_extra_args.as_deref().map(words::split) {
+            // tierce has a field for it, and takes it from nowhere else.
+            let all = args.len();
+            args.retain(|arg| arg != "--pre");
+            options.pre = args.len() < all;
+            options.extra_args = args;
+        }
+        for mount in &self.fields.pip_secret_mounts {
+            let secret = Secret::new(mount.src.display().to_string())
+                .with_group(SECRET_GROUP)
+                .with_mount(&mount.dst);
+            self.secret_files.insert(secret.id(), mount.src.clone());
+            options.secrets.push(secret);
+        }
+        options
+    }
+
+    fn sources(&mut self, image: Image) -> Image {
+        let Some(root) = &self.fields.source_root else { return image };
+        let options = match (self.fields.source_copy_mode, &self.surroundings.loaded_modules) {
+            (None | Some(SourceCopyMode::NoCopy), _) => return image,
+            (Some(SourceCopyMode::All), _) => SourceOptions::new(),
+            (Some(SourceCopyMode::LoadedModules), Some(files)) => {
+                SourceOptions::new().with_only(files)
+            }
+            (Some(SourceCopyMode::LoadedModules), None) => {
+                self.warnings.push(Warning::new(
+                    "imagespec/no-loaded-modules",
+                    format!(
+                        "no modules are loaded here: all of {} is copied (source_copy_mode: ALL says so without this warning)",
+                        root.display()
+                    ),
+                ));
+                SourceOptions::new()
+            }
+        };
+        image.with_source_folder(root, "/root", options)
+    }
+
+    fn copies(&self, image: Image) -> Image {
+        self.fields.copy.iter().fold(image, |image, src| {
+            let clean: PathBuf = src.components().filter(|c| !is_here(c)).collect();
+            let target = Path::new("/root").join(&clean).display().to_string();
+            match self.surroundings.folders.contains(src) {
+                true => image.with_source_folder(src, target, SourceOptions::new()),
+                false => image.with_source_file(src, target),
+            }
+        })
+    }
+}
+
+fn is_here(part: &std::path::Component<'_>) -> bool {
+    *part == std::path::Component::CurDir
+}
+
+/// Where drivers are mounted by the clusters that mount them.
+const NVIDIA_PATH: [&str; 2] = ["/usr/local/nvidia/bin", "/usr/local/cuda/bin"];
+
+fn nvidia(image: &Image) -> Image {
+    let path = SearchPath { before: vec![], after: NVIDIA_PATH.map(str::to_owned).to_vec() };
+    let libraries = SearchPath { before: vec!["/usr/local/nvidia/lib64".into()], after: vec![] };
+    image.with_search_path("PATH", path).with_search_path("LD_LIBRARY_PATH", libraries)
+}
+
+/// What specs start from that name no base. Debian bookworm, as in flytekit, with its own Python;
+/// where another version is asked for, the same Debian with that one.
+fn default_base(python: Option<PythonVersion>) -> Base {
+    const DEBIANS_OWN: PythonVersion = PythonVersion { major: 3, minor: 11, patch: None };
+    match python {
+        Some(version) if version != DEBIANS_OWN => {
+            let tag = format!("{version}-slim-bookworm");
+            let reference = Reference::new("docker.io", "library/python", Some(&tag));
+            Base::Registry(reference.expect("digits, dots and a word are a tag"))
+        }
+        _ => Base::Debian(
+            DebianBase::new("bookworm").with_python(true).with_packages(["ca-certificates"]),
+        ),
+    }
+}
+
+/// Whether this is the plain image of a distribution, which has no Python.
+fn is_bare(reference: &Reference) -> bool {
+    const BARE: [&str; 2] = ["library/debian", "library/ubuntu"];
+    reference.registry() == "docker.io" && BARE.contains(&reference.repository())
+}
+
+fn asks_for_flytekit(fields: &Fields, surroundings: &Surroundings) -> bool {
+    let file = fields.requirements.as_ref().and_then(|file| surroundings.requirements.get(file));
+    let lines = file.iter().flat_map(|text| text.lines()).map(str::trim);
+    fields.packages.iter().map(String::as_str).chain(lines).any(|p| package_name(p) == "flytekit")
+}
+
+/// The name at the start of a requirement.
+fn package_name(requirement: &str) -> &str {
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let end = requirement.find(|c| !word(c)).unwrap_or(requirement.len());
+    &requirement[..end]
+}
