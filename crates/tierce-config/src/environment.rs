@@ -1,14 +1,50 @@
 //! A snapshot of the process environment, so that tests need not change the real one.
 
+use crate::ConfigError;
+use crate::values::Flag;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::PathBuf;
 
 /// The variables of a process and the user's identity.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, OsString>,
 }
+
+impl fmt::Debug for Environment {
+    // Values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+/// Whether this process is a task of an orchestrator's: nothing is built there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// The variable that says so; `None` outside.
+    pub marker: Option<&'static str>,
+    /// Which image the container was started from, as the image itself says (`_F_IMG_ID`).
+    pub image_id: Option<String>,
+}
+
+impl Execution {
+    /// Whether it is.
+    pub fn is_inside(&self) -> bool {
+        self.marker.is_some()
+    }
+}
+
+/// What says whether this is an execution, whatever the orchestrators' own variables say: a
+/// program that builds images for others may itself be a task.
+const IN_EXECUTION: &str = "TIERCE_IN_EXECUTION";
+
+/// What flytekit's containers have; the second is its short form.
+const FLYTEKIT_MARKERS: [&str; 2] = ["FLYTE_INTERNAL_EXECUTION_ID", "_F_NM"];
+
+/// What Flyte 2's containers have; the first alone may be anybody's.
+const FLYTE_MARKERS: [&str; 2] = ["ACTION_NAME", "FLYTE_INTERNAL_EXECUTION_PROJECT"];
 
 /// Variables that programs run for the user need to reach the network as the user does.
 const NETWORK_VARIABLES: [&str; 8] = [
@@ -52,6 +88,11 @@ impl Environment {
         self.variables.get(name)?.to_str().filter(|v| !v.is_empty())
     }
 
+    /// A variable as it is, be it empty.
+    pub fn raw(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(name).map(OsString::as_os_str)
+    }
+
     /// A variable that holds a path.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.variables.get(name).filter(|v| !v.is_empty()).map(PathBuf::from)
@@ -87,12 +128,37 @@ impl Environment {
     /// The files that may hold registry credentials, the most specific first: what
     /// `REGISTRY_AUTH_FILE` names, Docker's, podman's.
     pub fn registry_auth_files(&self) -> Vec<PathBuf> {
-        let docker = self
-            .path("DOCKER_CONFIG")
-            .or_else(|| Some(self.home()?.join(".docker")))
-            .map(|dir| dir.join("config.json"));
-        let podman = self.absolute("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json"));
+        let docker = self.docker_config_dir().map(|dir| dir.join("config.json"));
+        let podman = self.runtime_dir().map(|dir| dir.join("containers/auth.json"));
         [self.path("REGISTRY_AUTH_FILE"), docker, podman].into_iter().flatten().collect()
+    }
+
+    /// Where Docker's own configuration is: `DOCKER_CONFIG` or `~/.docker`.
+    pub fn docker_config_dir(&self) -> Option<PathBuf> {
+        self.path("DOCKER_CONFIG").or_else(|| Some(self.home()?.join(".docker")))
+    }
+
+    /// `XDG_RUNTIME_DIR`, where the user's own daemons have their sockets.
+    pub fn runtime_dir(&self) -> Option<PathBuf> {
+        self.absolute("XDG_RUNTIME_DIR")
+    }
+
+    /// Whether this is a task of an orchestrator's.
+    pub fn execution(&self) -> Result<Execution, ConfigError> {
+        let invalid = |source| ConfigError::Variable { name: IN_EXECUTION, source };
+        let said = self.text(IN_EXECUTION).map(str::parse::<Flag>).transpose().map_err(invalid)?;
+        let marker = match said {
+            Some(Flag(true)) => Some(IN_EXECUTION),
+            Some(Flag(false)) => None,
+            None => {
+                let flyte = FLYTE_MARKERS.iter().all(|name| self.text(name).is_some());
+                FLYTEKIT_MARKERS
+                    .into_iter()
+                    .find(|name| self.text(name).is_some())
+                    .or_else(|| flyte.then_some(FLYTE_MARKERS[0]))
+            }
+        };
+        Ok(Execution { marker, image_id: self.text("_F_IMG_ID").map(str::to_owned) })
     }
 
     /// The bundle of certificates that this machine trusts, for programs inside build steps:
@@ -101,11 +167,6 @@ impl Environment {
         self.path("SSL_CERT_FILE")
             .filter(|p| p.is_file())
             .or_else(|| CA_BUNDLES.iter().map(PathBuf::from).find(|p| p.is_file()))
-    }
-
-    /// The Python package index that the user has set for uv.
-    pub fn index(&self) -> Option<&str> {
-        ["TIERCE_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL"].iter().find_map(|n| self.text(n))
     }
 
     /// The proxy variables that are set.

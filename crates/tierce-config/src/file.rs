@@ -1,138 +1,269 @@
-//! `config.toml`: the user's standing choices.
+//! What a `config.toml` holds, and the `[workspace]` table of a `tierce.toml`.
+//!
+//! The descriptions here are the schema's: they are written for those who edit the file.
 
+use crate::values::{
+    Address, DebianBase, ImageName, PushRegistry, RegistryKey, TimeSpan, UnknownImage,
+};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use tierce_oci::{Diagnostic, ErrorKind};
-use url::Url;
 
-/// The contents of `config.toml`. Every key is optional.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+/// The standing choices of a user, or of a project. Every key is optional.
+#[derive(Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[schemars(title = "tierce config.toml")]
 pub struct ConfigFile {
-    /// Where images without a registry of their own are pushed: `ghcr.io/me`.
-    pub registry: Option<String>,
-    /// The builder to use: `native` unless set.
+    /// Where images without a registry of their own are pushed: "ghcr.io/me".
+    pub registry: Option<PushRegistry>,
+    /// The builder to use.
     pub builder: Option<String>,
-    /// Where the store is.
+    /// Where the store is. Only in the user's own config.toml.
     pub store: Option<PathBuf>,
-    /// The Python package index.
-    pub index: Option<Url>,
-    /// Settings for single registries, by `host[:port]`.
-    #[serde(default)]
-    pub registries: BTreeMap<String, RegistryConfig>,
+    /// The Python package index, instead of PyPI.
+    pub index: Option<Address>,
+    /// What to do about an image when nobody can tell whether it exists.
+    pub unknown: Option<UnknownImage>,
+    /// What images start from that only say which Python they want.
+    pub debian_base: Option<DebianBase>,
+    /// Images by name, for those that refer to them by name only.
+    pub images: BTreeMap<String, ImageName>,
+    /// Settings for single registries, by "host", "host:port" or "host/path".
+    pub registries: BTreeMap<RegistryKey, RegistryConfig>,
+    /// What is remembered of images that were found in their registries.
+    pub check_cache: CheckCacheConfig,
     /// The Debian archive.
-    #[serde(default)]
     pub debian: DebianConfig,
-    /// The builders that the user registered, by name: a `flavor`, and that flavor's settings.
-    #[serde(default)]
-    pub builders: BTreeMap<String, toml::Table>,
-    /// The flavors of builders that the user registered, by name.
-    #[serde(default)]
-    pub flavors: BTreeMap<String, FlavorEntry>,
+    /// Where secrets of build steps come from. Only in the user's own config.toml.
+    pub secrets: SecretsConfig,
+    /// How ImageSpecs are built.
+    pub image_spec: ImageSpecConfig,
+    /// The docker builder.
+    pub docker: DockerConfig,
+    /// The podman builder.
+    pub podman: PodmanConfig,
+    /// The buildkit builder.
+    pub buildkit: BuildkitConfig,
 }
 
-/// A flavor of builders that the user registered.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct FlavorEntry {
-    /// The program that builds.
-    pub program: PathBuf,
+impl fmt::Debug for ConfigFile {
+    // There may be credentials in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigFile").finish_non_exhaustive()
+    }
 }
 
-/// What is particular about one registry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+/// What is particular about one registry, or about a part of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RegistryConfig {
-    /// Speak plain HTTP. Loopback hosts need no such entry.
-    #[serde(default)]
-    pub insecure: bool,
+    /// Where to pull from first, in this order.
+    pub mirrors: Option<Vec<RegistryKey>>,
+    /// Whether to ask the registry itself when no mirror has an image; true unless set.
+    pub fallback: Option<bool>,
+    /// Where everything is read and written instead.
+    pub rewrite: Option<RegistryKey>,
+    /// A PEM file with certificate authorities to trust besides the machine's.
+    pub ca: Option<PathBuf>,
+    /// A PEM file with the certificate to show. Only in the user's own config.toml.
+    pub client_cert: Option<PathBuf>,
+    /// A PEM file with its key. Only in the user's own config.toml.
+    pub client_key: Option<PathBuf>,
+    /// Speak plain HTTP; loopback hosts need no such entry. Only in the user's own config.toml.
+    pub insecure: Option<bool>,
+    /// DANGEROUS: take any certificate; whoever is in between reads the credentials and can
+    /// change the images. Only in the user's own config.toml.
+    pub skip_tls_verify: Option<bool>,
+}
+
+/// What is remembered of images that were found in their registries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct CheckCacheConfig {
+    /// For how long: "1d" unless set; "0" remembers nothing.
+    pub ttl: Option<TimeSpan>,
 }
 
 /// Where Debian packages come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DebianConfig {
-    /// The archive's mirror, instead of `deb.debian.org`.
-    pub mirror: Option<Url>,
+    /// The archive's mirror, instead of deb.debian.org.
+    pub mirror: Option<Address>,
     /// The mirror of the security archive.
-    pub security_mirror: Option<Url>,
+    pub security_mirror: Option<Address>,
     /// A keyring that signs the archive, beside the keys that tierce ships.
     pub keyring: Option<PathBuf>,
 }
 
-/// Why a `config.toml` cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// It is there but cannot be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// It is not what a `config.toml` may hold.
-    #[error("{path} is not a valid tierce configuration")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Where and what.
-        source: Box<toml::de::Error>,
-    },
-    /// The index that a variable names is no URL. The URL may hold a password and is not shown.
-    #[error("the package index set in the environment is not a URL")]
-    Index {
-        /// What is wrong with it.
-        source: url::ParseError,
-    },
-    /// There is nowhere to keep the store.
-    #[error("cannot tell where to keep the store: neither HOME nor XDG_CACHE_HOME is set")]
-    NoHome,
+/// Where secrets of build steps come from, besides the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct SecretsConfig {
+    /// Folders with a file for each secret, of its variable's name: ["/etc/secrets"] unless set.
+    pub directories: Option<Vec<PathBuf>>,
+    /// Files with single secrets, by the variable's name.
+    pub files: BTreeMap<String, PathBuf>,
+    /// Programs that print single secrets, with their arguments, by the variable's name.
+    pub commands: BTreeMap<String, Vec<String>>,
 }
 
-impl Diagnostic for ConfigError {
-    fn code(&self) -> &'static str {
-        match self {
-            ConfigError::Read { .. } => "config/unreadable",
-            ConfigError::Parse { .. } => "config/invalid",
-            ConfigError::Index { .. } => "config/invalid-index",
-            ConfigError::NoHome => "config/no-home",
-        }
-    }
+/// How ImageSpecs are built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ImageSpecConfig {
+    /// Whether they are pushed to their registry; true unless set.
+    pub push: Option<bool>,
+    /// Whether they are built even if they exist.
+    pub force_push: Option<bool>,
+}
 
-    fn kind(&self) -> ErrorKind {
-        match self {
-            ConfigError::Parse { .. } | ConfigError::Index { .. } => ErrorKind::User,
-            ConfigError::Read { .. } | ConfigError::NoHome => ErrorKind::Environment,
-        }
-    }
+/// The docker builder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct DockerConfig {
+    /// The daemon's address: "unix:///run/docker.sock", "tcp://host:2376".
+    pub host: Option<String>,
+    /// The context to use, as `docker context ls` lists them.
+    pub context: Option<String>,
+    /// A folder with ca.pem, cert.pem and key.pem for a daemon that speaks TLS.
+    pub cert_path: Option<PathBuf>,
+    /// Whether the daemon's certificate is checked.
+    pub tls_verify: Option<bool>,
+    /// The buildx builder to use, as `docker buildx ls` lists them.
+    pub builder: Option<String>,
+    /// Caches to read: "type=registry,ref=ghcr.io/me/cache".
+    pub cache_from: Option<Vec<String>>,
+    /// Caches to write.
+    pub cache_to: Option<Vec<String>>,
+    /// Further arguments of `docker buildx build`. Only in the user's own config.toml.
+    pub extra_args: Option<Vec<String>>,
+}
 
-    fn hint(&self) -> Option<String> {
-        match self {
-            ConfigError::NoHome => Some("Set TIERCE_STORE to a directory for the store.".into()),
-            ConfigError::Parse { .. } => {
-                Some("docs/configuration.md lists every key with an example.".into())
+/// The podman builder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct PodmanConfig {
+    /// The service's address, where podman does not run on this machine.
+    pub host: Option<String>,
+    /// Repositories to read cached layers from.
+    pub cache_from: Option<Vec<String>>,
+    /// Repositories to write cached layers to.
+    pub cache_to: Option<Vec<String>>,
+    /// Further arguments of `podman build`. Only in the user's own config.toml.
+    pub extra_args: Option<Vec<String>>,
+}
+
+/// The buildkit builder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct BuildkitConfig {
+    /// The daemon's address: "unix:///run/buildkit/buildkitd.sock", "tcp://host:1234".
+    pub address: Option<String>,
+    /// A PEM file with the certificate authority of the daemon.
+    pub ca: Option<PathBuf>,
+    /// A PEM file with the certificate to show.
+    pub client_cert: Option<PathBuf>,
+    /// A PEM file with its key.
+    pub client_key: Option<PathBuf>,
+    /// The name in the daemon's certificate, where it is not that of the address.
+    pub server_name: Option<String>,
+    /// Caches to read: "type=registry,ref=ghcr.io/me/cache".
+    pub cache_from: Option<Vec<String>>,
+    /// Caches to write.
+    pub cache_to: Option<Vec<String>>,
+}
+
+/// The JSON Schema (draft 2020-12) of `config.toml`: what the repository's
+/// `schema/tierce-config.schema.json` holds.
+pub fn schema() -> serde_json::Value {
+    let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = false);
+    let mut schema = settings.into_generator().into_root_schema_for::<ConfigFile>().to_value();
+    without_null(&mut schema);
+    schema
+}
+
+/// Takes out what stands for `None`: TOML has no null, a key is there or it is not.
+fn without_null(schema: &mut serde_json::Value) {
+    use serde_json::{Value, json};
+    match schema {
+        Value::Object(object) => {
+            object.remove("default");
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|t| t != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    object.insert("type".into(), only);
+                }
             }
-            ConfigError::Index { .. } => {
-                Some("Set TIERCE_INDEX, UV_DEFAULT_INDEX or UV_INDEX_URL to a whole URL.".into())
+            if let Some(Value::Array(forms)) = object.get_mut("anyOf") {
+                forms.retain(|form| *form != json!({ "type": "null" }));
+                if let [Value::Object(only)] = forms.as_slice() {
+                    let only = only.clone();
+                    object.remove("anyOf");
+                    object.extend(only);
+                }
             }
-            ConfigError::Read { .. } => None,
+            object.values_mut().for_each(without_null);
         }
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        _ => {}
     }
 }
 
 impl ConfigFile {
-    /// Reads `path`; a file that is not there is an empty configuration.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
-        };
-        toml::from_str(&text).map_err(|source| ConfigError::Parse {
-            path: path.to_owned(),
-            source: Box::new(source),
+    /// Makes relative paths relative to the file's folder, and `~/` the user's home.
+    pub(crate) fn resolve_paths(&mut self, folder: &Path, home: Option<&Path>) {
+        let ConfigFile { store, registries, debian, secrets, docker, buildkit, .. } = self;
+        let mut paths: Vec<&mut PathBuf> = vec![];
+        paths.extend(store);
+        for registry in registries.values_mut() {
+            let RegistryConfig { ca, client_cert, client_key, .. } = registry;
+            paths.extend([ca, client_cert, client_key].into_iter().flatten());
+        }
+        paths.extend(&mut debian.keyring);
+        paths.extend(secrets.directories.iter_mut().flatten());
+        paths.extend(secrets.files.values_mut());
+        paths.extend(&mut docker.cert_path);
+        let BuildkitConfig { ca, client_cert, client_key, .. } = buildkit;
+        paths.extend([ca, client_cert, client_key].into_iter().flatten());
+        for path in paths {
+            *path = match (path.strip_prefix("~"), home) {
+                (Ok(rest), Some(home)) => home.join(rest),
+                _ => folder.join(&*path),
+            };
+        }
+    }
+
+    /// The first key that only the user's own file may have: where things of the user's are kept
+    /// and read, what runs on the host, and what makes connections less safe. A project that was
+    /// downloaded must not decide on these.
+    pub(crate) fn user_only(&self) -> Option<Vec<String>> {
+        let owned = |parts: &[&str]| parts.iter().map(|p| (*p).to_owned()).collect();
+        for (found, key) in [
+            (self.store.is_some(), &["store"][..]),
+            (self.secrets != SecretsConfig::default(), &["secrets"]),
+            (self.docker.extra_args.is_some(), &["docker", "extra-args"]),
+            (self.podman.extra_args.is_some(), &["podman", "extra-args"]),
+        ] {
+            if found {
+                return Some(owned(key));
+            }
+        }
+        self.registries.iter().find_map(|(key, registry)| {
+            let RegistryConfig { client_cert, client_key, insecure, skip_tls_verify, .. } =
+                registry;
+            let found = [
+                (client_cert.is_some(), "client-cert"),
+                (client_key.is_some(), "client-key"),
+                (insecure.is_some(), "insecure"),
+                (skip_tls_verify.is_some(), "skip-tls-verify"),
+            ];
+            let (_, name) = found.into_iter().find(|(found, _)| *found)?;
+            Some(owned(&["registries", &key.0.to_string(), name]))
         })
     }
 }

@@ -1,99 +1,175 @@
-//! What the environment and `config.toml` come to.
+//! What the environment and the files come to.
+
+mod support;
 
 use std::path::PathBuf;
-use tierce_config::{ConfigError, Environment, Settings};
+use std::time::Duration;
+use support::World;
+use tierce_config::{Environment, Settings, UnknownImage};
 use tierce_oci::Diagnostic;
-
-fn environment(home: &std::path::Path, extra: &[(&str, &str)]) -> Environment {
-    let home = home.to_str().unwrap().to_owned();
-    let extra = extra.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-    Environment::from_variables([("HOME".to_owned(), home)].into_iter().chain(extra))
-}
-
-fn with_config(text: &str, extra: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-    let home = tempfile::tempdir().unwrap();
-    let dir = home.path().join(".config/tierce");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("config.toml"), text).unwrap();
-    Settings::from_environment(&environment(home.path(), extra))
-}
 
 #[test]
 fn the_store_is_in_the_cache_directory_unless_said_otherwise() {
-    let home = tempfile::tempdir().unwrap();
-    let store = |extra: &[(&str, &str)]| {
-        Settings::from_environment(&environment(home.path(), extra)).unwrap().store
-    };
-    assert_eq!(store(&[]), home.path().join(".cache/tierce"));
+    let world = World::new();
+    let store = |extra: &[(&str, &str)]| World::new().variables(extra).settings().store;
+    assert_eq!(world.settings().store, world.path("home/.cache/tierce"));
     assert_eq!(store(&[("XDG_CACHE_HOME", "/c")]), PathBuf::from("/c/tierce"));
-    assert_eq!(store(&[("XDG_CACHE_HOME", "relative")]), home.path().join(".cache/tierce"));
+    assert!(store(&[("XDG_CACHE_HOME", "relative")]).ends_with("home/.cache/tierce"));
     assert_eq!(store(&[("TIERCE_STORE", "/s")]), PathBuf::from("/s"));
+    let world = World::new().user("store = \"here\"\n");
+    assert_eq!(world.settings().store, world.path("home/.config/tierce/here"));
+    let world = World::new().user("store = \"~/there\"\n");
+    assert_eq!(world.settings().store, world.path("home/there"));
 }
 
 #[test]
-fn variables_outrank_the_file() {
-    let text = "registry = \"ghcr.io/file\"\nbuilder = \"docker\"\n";
-    let settings = with_config(text, &[]).unwrap();
-    assert_eq!(settings.registry.as_deref(), Some("ghcr.io/file"));
-    assert_eq!(settings.builder.as_deref(), Some("docker"));
-    let settings =
-        with_config(text, &[("TIERCE_REGISTRY", "r.example"), ("FLYTE_IMAGE_BUILDER", "f")]);
-    let settings = settings.unwrap();
-    assert_eq!(settings.registry.as_deref(), Some("r.example"));
-    assert_eq!(settings.builder.as_deref(), Some("f"));
+fn policies_ttls_and_flags_are_read_wherever_they_are() {
+    let unknown = |world: World| world.settings().unknown;
+    assert_eq!(unknown(World::new()), None);
+    assert_eq!(unknown(World::new().user("unknown = \"build\"")), Some(UnknownImage::Build));
+    for (name, value, expected) in [
+        ("TIERCE_UNKNOWN_IMAGE", "assume-present", UnknownImage::AssumePresent),
+        ("FLYTE_IMG_FAST_FAIL", "True", UnknownImage::Fail),
+        ("FLYTE_IMG_FAST_FAIL", "1", UnknownImage::Fail),
+        ("FLYTE_IMG_FAST_FAIL", "0", UnknownImage::Build),
+    ] {
+        let world = World::new().user("unknown = \"build\"").variable(name, value);
+        assert_eq!(unknown(world), Some(expected), "{name}={value}");
+    }
+    let ttl = |text: &str| World::new().user(text).settings().check_cache_ttl;
+    assert_eq!(ttl(""), Duration::from_secs(86_400));
+    assert_eq!(ttl("check-cache = { ttl = \"90m\" }"), Duration::from_secs(5_400));
+    assert_eq!(ttl("check-cache.ttl = \"0\""), Duration::ZERO);
+    let spec = World::new().settings().image_spec;
+    assert_eq!((spec.push, spec.force_push), (true, false));
+    let world = World::new()
+        .variables(&[("FLYTE_PUSH_IMAGE_SPEC", "False"), ("FLYTE_FORCE_PUSH_IMAGE_SPEC", "yes")]);
+    let spec = world.settings().image_spec;
+    assert_eq!((spec.push, spec.force_push), (false, true));
 }
 
 #[test]
-fn registries_can_be_insecure_by_name() {
-    let text = "[registries.\"r.example:5000\"]\ninsecure = true\n[registries.other]\n";
-    assert_eq!(with_config(text, &[]).unwrap().insecure_registries, ["r.example:5000"]);
+fn variables_that_say_nothing_sensible_are_named() {
+    for (name, value) in [
+        ("TIERCE_UNKNOWN_IMAGE", "perhaps"),
+        ("FLYTE_IMG_FAST_FAIL", "maybe"),
+        ("FLYTE_PUSH_IMAGE_SPEC", "maybe"),
+        ("TIERCE_REGISTRY", "https://me:hunter2@ghcr.io"),
+        ("FLYTE_IMAGE_REGISTRY", "ghcr.io/Upper"),
+        ("TIERCE_INDEX", "no url, hunter2"),
+        ("FLYTE_DOCKER_BUILD_EXTRA_ARGS", "'hunter2"),
+        ("TIERCE_IN_EXECUTION", "x"),
+    ] {
+        let error = World::new().variable(name, value).load().unwrap_err();
+        assert_eq!(error.code(), "config/invalid-variable", "{name}");
+        assert!(error.to_string().contains(name), "{error}");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(!format!("{error:?} {cause}").contains("hunter2"), "{error:?} {cause}");
+    }
 }
 
 #[test]
-fn an_unknown_key_is_an_error_with_a_code() {
-    let error = with_config("registri = \"x\"", &[]).unwrap_err();
-    assert_eq!(error.code(), "config/invalid");
-    assert!(std::error::Error::source(&error).unwrap().to_string().contains("registri"));
+fn builders_get_their_settings() {
+    let world = World::new()
+        .user(
+            "docker.extra-args = [\"--pull\"]\n\
+             podman = { host = \"ssh://box\", cache-from = [\"r.example/c\"] }\n\
+             [buildkit]\naddress = \"tcp://b:1234\"\nca = \"ca.pem\"\nclient-cert = \"c.pem\"\n\
+             client-key = \"k.pem\"\nserver-name = \"b.example\"\n",
+        )
+        .variables(&[
+            ("DOCKER_HOST", "tcp://d:2376"),
+            ("DOCKER_TLS_VERIFY", "1"),
+            ("FLYTE_DOCKER_BUILDER_CACHE_FROM", "type=registry,ref=r.example/c"),
+        ]);
+    let settings = world.settings();
+    assert_eq!(settings.docker.host.as_deref(), Some("tcp://d:2376"));
+    assert_eq!(settings.docker.tls_verify, Some(true));
+    assert_eq!(settings.docker.cache_from, ["type=registry,ref=r.example/c"]);
+    assert_eq!(settings.docker.extra_args, ["--pull"]);
+    assert_eq!(settings.podman.host.as_deref(), Some("ssh://box"));
+    assert_eq!(settings.podman.cache_from, ["r.example/c"]);
+    assert_eq!(settings.buildkit.address.as_deref(), Some("tcp://b:1234"));
+    assert_eq!(settings.buildkit.ca, Some(world.path("home/.config/tierce/ca.pem")));
+    let world = world.variable("FLYTE_DOCKER_BUILD_EXTRA_ARGS", "--label 'a=b c' --no-cache");
+    assert_eq!(world.settings().docker.extra_args, ["--label", "a=b c", "--no-cache"]);
+}
+
+#[test]
+fn an_execution_is_told_by_its_markers() {
+    for (variables, marker) in [
+        (&[][..], None),
+        (&[("FLYTE_INTERNAL_EXECUTION_ID", "x")], Some("FLYTE_INTERNAL_EXECUTION_ID")),
+        (&[("_F_NM", "x")], Some("_F_NM")),
+        (&[("ACTION_NAME", "a0")], None),
+        (&[("ACTION_NAME", "a0"), ("FLYTE_INTERNAL_EXECUTION_PROJECT", "p")], Some("ACTION_NAME")),
+        (&[("TIERCE_IN_EXECUTION", "1")], Some("TIERCE_IN_EXECUTION")),
+        (&[("TIERCE_IN_EXECUTION", "0"), ("FLYTE_INTERNAL_EXECUTION_ID", "x")], None),
+    ] {
+        let execution = World::new().variables(variables).settings().execution;
+        assert_eq!(execution.marker, marker, "{variables:?}");
+        assert_eq!(execution.is_inside(), marker.is_some());
+    }
+    let execution = World::new().variable("_F_IMG_ID", "abc").settings().execution;
+    assert_eq!(execution.image_id.as_deref(), Some("abc"));
 }
 
 #[test]
 fn uv_sees_how_to_reach_indexes_and_nothing_that_changes_a_lock() {
-    let home = tempfile::tempdir().unwrap();
-    let env = environment(
-        home.path(),
-        &[
-            ("UV_INDEX_CORP_PASSWORD", "secret"),
-            ("UV_HTTP_TIMEOUT", "60"),
-            ("UV_RESOLUTION", "lowest"),
-            ("UV_PYTHON", "3.8"),
-            ("UV_PUBLISH_TOKEN", "secret"),
-            ("PATH", "/bin"),
-            ("https_proxy", "p"),
-        ],
-    );
-    let names: Vec<String> = env.uv_variables().into_iter().map(|(name, _)| name).collect();
+    let world = World::new().variables(&[
+        ("UV_INDEX_CORP_PASSWORD", "secret"),
+        ("UV_HTTP_TIMEOUT", "60"),
+        ("UV_RESOLUTION", "lowest"),
+        ("UV_PYTHON", "3.8"),
+        ("UV_PUBLISH_TOKEN", "secret"),
+        ("PATH", "/bin"),
+        ("https_proxy", "p"),
+    ]);
+    let names: Vec<String> =
+        world.settings().uv_variables.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["HOME", "UV_HTTP_TIMEOUT", "UV_INDEX_CORP_PASSWORD", "https_proxy"]);
 }
 
 #[test]
-fn the_index_of_the_environment_outranks_the_file() {
-    let text = "index = \"https://file.example/simple\"";
-    let index = |extra: &[(&str, &str)]| with_config(text, extra).unwrap().index.unwrap();
-    assert_eq!(index(&[]).as_str(), "https://file.example/simple");
-    let set = index(&[("UV_DEFAULT_INDEX", "https://env.example/simple")]);
-    assert_eq!(set.as_str(), "https://env.example/simple");
-    let error = with_config(text, &[("TIERCE_INDEX", "no url, secret")]).unwrap_err();
-    assert_eq!(error.code(), "config/invalid-index");
-    assert!(!format!("{error:?} {error}").contains("secret"));
+fn docker_and_podman_credentials_are_found() {
+    let world =
+        World::new().variables(&[("XDG_RUNTIME_DIR", "/run/user/1"), ("DOCKER_CONFIG", "/d")]);
+    assert_eq!(
+        world.settings().registry_auth_files,
+        [PathBuf::from("/d/config.json"), PathBuf::from("/run/user/1/containers/auth.json")]
+    );
 }
 
 #[test]
-fn docker_and_podman_credentials_are_found() {
-    let home = tempfile::tempdir().unwrap();
-    let env =
-        environment(home.path(), &[("XDG_RUNTIME_DIR", "/run/user/1"), ("DOCKER_CONFIG", "/d")]);
-    assert_eq!(
-        env.registry_auth_files(),
-        [PathBuf::from("/d/config.json"), PathBuf::from("/run/user/1/containers/auth.json")]
-    );
+fn nothing_shows_what_may_be_a_secret() {
+    let settings = World::new()
+        .user(
+            "index = \"https://u:hunter2@pypi.example/simple\"\n\
+             debian.mirror = \"http://u:hunter2@mirror.example/debian\"\n\
+             secrets.commands.TOKEN = [\"op\", \"hunter2\"]\n\
+             buildkit.cache-to = [\"type=s3,bucket=b,secret_access_key=hunter2\"]\n\
+             docker.extra-args = [\"--build-arg=TOKEN=hunter2\"]\n",
+        )
+        .variables(&[
+            ("UV_INDEX_CORP_PASSWORD", "hunter2"),
+            ("HTTPS_PROXY", "http://u:hunter2@proxy"),
+            ("PYPI_TOKEN", "hunter2"),
+        ])
+        .settings();
+    assert!(settings.index.as_ref().unwrap().as_str().contains("hunter2"));
+    assert_eq!(settings.secrets.commands["TOKEN"], ["op", "hunter2"]);
+    let shown = format!("{settings:?} {settings:#?} {:?}", settings.environment);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("pypi.example"));
+}
+
+#[test]
+fn without_a_home_a_store_must_be_named() {
+    // The user database may know a home where the environment has none.
+    if Environment::default().home().is_some() {
+        eprintln!("skipped: this user has a home whatever the environment says");
+        return;
+    }
+    let error = Settings::from_environment(&Environment::default()).unwrap_err();
+    assert_eq!(error.code(), "config/no-home");
 }

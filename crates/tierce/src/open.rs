@@ -81,7 +81,7 @@ impl Tierce {
         let http = tierce_fetch::client(&HttpSettings::default())?;
         let registry = Client::new(ClientSettings {
             credentials: credentials(&settings),
-            insecure: InsecurePolicy::with_hosts(settings.insecure_registries.clone()),
+            insecure: InsecurePolicy::with_hosts(settings.insecure_registries()),
             ..ClientSettings::new(http.clone())
         });
         let native = NativeSettings {

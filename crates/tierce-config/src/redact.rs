@@ -1,0 +1,68 @@
+//! Texts as they may be shown.
+
+use std::borrow::Cow;
+
+const HIDDEN: &str = "***";
+
+/// Parts of names whose values are not shown: `type=s3,secret_access_key=...`.
+const SENSITIVE: [&str; 7] =
+    ["secret", "token", "password", "passwd", "credential", "access_key", "apikey"];
+
+/// `text` without the user information of URLs and without the values of `name=value` pairs whose
+/// name says that they are not for everybody.
+pub(crate) fn redact(text: &str) -> Cow<'_, str> {
+    if !text.contains(['@', '=']) {
+        return Cow::Borrowed(text);
+    }
+    let text = without_user(text);
+    let parts = text.split(',').map(|part| match sensitive_name(part) {
+        Some(name) => Cow::Owned(format!("{name}={HIDDEN}")),
+        None => Cow::Borrowed(part),
+    });
+    Cow::Owned(parts.collect::<Vec<_>>().join(","))
+}
+
+/// What is before the `=` of `name=value` where the name is a sensitive one; names may be values
+/// of others: `--build-arg=TOKEN=...`.
+fn sensitive_name(part: &str) -> Option<&str> {
+    part.match_indices('=').map(|(at, _)| &part[..at]).find(|before| {
+        let name = before.rsplit('=').next().unwrap_or_default().to_ascii_lowercase();
+        SENSITIVE.iter().any(|sensitive| name.contains(sensitive))
+    })
+}
+
+/// Without what stands before the `@` of a URL.
+fn without_user(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // A password that is not encoded as it should be may have any of these characters in it.
+    match rest[..end].rfind('@').or_else(|| rest[end..].rfind('@').map(|at| at + end)) {
+        Some(at) => format!("{scheme}://{HIDDEN}{}", &rest[at..]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_is_hidden() {
+        for (text, shown) in [
+            ("https://pypi.example/simple", "https://pypi.example/simple"),
+            ("https://u:p@pypi.example/simple", "https://***@pypi.example/simple"),
+            ("https://u:p/q@pypi.example/simple", "https://***@pypi.example/simple"),
+            ("https://u@pypi.example", "https://***@pypi.example"),
+            (
+                "type=s3,region=eu,secret_access_key=x,name=app",
+                "type=s3,region=eu,secret_access_key=***,name=app",
+            ),
+            ("--build-arg=TOKEN=x", "--build-arg=TOKEN=***"),
+            ("https://u:p,q@pypi.example/simple", "https://***@pypi.example/simple"),
+            ("TOKEN=x", "TOKEN=***"),
+            ("type=registry,ref=r.example/c@sha256:0", "type=registry,ref=r.example/c@sha256:0"),
+        ] {
+            assert_eq!(redact(text), shown, "{text}");
+        }
+    }
+}
