@@ -7,13 +7,13 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tierce_oci::{Platform, Reference};
+use tierce_oci::{Digest, Platform, Reference};
 use tierce_spec::{
     Base, DebianBase, Image, Network, PipOptions, PythonRequest, PythonVersion, SearchPath, Secret,
-    SecretId, SourceOptions,
+    SecretId, SourceOptions, digest_word,
 };
 
-/// The group of secrets whose key is a file of the host.
+/// The group of secrets that are files of the host, by [`Lowered::secret_files`].
 const SECRET_GROUP: &str = "file";
 /// The variable by which a container knows the spec that it was made from.
 const IMAGE_ID: &str = "_F_IMG_ID";
@@ -356,9 +356,8 @@ impl<'a> Lowering<'a> {
             options.extra_args = args;
         }
         for mount in &self.fields.pip_secret_mounts {
-            let secret = Secret::new(mount.src.display().to_string())
-                .with_group(SECRET_GROUP)
-                .with_mount(&mount.dst);
+            let secret =
+                Secret::new(secret_key(&mount.src)).with_group(SECRET_GROUP).with_mount(&mount.dst);
             self.secret_files.insert(secret.id(), mount.src.clone());
             options.secrets.push(secret);
         }
@@ -397,6 +396,16 @@ impl<'a> Lowering<'a> {
             }
         })
     }
+}
+
+/// What the secret in a file is called: what the file is called, told apart from others of that
+/// name by a part of its path's digest.
+fn secret_key(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let word = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let name: String = name.trim_start_matches('.').chars().map(word).collect();
+    let digest = Digest::of(file.as_os_str().as_encoded_bytes());
+    format!("{name}-{}", &digest_word('p', &digest)[..9])
 }
 
 fn is_here(part: &std::path::Component<'_>) -> bool {
