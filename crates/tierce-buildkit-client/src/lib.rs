@@ -5,7 +5,8 @@
 //! daemon, so [`Dial`] says only how a connection is opened. During a solve the daemon calls back
 //! over the session for what stays here until it is needed:
 //!
-//! - the build's context, as a tar stream that is made while it is sent
+//! - the Dockerfile (`moby.filesync.v1.FileSync`), which is not in its context;
+//! - the context, as a tar stream that is made while it is sent
 //!   (`moby.upload.v1`), never as a whole in memory or on a disk;
 //! - values of secrets, by id (`moby.buildkit.secrets.v1`): they are in no file, argument or
 //!   environment of this machine;
@@ -21,6 +22,7 @@ mod client;
 mod connect;
 mod endpoint;
 mod error;
+mod filesync;
 mod progress;
 mod session;
 mod solve;

@@ -1,5 +1,6 @@
 //! What the daemon asks for while it solves.
 
+use crate::filesync::DockerfileService;
 use async_trait::async_trait;
 use bollard_buildkit_proto::health::health_check_response::ServingStatus;
 use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
@@ -10,6 +11,7 @@ use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::{Secret
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
 use bollard_buildkit_proto::moby::buildkit::v1::BytesMessage as SessionBytes;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use bollard_buildkit_proto::moby::filesync::packet::file_sync_server::FileSyncServer;
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::{Auth, AuthServer};
 use bollard_buildkit_proto::moby::filesync::v1::file_send_server::{FileSend, FileSendServer};
 use bollard_buildkit_proto::moby::filesync::v1::{
@@ -27,7 +29,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tierce_registry::{Credential, Credentials};
-use tierce_spec::SecretId;
+use tierce_secret::SecretValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -39,7 +41,7 @@ use tonic::{Request, Response, Status, Streaming};
 /// How much of a context is sent in one message, and read from a session at once.
 const CHUNK: usize = 64 * 1024;
 
-/// A build's context: Dockerfile and files, as an uncompressed tar stream.
+/// A build's context: the files that its Dockerfile copies, as an uncompressed tar stream.
 pub trait ContextSource: Send + Sync {
     /// Writes the whole archive. Called on a thread of its own, once each time that the daemon
     /// asks.
@@ -49,15 +51,16 @@ pub trait ContextSource: Send + Sync {
 /// The secrets that a build may ask for, by the ids that its Dockerfile uses.
 #[derive(Clone, Default)]
 pub struct SessionSecrets {
-    /// Which secret an id stands for.
-    pub ids: BTreeMap<String, SecretId>,
-    /// The values.
-    pub values: tierce_secret::Secrets,
+    /// The values by id.
+    pub values: BTreeMap<String, SecretValue>,
+    /// What must not be seen in the progress and in errors.
+    pub hidden: tierce_secret::Secrets,
 }
 
 /// Everything that one session serves.
 pub(crate) struct Services {
-    pub(crate) context: Option<(String, Arc<dyn ContextSource>)>,
+    pub(crate) dockerfile: Arc<[u8]>,
+    pub(crate) context: (String, Arc<dyn ContextSource>),
     pub(crate) secrets: SessionSecrets,
     pub(crate) credentials: Arc<dyn Credentials>,
     pub(crate) destination: Option<PathBuf>,
@@ -113,18 +116,19 @@ fn announce(metadata: &mut tonic::metadata::MetadataMap, id: &str, services: &Se
     let mut methods = vec![
         "/moby.buildkit.secrets.v1.Secrets/GetSecret",
         "/moby.filesync.v1.Auth/Credentials",
+        "/moby.filesync.v1.FileSync/DiffCopy",
+        "/moby.upload.v1.Upload/Pull",
         "/grpc.health.v1.Health/Check",
     ];
-    if services.context.is_some() {
-        methods.push("/moby.upload.v1.Upload/Pull");
-    }
     if services.destination.is_some() {
         methods.push("/moby.filesync.v1.FileSend/DiffCopy");
     }
     for (name, value) in [
         ("x-docker-expose-session-uuid", id),
         ("x-docker-expose-session-name", "tierce"),
-        ("x-docker-expose-session-sharedkey", ""),
+        // Sessions with one key share what was sent: by size and time, of which a Dockerfile
+        // that is made has none of its own.
+        ("x-docker-expose-session-sharedkey", id),
     ] {
         if let Some(value) = text(value) {
             metadata.insert(name, value);
@@ -139,11 +143,12 @@ fn announce(metadata: &mut tonic::metadata::MetadataMap, id: &str, services: &Se
 
 /// Serves one connection until it ends.
 async fn serve(connection: DuplexStream, services: Services) {
-    let Services { context, secrets, credentials, destination } = services;
+    let Services { dockerfile, context, secrets, credentials, destination } = services;
     let router = tonic::transport::Server::builder()
         .add_service(HealthServer::new(Healthy))
         .add_service(SecretsServer::new(SecretService { secrets }))
         .add_service(AuthServer::new(AuthService { credentials }))
+        .add_service(FileSyncServer::new(DockerfileService { content: dockerfile }))
         .add_service(UploadServer::new(UploadService { context }))
         .add_service(FileSendServer::new(FileService { destination }));
     let connections = futures::stream::once(async { Ok::<_, io::Error>(Carried(connection)) });
@@ -230,7 +235,7 @@ impl Secrets for SecretService {
         request: Request<GetSecretRequest>,
     ) -> Result<Response<GetSecretResponse>, Status> {
         let id = request.into_inner().id;
-        let value = self.secrets.ids.get(&id).and_then(|source| self.secrets.values.get(source));
+        let value = self.secrets.values.get(&id);
         let value = value.ok_or_else(|| Status::not_found(format!("no secret {id}")))?;
         Ok(Response::new(GetSecretResponse { data: value.expose().to_vec() }))
     }
@@ -297,7 +302,7 @@ impl Auth for AuthService {
 
 /// Sends the context.
 struct UploadService {
-    context: Option<(String, Arc<dyn ContextSource>)>,
+    context: (String, Arc<dyn ContextSource>),
 }
 
 #[async_trait]
@@ -309,10 +314,11 @@ impl Upload for UploadService {
         request: Request<Streaming<UploadBytes>>,
     ) -> Result<Response<Self::PullStream>, Status> {
         let asked = request.metadata().get("urlpath").and_then(|path| path.to_str().ok());
-        let context = match &self.context {
-            Some((path, context)) if asked == Some(path.as_str()) => context.clone(),
-            _ => return Err(Status::not_found("no such upload")),
-        };
+        let (path, context) = &self.context;
+        if asked != Some(path.as_str()) {
+            return Err(Status::not_found("no such upload"));
+        }
+        let context = context.clone();
         // Few chunks in flight: the archive is made no faster than it is taken.
         let (sender, mut receiver) = mpsc::channel(4);
         tokio::task::spawn_blocking(move || {

@@ -34,9 +34,11 @@ pub struct Exporter {
 /// One build for the `dockerfile.v0` frontend.
 #[derive(Clone)]
 pub struct Solve {
-    /// The Dockerfile and everything it copies, in one archive.
+    /// The Dockerfile.
+    pub dockerfile: Arc<[u8]>,
+    /// Everything that it copies, in one archive.
     pub context: Arc<dyn ContextSource>,
-    /// The frontend's attributes: `filename`, `platform`, `target`, `build-arg:NAME`, ...
+    /// The frontend's attributes: `platform`, `target`, `build-arg:NAME`, ...
     pub attributes: BTreeMap<String, String>,
     /// The values that steps may ask for.
     pub secrets: SessionSecrets,
@@ -64,10 +66,11 @@ impl Client {
     /// daemon stops what runs.
     pub async fn solve(&self, solve: Solve, events: &Events) -> Result<SolveResult, SolveError> {
         let mut control = self.control();
-        let mut progress = Progress::new(events, solve.secrets.values.clone());
+        let mut progress = Progress::new(events, solve.secrets.hidden.clone());
         let upload = random_id();
         let services = Services {
-            context: Some((format!("/{upload}"), solve.context.clone())),
+            dockerfile: solve.dockerfile.clone(),
+            context: (format!("/{upload}"), solve.context.clone()),
             secrets: solve.secrets.clone(),
             credentials: solve.credentials.clone(),
             destination: solve.exporter.as_ref().and_then(|e| e.destination.clone()),
@@ -129,6 +132,8 @@ fn request(solve: &Solve, session: &str, upload: &str) -> SolveRequest {
     let mut attributes = solve.attributes.clone();
     // Not an address: the daemon reads this host's answers over the session.
     attributes.insert("context".to_owned(), format!("http://buildkit-session/{upload}"));
+    attributes.insert("dockerfilekey".to_owned(), crate::filesync::DIRECTORY.to_owned());
+    attributes.insert("filename".to_owned(), crate::filesync::FILE.to_owned());
     let messages = |entries: &[CacheEntry]| entries.iter().map(CacheEntry::to_message).collect();
     let (kind, exporter) = match &solve.exporter {
         Some(exporter) => (exporter.kind.clone(), exporter.attributes.clone()),

@@ -24,21 +24,21 @@ impl ContextSource for Directory {
     }
 }
 
-fn context(dockerfile: &str, files: &[(&str, &[u8])]) -> Arc<Directory> {
+fn context(files: &[(&str, &[u8])]) -> Arc<Directory> {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("Dockerfile"), dockerfile).unwrap();
     for (name, content) in files {
         std::fs::write(directory.path().join(name), content).unwrap();
     }
     Arc::new(Directory(directory))
 }
 
-fn solve(context: Arc<Directory>, name: &str) -> Solve {
+fn solve(dockerfile: &str, context: Arc<Directory>, name: &str) -> Solve {
     let attributes = [("force-network-mode", Dockerd::NETWORK)];
     let text = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     };
     Solve {
+        dockerfile: dockerfile.as_bytes().into(),
         context,
         attributes: text(&attributes),
         secrets: SessionSecrets::default(),
@@ -66,26 +66,26 @@ async fn builds_with_context_and_secrets_and_says_what_failed() {
 
     // Several megabytes: more than one message, and more than any buffer on the way.
     let big = vec![7_u8; 3_000_001];
-    let text = "FROM base:1\nCOPY big /big\n\
+    let text = "FROM base:1\nCOPY . /all\nRUN ls /all > /names\nCOPY big /big\n\
         RUN --mount=type=secret,id=token,target=/run/t,required \\\n\
           wc -c < /big > /size && wc -c < /run/t > /length && cat /run/t\n";
     let secret = Secret::new("token");
-    let mut build = solve(context(text, &[("big", &big)]), "built:1");
+    let mut build = solve(text, context(&[("big", &big)]), "built:1");
     build.secrets = SessionSecrets {
-        ids: BTreeMap::from([("token".to_owned(), secret.id())]),
-        values: Secrets::new([(secret.id(), SecretValue::new("a-long-canary"))]),
+        values: BTreeMap::from([("token".to_owned(), SecretValue::new("a-long-canary"))]),
+        hidden: Secrets::new([(secret.id(), SecretValue::new("a-long-canary"))]),
     };
     let result = client.solve(build, &Events::none()).await.unwrap();
     assert!(result.response.values().any(|v| v.starts_with("sha256:")), "{result:?}");
     let output = dockerd
         .docker()
-        .args(["run", "--rm", "--network=host", "built:1", "cat", "/size", "/length"])
+        .args(["run", "--rm", "--network=host", "built:1", "cat", "/names", "/size", "/length"])
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "3000001\n13\n", "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "big\n3000001\n13\n", "{output:?}");
 
     let failing = "FROM base:1\nRUN echo before; echo the reason >&2; exit 7\n";
-    let failed = client.solve(solve(context(failing, &[]), "x:1"), &Events::none()).await;
+    let failed = client.solve(solve(failing, context(&[]), "x:1"), &Events::none()).await;
     let error = failed.unwrap_err();
     assert_eq!(error.failure, SolveFailure::Step, "{error:?}");
     assert_eq!(error.code(), "step/failed");
@@ -97,7 +97,7 @@ async fn builds_with_context_and_secrets_and_says_what_failed() {
         ("FROM localhost:1/none:1\n", SolveFailure::Failed),
         ("FROM base:1\nRUN --mount=type=secret,id=other,required true\n", SolveFailure::Secret),
     ] {
-        let failed = client.solve(solve(context(dockerfile, &[]), "x:1"), &Events::none()).await;
+        let failed = client.solve(solve(dockerfile, context(&[]), "x:1"), &Events::none()).await;
         let error = failed.unwrap_err();
         assert_eq!(error.failure, expected, "{dockerfile}: {error:?}");
     }
