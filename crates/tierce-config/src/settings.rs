@@ -155,7 +155,16 @@ impl Settings {
 
     /// The registries that are spoken to in plain HTTP, besides those on this machine.
     pub fn insecure_registries(&self) -> impl Iterator<Item = &str> {
-        self.registries.iter().filter(|(_, r)| r.insecure).map(|(path, _)| path.host())
+        self.hosts(|registry| registry.insecure == Some(true))
+    }
+
+    /// The registries that have TLS even if they are on this machine.
+    pub fn encrypted_registries(&self) -> impl Iterator<Item = &str> {
+        self.hosts(RegistrySettings::is_encrypted)
+    }
+
+    fn hosts(&self, wanted: impl Fn(&RegistrySettings) -> bool) -> impl Iterator<Item = &str> {
+        self.registries.iter().filter(move |(_, r)| wanted(r)).map(|(path, _)| path.host())
     }
 
     /// Where the user's `config.toml` is: `TIERCE_CONFIG`, else in the config directory.

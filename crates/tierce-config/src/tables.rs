@@ -22,8 +22,8 @@ pub struct RegistrySettings {
     pub ca: Option<PathBuf>,
     /// The certificate to show, and its key.
     pub identity: Option<ClientIdentity>,
-    /// Speak plain HTTP.
-    pub insecure: bool,
+    /// Whether to speak plain HTTP, where somebody said; else only hosts of this machine do.
+    pub insecure: Option<bool>,
     /// Take any certificate. Dangerous: whoever is in between reads and writes along.
     pub skip_tls_verify: bool,
 }
@@ -123,6 +123,20 @@ pub struct BuildkitSettings {
     pub cache_to: Vec<String>,
 }
 
+impl RegistrySettings {
+    /// Whether something is said about its TLS, and so it has some, wherever it is.
+    pub fn is_encrypted(&self) -> bool {
+        self.insecure == Some(false)
+            || self.insecure.is_none()
+                && (self.ca.is_some() || self.identity.is_some() || self.skip_tls_verify)
+    }
+
+    /// Whether it needs a client of its own.
+    pub fn has_own_tls(&self) -> bool {
+        self.ca.is_some() || self.identity.is_some() || self.skip_tls_verify
+    }
+}
+
 pub(crate) fn registries(r: &mut Resolver<'_>) -> BTreeMap<RegistryPath, RegistrySettings> {
     let names = r.names(|file| &file.registries);
     names.into_iter().map(|name| (name.0.clone(), registry(r, &name))).collect()
@@ -158,7 +172,7 @@ fn registry(r: &mut Resolver<'_>, key: &RegistryKey) -> RegistrySettings {
         rewrite: rewrite.map(|rewrite| rewrite.0),
         ca,
         identity,
-        insecure: get!(insecure, "insecure").unwrap_or(false),
+        insecure: get!(insecure, "insecure"),
         skip_tls_verify: get!(skip_tls_verify, "skip-tls-verify").unwrap_or(false),
     }
 }

@@ -57,7 +57,7 @@ fn each_setting_has_its_own_origin() {
     assert_eq!(world.entry("debian-base"), "{ debian = \"bookworm\" } from default");
     let settings = world.settings();
     let hub = &settings.registries[&"docker.io".parse().unwrap()];
-    assert_eq!((hub.mirrors.len(), hub.fallback, hub.insecure), (1, false, false));
+    assert_eq!((hub.mirrors.len(), hub.fallback, hub.insecure), (1, false, Some(false)));
     let kinds: Vec<_> = settings.files.iter().map(|file| file.kind).collect();
     assert_eq!(kinds, [FileKind::Workspace, FileKind::User, FileKind::Flyte]);
 }

@@ -5,9 +5,11 @@ use base64::prelude::BASE64_STANDARD;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Proxy};
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,16 +24,41 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 pub struct HttpSettings {
     /// PEM files with certificate authorities to trust besides the platform's.
     pub ca_files: Vec<PathBuf>,
+    /// What to show to servers that ask for a certificate.
+    pub identity: Option<ClientIdentity>,
+    /// Whether servers must be who they say.
+    pub verification: Verification,
     /// What servers are told who asks.
     pub user_agent: String,
     /// How long a connection may take to come up.
     pub connect_timeout: Duration,
 }
 
+/// A certificate that says who asks, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// A PEM file with the certificate, and those that lead from it to its authority.
+    pub cert: PathBuf,
+    /// A PEM file with the key; it may be the same.
+    pub key: PathBuf,
+}
+
+/// Whether servers must be who they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verification {
+    /// Their certificate must lead to a trusted authority and name the host.
+    #[default]
+    Full,
+    /// DANGEROUS: any certificate will do, and so anybody on the way may be the server.
+    Nothing,
+}
+
 impl Default for HttpSettings {
     fn default() -> Self {
         HttpSettings {
             ca_files: vec![],
+            identity: None,
+            verification: Verification::Full,
             user_agent: concat!("tierce/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(10),
         }
@@ -60,6 +87,27 @@ pub enum ClientError {
         /// Why.
         source: rustls::Error,
     },
+    /// A file of [`HttpSettings::identity`] is not there, is not PEM, or has not in it what it
+    /// should have.
+    #[error("can't read a client's {what} from {}", .path.display())]
+    Identity {
+        /// The certificate or the key.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// Certificate and key of [`HttpSettings::identity`] are of no use together.
+    #[error("the certificate in {} and the key in {} are of no use together", .cert.display(), .key.display())]
+    IdentityMismatch {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
     /// The TLS library refuses its own defaults.
     #[error("can't set up TLS")]
     Tls(#[from] rustls::Error),
@@ -74,6 +122,9 @@ impl Diagnostic for ClientError {
             ClientError::CaFile { .. }
             | ClientError::EmptyCaFile(_)
             | ClientError::Certificate { .. } => "fetch/ca-file",
+            ClientError::Identity { .. } | ClientError::IdentityMismatch { .. } => {
+                "fetch/client-cert"
+            }
             ClientError::Tls(_) | ClientError::Build(_) => "fetch/client",
         }
     }
@@ -83,8 +134,16 @@ impl Diagnostic for ClientError {
     }
 
     fn hint(&self) -> Option<String> {
-        (self.code() == "fetch/ca-file")
-            .then(|| "Give a PEM file of certificates, or remove it from the configuration.".into())
+        let hint = match self.code() {
+            "fetch/ca-file" => {
+                "Give a PEM file of certificates, or remove it from the configuration."
+            }
+            "fetch/client-cert" => {
+                "Give a PEM file with the certificate and one with its key, not encrypted."
+            }
+            _ => return None,
+        };
+        Some(hint.into())
     }
 }
 
@@ -99,10 +158,24 @@ pub fn client(settings: &HttpSettings) -> Result<Client, ClientError> {
     // The provider is named here rather than installed for the whole process: a library must
     // not decide that for its program.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots(settings)?)
-        .with_no_client_auth();
+    let tls = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?;
+    let tls = match settings.verification {
+        Verification::Full => tls.with_root_certificates(roots(settings)?),
+        Verification::Nothing => {
+            tls.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        }
+    };
+    let mut tls = match &settings.identity {
+        None => tls.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = identity.read()?;
+            tls.with_client_auth_cert(chain, key).map_err(|source| {
+                let ClientIdentity { cert, key } = identity.clone();
+                ClientError::IdentityMismatch { cert, key, source }
+            })?
+        }
+    };
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let proxies = Matcher::from_env();
     Ok(Client::builder()
@@ -113,6 +186,66 @@ pub fn client(settings: &HttpSettings) -> Result<Client, ClientError> {
         .tcp_keepalive(KEEPALIVE)
         .referer(false)
         .build()?)
+}
+
+impl ClientIdentity {
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ClientError> {
+        let unreadable = |what, path: &PathBuf| {
+            let path = path.clone();
+            move |source| ClientError::Identity { what, path, source }
+        };
+        let chain: Result<Vec<_>, _> =
+            CertificateDer::pem_file_iter(&self.cert).and_then(Iterator::collect);
+        let chain = chain
+            .and_then(|chain| match chain.is_empty() {
+                true => Err(rustls::pki_types::pem::Error::NoItemsFound),
+                false => Ok(chain),
+            })
+            .map_err(unreadable("certificate", &self.cert))?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(unreadable("key", &self.key))?;
+        Ok((chain, key))
+    }
+}
+
+/// Takes any certificate; what the server signs must still be signed with its key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 fn proxy_for(proxies: &Matcher, url: &Url) -> Option<Url> {

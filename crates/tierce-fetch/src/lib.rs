@@ -14,7 +14,7 @@ mod retry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use client::{ClientError, HttpSettings, client};
+pub use client::{ClientError, ClientIdentity, HttpSettings, Verification, client};
 pub use download::{Download, Source, download_from};
 pub use error::{FetchError, Transport, TransportError};
 pub use fetcher::{Fetched, Fetcher, Validators};

@@ -273,7 +273,7 @@ impl Context {
         let root = match reference.digest() {
             Some(digest) => *digest,
             None => {
-                let found = self.registry.head_manifest(reference).await?;
+                let found = self.registry.locate_manifest(reference).await?;
                 found.ok_or_else(|| NativeError::NoImage(reference.familiar()))?.digest
             }
         };

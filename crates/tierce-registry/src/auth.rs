@@ -248,7 +248,7 @@ impl TokenQuery<'_> {
     async fn fetch(&self) -> Result<Token, RegistryError> {
         self.client.count();
         let asked = Instant::now();
-        let retry = &self.client.settings().retry;
+        let retry = &self.client.retry();
         let unreachable = |source| RegistryError::Unreachable {
             registry: self.realm.host_str().unwrap_or_default().to_owned(),
             source,
@@ -277,7 +277,7 @@ impl TokenQuery<'_> {
     }
 
     fn request(&self) -> RequestBuilder {
-        let http = &self.client.settings().http;
+        let http = self.client.http(self.repository.registry());
         let mut form = form_urlencoded::Serializer::new(String::new());
         if let Some(service) = self.service {
             form.append_pair("service", service);

@@ -59,19 +59,35 @@ impl Client {
         dest: &Path,
         on_bytes: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<(), RegistryError> {
-        let repository = self.repository(repository)?;
+        let mut places = self.places(repository)?;
+        loop {
+            let (client, repository) = places.current();
+            match client.download_at(repository, descriptor, dest, on_bytes).await {
+                Ok(()) => return Ok(()),
+                Err(error) => places.failed(error)?,
+            }
+        }
+    }
+
+    async fn download_at(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        dest: &Path,
+        on_bytes: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<(), RegistryError> {
         let scopes = Scopes::pull(&repository.name);
-        let source = BlobDownload { client: self, repository: &repository, scopes, descriptor };
+        let source = BlobDownload { client: self, repository, scopes, descriptor };
         let item = Download {
             url: repository.url(&format!("blobs/{}", descriptor.digest)),
             digest: Some(descriptor.digest),
             size: Some(descriptor.size),
         };
-        let done = download_from(&source, &self.settings().retry, &item, dest, on_bytes).await;
+        let done = download_from(&source, &self.retry(), &item, dest, on_bytes).await;
         done.map_err(|error| match error {
             BlobError::Registry(error) => error,
             BlobError::Transfer(error) => {
-                let object = object(&repository, &descriptor.digest);
+                let object = object(repository, &descriptor.digest);
                 RegistryError::of_download(error, repository.registry(), object)
             }
         })
@@ -83,20 +99,32 @@ impl Client {
         repository: &Reference,
         descriptor: &Descriptor,
     ) -> Result<Bytes, RegistryError> {
-        let repository = self.repository(repository)?;
+        let mut places = self.places(repository)?;
+        loop {
+            let (client, repository) = places.current();
+            match client.read_at(repository, descriptor).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => places.failed(error)?,
+            }
+        }
+    }
+
+    async fn read_at(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<Bytes, RegistryError> {
         let scopes = Scopes::pull(&repository.name);
-        let source = BlobDownload { client: self, repository: &repository, scopes, descriptor };
+        let source = BlobDownload { client: self, repository, scopes, descriptor };
         let request = source.request();
         let limit = descriptor.size as usize;
         let bytes = self
             .retrying(|| async {
                 let response = source.get_whole(&request).await?;
-                read(response, limit, &self.settings().retry)
-                    .await
-                    .map_err(|source| request.broken(source))
+                read(response, limit, &self.retry()).await.map_err(|source| request.broken(source))
             })
             .await?;
-        let object = object(&repository, &descriptor.digest);
+        let object = object(repository, &descriptor.digest);
         let wrong_size = |actual: usize| RegistryError::SizeMismatch {
             object: object.clone(),
             expected: descriptor.size,

@@ -102,6 +102,12 @@ pub enum CredentialError {
         /// The entry.
         registry: String,
     },
+    /// A text that should be a credential is none. It is not shown: it may hold one all the same.
+    #[error("the credentials for {registry} are neither user:password nor a config.json")]
+    Inline {
+        /// The registry they are for.
+        registry: String,
+    },
     /// The configuration names a credential helper that is not installed.
     #[error("credential helper {program} is not installed")]
     HelperMissing {

@@ -196,6 +196,16 @@ pub enum RegistryError {
         /// The image's.
         actual: Digest,
     },
+    /// Neither the mirrors nor, where it was asked at all, the registry itself.
+    #[error("can't pull {reference}, nor did its mirrors help ({mirrors})")]
+    Mirrors {
+        /// The image.
+        reference: String,
+        /// The mirrors, each with what was wrong.
+        mirrors: String,
+        /// What was wrong with the last that was asked.
+        source: Box<RegistryError>,
+    },
     /// A file could not be read or written.
     #[error("can't access {}", .path.display())]
     File {
@@ -294,6 +304,7 @@ impl Diagnostic for RegistryError {
             RegistryError::NoPlatform { .. } => "registry/no-platform",
             RegistryError::Incomplete { .. } => "registry/incomplete",
             RegistryError::WrongDigest { .. } => "registry/wrong-digest",
+            RegistryError::Mirrors { source, .. } => source.code(),
             RegistryError::File { .. } => "registry/file",
         }
     }
@@ -307,6 +318,7 @@ impl Diagnostic for RegistryError {
                 ErrorKind::Environment
             }
             RegistryError::Incomplete { .. } => ErrorKind::Bug,
+            RegistryError::Mirrors { source, .. } => source.kind(),
             _ => ErrorKind::Upstream,
         }
     }
@@ -324,6 +336,9 @@ impl Diagnostic for RegistryError {
                 CredentialError::HelperMissing { .. } => {
                     "Install the helper, or remove it from the Docker configuration.".to_owned()
                 }
+                CredentialError::Inline { .. } => {
+                    "Give the image's registry secret one of these two values.".to_owned()
+                }
                 _ => {
                     "Fix the Docker configuration, or move it away to go on anonymously.".to_owned()
                 }
@@ -334,8 +349,9 @@ impl Diagnostic for RegistryError {
             RegistryError::Unreachable { registry, source } => match source.kind() {
                 Transport::Tls => format!(
                     "Where {registry} has a certificate of a private authority, name a file \
-                     with that in SSL_CERT_FILE; where it speaks plain HTTP, set `insecure = true` \
-                     for [registries.\"{registry}\"] in the configuration."
+                     with that as `ca` of [registries.\"{registry}\"] in the configuration, or in \
+                     SSL_CERT_FILE; where it wants one of yours, name it as `client-cert`; where \
+                     it speaks plain HTTP, set `insecure = true`."
                 ),
                 _ => "Check the registry's name, the network, and HTTPS_PROXY and NO_PROXY where \
                       there is a proxy."
@@ -344,6 +360,7 @@ impl Diagnostic for RegistryError {
             RegistryError::NoPlatform { .. } => {
                 "Ask for one of these platforms, or take another base image.".to_owned()
             }
+            RegistryError::Mirrors { source, .. } => return source.hint(),
             _ => return None,
         })
     }

@@ -15,10 +15,12 @@ pub mod docker_config;
 mod endpoint;
 mod error;
 mod image;
+mod inline;
 mod manifest;
 mod payload;
 mod push;
 mod request;
+mod routing;
 mod scope;
 mod settings;
 #[cfg(feature = "testing")]
@@ -32,5 +34,7 @@ pub use credentials::{
 pub use docker_config::DockerConfigCredentials;
 pub use error::{Identity, ImageProblem, RegistryError};
 pub use image::ResolvedImage;
+pub use inline::InlineCredentials;
 pub use push::{BlobEvent, BlobOutcome, BlobReport, PushObserver, PushOptions, PushReport, Silent};
+pub use routing::{Route, Routing};
 pub use settings::{ClientSettings, InsecurePolicy, UploadLimits};

@@ -32,19 +32,52 @@ const MAX_TAG_PAGES: usize = 1000;
 impl Client {
     /// Whether there is such an image, in one request where the registry asks for no
     /// authentication (distribution specification, "Checking if content exists in the registry").
+    /// Mirrors are not asked: what they do not have may be there, and what they still have not.
     pub async fn head_manifest(
         &self,
         reference: &Reference,
     ) -> Result<Option<Descriptor>, RegistryError> {
-        let repository = self.repository(reference)?;
+        self.head_manifest_at(&self.repository(reference)?, reference).await
+    }
+
+    /// What the reference is, to whoever pulls it: as the first of its mirrors has it, or else
+    /// the registry itself.
+    pub async fn locate_manifest(
+        &self,
+        reference: &Reference,
+    ) -> Result<Option<Descriptor>, RegistryError> {
+        let mut places = self.places(reference)?;
+        loop {
+            let (client, repository) = places.current();
+            let absent = || RegistryError::NotFound { object: format!("image {reference}") };
+            let found = client.head_manifest_at(repository, reference).await;
+            let error = match found {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => absent(),
+                Err(error) => error,
+            };
+            match places.failed(error) {
+                Err(RegistryError::NotFound { .. }) => return Ok(None),
+                other => other?,
+            }
+        }
+    }
+
+    async fn head_manifest_at(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<Option<Descriptor>, RegistryError> {
         let scopes = Scopes::pull(&repository.name);
-        let request = manifest_request(&repository, &scopes, Method::HEAD, reference, "look for");
+        let request = manifest_request(repository, &scopes, Method::HEAD, reference, "look for");
         let response = self.send(&request).await?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
             // Not every registry (or proxy before one) knows HEAD; the bytes say it all too.
-            StatusCode::METHOD_NOT_ALLOWED => return self.find_manifest(reference).await,
+            StatusCode::METHOD_NOT_ALLOWED => {
+                return self.find_manifest(repository, reference).await;
+            }
             _ => return Err(request.unexpected(response).await),
         }
         let headers = response.headers();
@@ -59,15 +92,16 @@ impl Client {
             (Some(media_type), Some(digest), Some(size)) => {
                 Ok(Some(Descriptor::new(media_type, digest, size)))
             }
-            _ => self.find_manifest(reference).await,
+            _ => self.find_manifest(repository, reference).await,
         }
     }
 
     async fn find_manifest(
         &self,
+        repository: &Repository,
         reference: &Reference,
     ) -> Result<Option<Descriptor>, RegistryError> {
-        match self.manifest(reference).await {
+        match self.manifest_at(repository, reference).await {
             Ok((descriptor, _)) => Ok(Some(descriptor)),
             Err(RegistryError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -79,9 +113,23 @@ impl Client {
         &self,
         reference: &Reference,
     ) -> Result<(Descriptor, Bytes), RegistryError> {
-        let repository = self.repository(reference)?;
+        let mut places = self.places(reference)?;
+        loop {
+            let (client, repository) = places.current();
+            match client.manifest_at(repository, reference).await {
+                Ok(found) => return Ok(found),
+                Err(error) => places.failed(error)?,
+            }
+        }
+    }
+
+    async fn manifest_at(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<(Descriptor, Bytes), RegistryError> {
         let scopes = Scopes::pull(&repository.name);
-        let request = manifest_request(&repository, &scopes, Method::GET, reference, "read");
+        let request = manifest_request(repository, &scopes, Method::GET, reference, "read");
         let (headers, bytes) = self.retrying(|| self.document(&request, reference)).await?;
         let actual = Digest::of(&bytes);
         let promises = [reference.digest().copied(), content_digest(&headers)];
@@ -109,7 +157,7 @@ impl Client {
             _ => return Err(request.unexpected(response).await),
         }
         let headers = response.headers().clone();
-        match read(response, MAX_MANIFEST_SIZE, &self.settings().retry).await {
+        match read(response, MAX_MANIFEST_SIZE, &self.retry()).await {
             Ok(Ok(bytes)) => Ok((headers, bytes)),
             Ok(Err(too_large)) => Err(RegistryError::Image {
                 reference: reference.to_string(),
@@ -179,7 +227,7 @@ impl Client {
             let next = next_page(response.headers())
                 .and_then(|target| repository.endpoint.location(&url, &target))
                 .filter(|next| repository.endpoint.owns(next));
-            let page = match read(response, MAX_TAG_PAGE, &self.settings().retry).await {
+            let page = match read(response, MAX_TAG_PAGE, &self.retry()).await {
                 Ok(Ok(bytes)) => serde_json::from_slice::<Page>(&bytes).ok(),
                 Ok(Err(_)) => None,
                 Err(error) => return Err(request.broken(error)),

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use reqwest::header::RANGE;
-use reqwest::{Body, Method, StatusCode};
+use reqwest::{Body, Method, Response, StatusCode};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
-use tierce_oci::{Digest, Hasher};
+use tierce_oci::{Digest, Hasher, Reference};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Files are read in blocks of this size: memory stays flat however large they are.
@@ -24,7 +24,7 @@ const BLOCK: u64 = 256 * 1024;
 pub(crate) enum BlobSource {
     Memory(Bytes),
     File(Arc<Path>),
-    Registry(Repository),
+    Registry(Reference),
 }
 
 /// Which blob, and how large it is as a whole.
@@ -76,7 +76,7 @@ impl Client {
             match source {
                 BlobSource::Memory(bytes) => part.of_memory(bytes),
                 BlobSource::File(path) => part.of_file(path.clone()).await,
-                BlobSource::Registry(repository) => part.of_registry(self, repository).await,
+                BlobSource::Registry(from) => part.of_registry(self, from).await,
             }
         }
         .boxed()
@@ -134,11 +134,25 @@ impl Part {
         Ok(Body::wrap_stream(blocks))
     }
 
-    async fn of_registry(
-        self,
+    async fn of_registry(self, client: &Client, from: &Reference) -> Result<Body, RegistryError> {
+        let mut places = client.places(from)?;
+        let response = loop {
+            let (client, repository) = places.current();
+            match self.response(client, repository).await {
+                Ok(response) => break response,
+                Err(error) => places.failed(error)?,
+            }
+        };
+        let expected = (self.length == self.blob.size).then_some(self.blob.digest);
+        Ok(Body::wrap_stream(verified(response, expected, self.sent)))
+    }
+
+    /// The answer of a registry whose body is this part.
+    async fn response(
+        &self,
         client: &Client,
         repository: &Repository,
-    ) -> Result<Body, RegistryError> {
+    ) -> Result<Response, RegistryError> {
         let Blob { digest, size } = self.blob;
         let whole = self.length == size;
         let scopes = Scopes::pull(&repository.name);
@@ -164,8 +178,7 @@ impl Part {
         if response.content_length().is_some_and(|length| length != self.length) {
             return Err(request.protocol("it announces another length than the blob's"));
         }
-        let expected = whole.then_some(digest);
-        Ok(Body::wrap_stream(verified(response, expected, self.sent)))
+        Ok(response)
     }
 
     fn wrong_size(&self, actual: u64) -> RegistryError {

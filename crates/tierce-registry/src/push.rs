@@ -266,13 +266,10 @@ impl Push<'_> {
         let mut session = None;
         // Mounting costs one request whether the repository has the blob or not.
         if let BlobLocation::Registry(from) = &blob.location
-            && from.registry() == self.target.registry()
-            && from.repository() != self.target.name
+            && let Some(from) = self.neighbour(from)?
         {
-            match upload.mount(&self.client.repository(from)?).await? {
-                Mount::Mounted => {
-                    return Ok(BlobOutcome::Mounted { from: from.repository().to_owned() });
-                }
+            match upload.mount(&from).await? {
+                Mount::Mounted => return Ok(BlobOutcome::Mounted { from: from.name }),
                 Mount::Session(open) => session = Some(open),
                 Mount::Refused => {}
             }
@@ -282,6 +279,13 @@ impl Push<'_> {
             return Ok(BlobOutcome::Exists);
         }
         self.send(blob, &upload, session).await
+    }
+
+    /// Another repository of the target's registry that has what `from` has.
+    fn neighbour(&self, from: &Reference) -> Result<Option<Repository>, RegistryError> {
+        let sources = self.client.sources(from)?;
+        let mut same = sources.into_iter().filter(|s| s.registry() == self.target.registry());
+        Ok(same.find(|source| source.name != self.target.name))
     }
 
     async fn send(
@@ -297,10 +301,9 @@ impl Push<'_> {
             BlobLocation::File(path) => {
                 (BlobSource::File(path.as_path().into()), BlobOutcome::Uploaded)
             }
-            BlobLocation::Registry(from) => (
-                BlobSource::Registry(self.client.repository(from)?),
-                BlobOutcome::Copied { from: from.name() },
-            ),
+            BlobLocation::Registry(from) => {
+                (BlobSource::Registry(from.clone()), BlobOutcome::Copied { from: from.name() })
+            }
         };
         upload.run(&source, session).await?;
         Ok(outcome)

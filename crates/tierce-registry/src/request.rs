@@ -10,7 +10,6 @@ use crate::{Identity, RegistryError};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use tierce_fetch::TransportError;
-use tierce_oci::Reference;
 use url::Url;
 
 /// A repository and the registry it is in.
@@ -118,13 +117,6 @@ impl<'a> Request<'a> {
 }
 
 impl Client {
-    pub(crate) fn repository(&self, reference: &Reference) -> Result<Repository, RegistryError> {
-        Ok(Repository {
-            endpoint: Endpoint::of(reference.registry(), &self.settings().insecure)?,
-            name: reference.repository().to_owned(),
-        })
-    }
-
     /// Repeats `operation` as the retry policy says.
     pub(crate) async fn retrying<T, F>(
         &self,
@@ -141,7 +133,7 @@ impl Client {
             };
             failures += 1;
             tracing::debug!(failures, %error, "registry request failed");
-            if !self.settings().retry.pause(failures, error.retry()).await {
+            if !self.retry().pause(failures, error.retry()).await {
                 return Err(error);
             }
         }
@@ -216,7 +208,8 @@ impl Client {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         // An open body must not wait: it is opened when all else is ready.
-        let mut builder = self.settings().http.request(request.method.clone(), request.url.clone());
+        let http = self.http(request.repository.registry());
+        let mut builder = http.request(request.method.clone(), request.url.clone());
         match request.payload.length() {
             Some(length) => {
                 headers.insert(CONTENT_LENGTH, length.into());
@@ -234,7 +227,7 @@ impl Client {
         match request.payload {
             // A long body takes its time: whoever sends it watches it move.
             Payload::Part { .. } => response.await.map_err(TransportError::from),
-            Payload::Empty | Payload::Document(_) => self.settings().retry.timely(response).await,
+            Payload::Empty | Payload::Document(_) => self.retry().timely(response).await,
         }
         .map_err(|source| request.broken(source))
     }

@@ -1,7 +1,8 @@
 //! What the client is made from.
 
 use crate::credentials::{Anonymous, Credentials};
-use std::collections::BTreeSet;
+use crate::routing::Routing;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use tierce_fetch::RetryPolicy;
@@ -11,6 +12,11 @@ use tierce_fetch::RetryPolicy;
 pub struct ClientSettings {
     /// The HTTP client, as [`tierce_fetch::client()`] makes it.
     pub http: reqwest::Client,
+    /// Other HTTP clients for single registries, as references name them (`host` or
+    /// `host:port`): those that have an authority or want a certificate of their own.
+    pub http_by_registry: BTreeMap<String, reqwest::Client>,
+    /// Which registries, or parts of them, are read and written elsewhere.
+    pub routing: Routing,
     /// Who asks.
     pub credentials: Arc<dyn Credentials>,
     /// Which registries speak plain HTTP.
@@ -29,6 +35,8 @@ impl ClientSettings {
     pub fn new(http: reqwest::Client) -> Self {
         ClientSettings {
             http,
+            http_by_registry: BTreeMap::new(),
+            routing: Routing::default(),
             credentials: Arc::new(Anonymous),
             insecure: InsecurePolicy::default(),
             retry: RetryPolicy::default(),
@@ -45,23 +53,27 @@ pub struct InsecurePolicy {
     pub loopback: bool,
     /// The others, as references name them: `host` or `host:port`.
     pub hosts: BTreeSet<String>,
+    /// Those that are not, wherever they are.
+    pub encrypted: BTreeSet<String>,
 }
 
 impl Default for InsecurePolicy {
     fn default() -> Self {
-        InsecurePolicy { loopback: true, hosts: BTreeSet::new() }
+        InsecurePolicy { loopback: true, hosts: BTreeSet::new(), encrypted: BTreeSet::new() }
     }
 }
 
 impl InsecurePolicy {
     /// Loopback hosts and these.
     pub fn with_hosts(hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        InsecurePolicy { loopback: true, hosts: hosts.into_iter().map(Into::into).collect() }
+        let hosts = hosts.into_iter().map(Into::into).collect();
+        InsecurePolicy { hosts, ..InsecurePolicy::default() }
     }
 
     /// Whether `registry` (`host` or `host:port`) is spoken to over plain HTTP.
     pub fn is_plain(&self, registry: &str) -> bool {
-        self.hosts.contains(registry) || (self.loopback && is_loopback(registry))
+        !self.encrypted.contains(registry)
+            && (self.hosts.contains(registry) || (self.loopback && is_loopback(registry)))
     }
 }
 
@@ -112,6 +124,9 @@ mod tests {
         ] {
             assert_eq!(policy.is_plain(registry), plain, "{registry}");
         }
-        assert!(!InsecurePolicy { loopback: false, hosts: BTreeSet::new() }.is_plain("localhost"));
+        let encrypted = BTreeSet::from(["localhost:5000".to_owned()]);
+        let policy = InsecurePolicy { encrypted, ..policy };
+        assert!(!policy.is_plain("localhost:5000") && policy.is_plain("localhost:5001"));
+        assert!(!InsecurePolicy { loopback: false, ..policy }.is_plain("localhost"));
     }
 }

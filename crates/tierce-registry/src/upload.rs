@@ -138,7 +138,7 @@ impl Upload<'_> {
             let Err(error) = self.put(current, source, 0).await else { return Ok(()) };
             failures += 1;
             tracing::debug!(failures, %error, digest = %self.descriptor.digest, "upload failed");
-            if !self.client.settings().retry.pause(failures, upload_retry(&error)).await {
+            if !self.client.retry().pause(failures, upload_retry(&error)).await {
                 return Err(error);
             }
         }
@@ -212,7 +212,7 @@ impl Upload<'_> {
             };
             failures += 1;
             tracing::debug!(failures, %error, digest = %self.descriptor.digest, "upload failed");
-            if !self.client.settings().retry.pause(failures, upload_retry(&error)).await {
+            if !self.client.retry().pause(failures, upload_retry(&error)).await {
                 return Err(error);
             }
             (session, offset) = match self.progress(&session).await? {
@@ -289,7 +289,7 @@ impl Upload<'_> {
     ) -> Result<Response, RegistryError> {
         let mut response = std::pin::pin!(self.client.send_once(request));
         let end = offset + request.payload.length().unwrap_or(0);
-        let idle = self.client.settings().retry.idle_timeout;
+        let idle = self.client.retry().idle_timeout;
         let mut reached = offset;
         loop {
             // Once it has everything, a registry may have to copy it into a storage of its own.
