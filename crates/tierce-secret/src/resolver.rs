@@ -1,7 +1,7 @@
 //! Looking values up.
 
 use crate::provider::{ProviderError, SecretProvider};
-use crate::value::Secrets;
+use crate::value::{SecretValue, Secrets};
 use std::sync::Arc;
 use tierce_oci::{Diagnostic, ErrorKind};
 use tierce_spec::{Secret, SecretId};
@@ -32,8 +32,9 @@ pub enum SecretError {
 }
 
 fn missing(all: &[MissingSecret]) -> String {
-    let line = |one: &MissingSecret| {
-        format!("the secret {} is not in {}", one.id, one.looked_at.join(", nor in "))
+    let line = |one: &MissingSecret| match one.looked_at.as_slice() {
+        [] => format!("the secret {} is nowhere: there is no place to look in", one.id),
+        places => format!("the secret {} is not in {}", one.id, places.join(", nor in ")),
     };
     all.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -42,21 +43,28 @@ impl Diagnostic for SecretError {
     fn code(&self) -> &'static str {
         match self {
             SecretError::Missing(_) => "secret/missing",
-            SecretError::Provider { .. } => "secret/unreadable",
+            SecretError::Provider { source, .. } => source.code(),
         }
     }
 
     fn kind(&self) -> ErrorKind {
-        ErrorKind::User
+        match self {
+            SecretError::Missing(_) => ErrorKind::User,
+            SecretError::Provider { source, .. } => source.kind(),
+        }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             SecretError::Missing(all) => {
-                let first = all.first()?;
-                Some(format!("Set {} in the environment.", first.id.variable()))
+                let name = all.first()?.id.variable();
+                Some(format!(
+                    "Set {name} in the environment, or write the value to /etc/secrets/{name}; or \
+                     say in config.toml where it is: `{name} = \"FILE\"` below [secrets.files], \
+                     or `{name} = [\"PROGRAM\", \"ARGUMENT\"]` below [secrets.commands]."
+                ))
             }
-            SecretError::Provider { .. } => None,
+            SecretError::Provider { source, .. } => source.hint(),
         }
     }
 }
@@ -87,7 +95,7 @@ impl SecretResolver {
             match self.find(&id).await? {
                 Some(value) => values.push((id, value)),
                 None => {
-                    let looked_at = self.providers.iter().map(|p| p.describe(&id)).collect();
+                    let looked_at = self.providers.iter().flat_map(|p| p.places(&id)).collect();
                     missing.push(MissingSecret { id, looked_at });
                 }
             }
@@ -98,13 +106,14 @@ impl SecretResolver {
         }
     }
 
-    async fn find(&self, id: &SecretId) -> Result<Option<crate::value::SecretValue>, SecretError> {
+    async fn find(&self, id: &SecretId) -> Result<Option<SecretValue>, SecretError> {
         for provider in &self.providers {
             let found = provider.find(id).await.map_err(|source| SecretError::Provider {
                 id: id.clone(),
                 source: Arc::new(source),
             })?;
             if found.is_some() {
+                tracing::debug!(secret = %id, places = ?provider.places(id), "secret found");
                 return Ok(found);
             }
         }

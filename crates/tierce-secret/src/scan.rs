@@ -1,93 +1,74 @@
-//! Finding values in what was made.
+//! Finding values in what was made, and hiding them in what is said.
 
+use crate::forms;
 use crate::value::SecretValue;
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use tierce_spec::SecretId;
 
-/// Values shorter than this are not searched for: they would be found everywhere.
-const SHORTEST: usize = 4;
+/// What is shown in place of a value.
+const HIDDEN: &[u8] = b"****";
 
 /// The forms in which the values can be met.
 #[derive(Default)]
 pub(crate) struct Patterns {
-    /// Longest first, so that a whole value is hidden before a part of it is.
-    list: Vec<(SecretId, Vec<u8>)>,
+    /// Whose each form is.
+    owners: Vec<SecretId>,
+    longest: usize,
+    /// `None` without any form.
+    automaton: Option<AhoCorasick>,
 }
 
 impl Patterns {
     pub fn of(values: &BTreeMap<SecretId, SecretValue>) -> Self {
-        let mut list = vec![];
+        let mut all: BTreeMap<Vec<u8>, &SecretId> = BTreeMap::new();
         for (id, value) in values {
-            let bytes = value.expose();
-            let trimmed = bytes.trim_ascii();
-            for form in forms(trimmed) {
-                if form.len() >= SHORTEST && !list.iter().any(|(_, known)| *known == form) {
-                    list.push((id.clone(), form));
-                }
+            for form in forms::forms(value.expose()) {
+                all.entry(form).or_insert(id);
             }
         }
-        list.sort_by(|(_, a), (_, b)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        Patterns { list }
+        let longest = all.keys().map(Vec::len).max().unwrap_or(0);
+        let automaton = AhoCorasick::builder()
+            // A whole value is hidden rather than a part of it.
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(all.keys())
+            .expect("so few forms of limited length make a small automaton");
+        let automaton = (!all.is_empty()).then_some(automaton);
+        Patterns { owners: all.into_values().cloned().collect(), longest, automaton }
     }
 
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut text = Cow::Borrowed(text);
-        for (_, pattern) in &self.list {
-            if let Ok(pattern) = std::str::from_utf8(pattern)
-                && text.contains(pattern)
-            {
-                text = Cow::Owned(text.replace(pattern, "****"));
+        let Some(automaton) = &self.automaton else { return Cow::Borrowed(text) };
+        let bytes = text.as_bytes();
+        let mut out: Vec<u8> = vec![];
+        // Where the last value ended. What follows it at once is a part of the same one.
+        let mut end = None;
+        for found in automaton.find_iter(bytes) {
+            if end != Some(found.start()) {
+                out.extend_from_slice(&bytes[end.unwrap_or(0)..found.start()]);
+                out.extend_from_slice(HIDDEN);
             }
+            end = Some(found.end());
         }
-        text
-    }
-
-    fn longest(&self) -> usize {
-        self.list.first().map_or(0, |(_, pattern)| pattern.len())
-    }
-}
-
-/// A value as it is, in base64 wherever it may start in the encoded bytes, and as part of a URL.
-fn forms(value: &[u8]) -> Vec<Vec<u8>> {
-    if value.len() < SHORTEST {
-        return vec![];
-    }
-    let mut forms = vec![value.to_vec(), percent_encoded(value)];
-    for shift in 0..3 {
-        // What is before and after the value changes the characters at the edges.
-        let mut padded = vec![0; shift];
-        padded.extend_from_slice(value);
-        let skip = [0, 2, 3][shift];
-        let whole = padded.len() * 8 / 6;
-        for encoded in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
-            let inner = &encoded.as_bytes()[skip..whole.min(encoded.len())];
-            if inner.len() >= 2 * SHORTEST {
-                forms.push(inner.to_vec());
+        match end {
+            None => Cow::Borrowed(text),
+            Some(end) => {
+                out.extend_from_slice(&bytes[end..]);
+                // Pieces of values may start and end within a character.
+                Cow::Owned(String::from_utf8_lossy(&out).into_owned())
             }
         }
     }
-    forms
-}
 
-/// RFC 3986, section 2.1: everything but unreserved characters.
-fn percent_encoded(value: &[u8]) -> Vec<u8> {
-    let mut out = String::new();
-    for &byte in value {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(byte));
-            }
-            _ => {
-                // Writing to a string can't fail.
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
+    pub fn longest(&self) -> usize {
+        self.longest
     }
-    out.into_bytes()
+
+    fn find(&self, bytes: &[u8]) -> Option<&SecretId> {
+        let found = self.automaton.as_ref()?.find(bytes)?;
+        self.owners.get(found.pattern().as_usize())
+    }
 }
 
 /// Searches bytes that come in pieces.
@@ -104,23 +85,35 @@ impl<'a> Scanner<'a> {
 
     /// Takes in the next piece; the secret whose value it completes, if any.
     pub fn feed(&mut self, piece: &[u8]) -> Option<&'a SecretId> {
-        let longest = self.patterns.longest();
-        if longest == 0 {
-            return None;
+        let keep = self.patterns.longest.checked_sub(1)?;
+        let head = &piece[..piece.len().min(keep)];
+        if !self.tail.is_empty() {
+            self.tail.extend_from_slice(head);
+            let found = self.patterns.find(&self.tail);
+            if found.is_some() || head.len() == piece.len() {
+                self.keep_last(keep);
+                return found;
+            }
         }
-        self.tail.extend_from_slice(piece);
-        let found = self.patterns.list.iter().find(|(_, pattern)| contains(&self.tail, pattern));
-        let keep = self.tail.len().min(longest - 1);
-        self.tail.drain(..self.tail.len() - keep);
-        found.map(|(id, _)| id)
+        let found = self.patterns.find(piece);
+        self.tail.clear();
+        self.tail.extend_from_slice(&piece[piece.len().saturating_sub(keep)..]);
+        found
+    }
+
+    /// Searches these bytes alone; what came before and comes after is another text.
+    pub fn search(&mut self, whole: &[u8]) -> Option<&'a SecretId> {
+        self.reset();
+        self.patterns.find(whole)
     }
 
     /// Forgets what came so far: another file starts.
     pub fn reset(&mut self) {
         self.tail.clear();
     }
-}
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+    fn keep_last(&mut self, keep: usize) {
+        let excess = self.tail.len().saturating_sub(keep);
+        self.tail.drain(..excess);
+    }
 }

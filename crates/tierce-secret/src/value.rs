@@ -1,5 +1,7 @@
 //! Values, in memory only.
 
+use crate::forms::{self, SHORTEST};
+use crate::protect::Protection;
 use crate::scan::{Patterns, Scanner};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,9 +20,22 @@ impl SecretValue {
         SecretValue(Zeroizing::new(bytes.into()))
     }
 
-    /// The value itself, to be handed to the step that needs it and nowhere else.
+    /// The value itself, byte for byte: what a file with it holds. To be handed to the step that
+    /// needs it and nowhere else.
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The value without the line breaks at its end: what a variable holds, as it does when a
+    /// shell assigns the content of a file to it.
+    pub fn expose_text(&self) -> &[u8] {
+        let end = self.0.iter().rposition(|b| !matches!(b, b'\n' | b'\r')).map_or(0, |at| at + 1);
+        &self.0[..end]
+    }
+
+    /// Whether there is nothing in it but line breaks.
+    pub fn is_empty(&self) -> bool {
+        self.expose_text().is_empty()
     }
 }
 
@@ -38,14 +53,19 @@ pub struct Secrets(Arc<Inner>);
 struct Inner {
     values: BTreeMap<SecretId, SecretValue>,
     patterns: Patterns,
+    _protection: Option<Protection>,
 }
 
 impl Secrets {
     /// These values.
     pub fn new(values: impl IntoIterator<Item = (SecretId, SecretValue)>) -> Self {
         let values: BTreeMap<_, _> = values.into_iter().collect();
+        if values.is_empty() {
+            return Secrets::default();
+        }
+        let protection = Some(Protection::new());
         let patterns = Patterns::of(&values);
-        Secrets(Arc::new(Inner { values, patterns }))
+        Secrets(Arc::new(Inner { values, patterns, _protection: protection }))
     }
 
     /// The value of the secret `id`, if it is one of these.
@@ -58,9 +78,26 @@ impl Secrets {
         self.0.values.is_empty()
     }
 
+    /// Those of them that are among `wanted`: what one step has seen.
+    pub fn only<'a>(&self, wanted: impl IntoIterator<Item = &'a SecretId>) -> Secrets {
+        let found = wanted.into_iter().filter_map(|id| self.0.values.get_key_value(id));
+        Secrets::new(found.map(|(id, value)| (id.clone(), value.clone())))
+    }
+
+    /// Those whose values are too short to be searched for, and to be hidden.
+    pub fn too_short(&self) -> Vec<&SecretId> {
+        let short = |value: &SecretValue| forms::trimmed(value.expose()).len() < SHORTEST;
+        self.0.values.iter().filter(|(_, value)| short(value)).map(|(id, _)| id).collect()
+    }
+
     /// `text` with `****` in place of every value, however it is encoded.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.0.patterns.redact(text)
+    }
+
+    /// How many bytes before a cut in a text may belong to a value that goes on behind it.
+    pub fn overlap(&self) -> usize {
+        self.0.patterns.longest().saturating_sub(1)
     }
 
     /// What finds the values in bytes.
