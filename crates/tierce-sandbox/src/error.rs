@@ -265,6 +265,15 @@ pub enum RunError {
         #[source]
         source: Errno,
     },
+    /// A variable can't have its value.
+    #[error("the variable {name} can't have its value: there is a NUL byte in it")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// Why.
+        #[source]
+        source: Errno,
+    },
     /// A system call in the set-up failed.
     #[error("cannot {action} in the sandbox")]
     Setup {
@@ -299,6 +308,7 @@ impl Diagnostic for RunError {
             RunError::WorkingDirectory { .. } => "sandbox/working-directory",
             RunError::NotFound { .. } => "sandbox/not-found",
             RunError::Execute { .. } => "sandbox/execute",
+            RunError::Variable { .. } => "sandbox/variable",
             RunError::Setup { .. } => "sandbox/setup",
             RunError::Output(_) => "sandbox/output",
         }
@@ -312,7 +322,8 @@ impl Diagnostic for RunError {
             | RunError::UserDatabase { .. }
             | RunError::WorkingDirectory { .. }
             | RunError::NotFound { .. }
-            | RunError::Execute { .. } => ErrorKind::User,
+            | RunError::Execute { .. }
+            | RunError::Variable { .. } => ErrorKind::User,
             RunError::Overlay { .. }
             | RunError::Layer { .. }
             | RunError::Mount { .. }
@@ -333,6 +344,9 @@ impl Diagnostic for RunError {
             }
             RunError::Execute { source: Errno(libc::ENOEXEC), .. } => {
                 "It is a program for another architecture, or a script without `#!` line."
+            }
+            RunError::Variable { .. } => {
+                "Mount the secret as a file: `mount = \"/run/secrets/NAME\"`."
             }
             RunError::Overlay { .. } | RunError::Setup { .. } => {
                 "Run `tierce doctor` to see what this machine offers."

@@ -32,6 +32,7 @@ mod probe;
 mod process;
 mod protocol;
 mod sandbox;
+mod secret;
 mod sys;
 mod wire;
 
@@ -44,6 +45,7 @@ pub use options::{DiffOptions, Unpacked, tree};
 pub use probe::{Check, Report, probe};
 pub use process::{Exit, Mount, Network, Process, Stdio, Stream};
 pub use sandbox::Sandbox;
+pub use secret::{SecretFile, SecretVariable};
 
 /// The directory of files in a layer directory or scratch directory.
 pub(crate) const TREE: &str = "tree";

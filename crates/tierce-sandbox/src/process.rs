@@ -1,13 +1,16 @@
 //! What to run: plain data.
 
+use crate::secret::{SecretFile, SecretVariable};
 use crate::wire;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// A program to run in a root file system. Plain data: nothing of it is looked up before
-/// [`crate::Sandbox::run`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// [`crate::Sandbox::run`]. `Debug` shows the names of variables only: there may be credentials in
+/// any of them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// The layers of the root file system, base first: directories made by
     /// [`crate::Sandbox::unpack`], or the scratch directories of earlier runs.
@@ -30,6 +33,11 @@ pub struct Process {
     pub network: Network,
     /// What is mounted besides `/proc`, `/dev`, `/sys` and a few files in `/etc`.
     pub mounts: Vec<Mount>,
+    /// Files that it alone may read, and that are nowhere but in memory.
+    pub secret_files: Vec<SecretFile>,
+    /// Variables that win over those of [`Process::env`]. A process with secrets leaves no core
+    /// dumps.
+    pub secret_env: Vec<SecretVariable>,
     /// Where its input and output go.
     pub stdio: Stdio,
     /// After how long it is killed.
@@ -59,6 +67,8 @@ impl Process {
             user: String::new(),
             network: Network::Host,
             mounts: Vec::new(),
+            secret_files: Vec::new(),
+            secret_env: Vec::new(),
             stdio: Stdio::Captured,
             time_limit: None,
             ca_bundle: None,
@@ -66,6 +76,32 @@ impl Process {
             hosts: Vec::new(),
             resolv_conf: None,
         }
+    }
+}
+
+impl Process {
+    /// Whether it is given any secret.
+    pub(crate) fn has_secrets(&self) -> bool {
+        !self.secret_files.is_empty() || !self.secret_env.is_empty()
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        let Process { lowers, scratch, argv, cwd, user, network, mounts, .. } = self;
+        f.debug_struct("Process")
+            .field("lowers", lowers)
+            .field("scratch", scratch)
+            .field("argv", argv)
+            .field("env", &names)
+            .field("cwd", cwd)
+            .field("user", user)
+            .field("network", network)
+            .field("mounts", mounts)
+            .field("secret_files", &self.secret_files)
+            .field("secret_env", &self.secret_env)
+            .finish_non_exhaustive()
     }
 }
 

@@ -35,9 +35,11 @@ pub(crate) enum Request {
 pub(crate) enum Job {
     /// Only enter.
     Nothing,
-    /// With standard input, if it is inherited.
+    /// With the values of its secrets, if it has any, and standard input, if it is inherited.
     Run {
-        process: Process,
+        process: Box<Process>,
+        /// How long each value is.
+        secrets: Vec<usize>,
         /// Whether owners are recorded instead of set.
         record: bool,
     },

@@ -5,7 +5,7 @@ use crate::options::DiffJob;
 use crate::protocol::{Job, Reply};
 use crate::{
     Cancel, DiffError, DiffOptions, Exit, Helper, HelperError, IdMapping, ProbeError, Process,
-    RunError, Stdio, Stream, UnpackError, Unpacked, mapping, probe,
+    RunError, Stdio, Stream, UnpackError, Unpacked, mapping, probe, secret,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -116,11 +116,13 @@ impl Sandbox {
             }
         };
         let session = Session::start(&self.helper, &self.mapping, terminal, true)?;
-        let job = Job::Run { process: absolute(process)?, record: self.records() };
-        match process.stdio {
-            Stdio::Captured => session.work(&job, &[])?,
-            Stdio::Inherit => session.work(&job, &[io::stdin().as_fd()])?,
-        }
+        let (secrets, values) = secret::pack(process).map_err(RunError::setup("keep secrets"))?;
+        let job =
+            Job::Run { process: Box::new(absolute(process)?), secrets, record: self.records() };
+        let stdin = io::stdin();
+        let stdin = (process.stdio == Stdio::Inherit).then(|| stdin.as_fd());
+        let fds: Vec<BorrowedFd<'_>> = values.iter().map(AsFd::as_fd).chain(stdin).collect();
+        session.work(&job, &fds)?;
         let mut watch = Watch { session, readers, cancel, deadline, ended_early: None };
         watch.pump(output)
     }

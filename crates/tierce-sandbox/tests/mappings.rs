@@ -93,14 +93,33 @@ const SCRIPTS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// What scripts see of their secrets: the file `/run/secrets/token`, which the image lacks,
+/// `/etc/group` in place of the image's, and the variable `TOKEN`.
+const SECRET_SCRIPTS: &[(&str, &[&str])] = &[
+    (
+        "test \"$(cat /run/secrets/token)\" = s3cret; test \"$(cat /etc/group)\" = s3cret
+         test \"$TOKEN\" = s3cret; test \"$(stat -c %u:%g:%a /run/secrets/token)\" = 0:0:400
+         echo x 2>/dev/null >/run/secrets/token && exit 1
+         rm /run/secrets/token 2>/dev/null && exit 1; chmod 644 /etc/group 2>/dev/null && exit 1
+         grep -E ' /run/secrets/token (ramfs|tmpfs) ro' /proc/mounts | grep -q noexec
+         test -e /dev/.tierce/secrets && exit 1
+         test \"$(ulimit -c)\" != unlimited; test \"$(ulimit -H -c)\" != unlimited
+         grep -q s3cret /proc/1/cmdline && exit 1
+         ls -a /run/secrets >/etc/seen",
+        &["etc/seen 644 0:0 @315532800 file \".\\n..\\ntoken\\n\""],
+    ),
+    ("cp /run/secrets/token /tmp/t; rm /tmp/t; cd etc; sh -c 'kill -ABRT $$' || true", &[]),
+    ("su app -c 'cat /run/secrets/token 2>/dev/null; true' | wc -c >/dev/null", &[]),
+];
+
 fn scenarios(single: bool) -> Vec<Scenario> {
-    let scripts =
-        SCRIPTS.iter().map(|(script, _)| Scenario { script: (*script).to_owned(), single });
-    scripts.collect()
+    let scenario = |script: &str, secrets| Scenario { script: script.to_owned(), single, secrets };
+    let plain = SCRIPTS.iter().map(|(script, _)| scenario(script, false));
+    plain.chain(SECRET_SCRIPTS.iter().map(|(script, _)| scenario(script, true))).collect()
 }
 
 fn check(layers: &[Layer], who: &str) {
-    for ((script, expected), layer) in SCRIPTS.iter().zip(layers) {
+    for ((script, expected), layer) in SCRIPTS.iter().chain(SECRET_SCRIPTS).zip(layers) {
         for wanted in *expected {
             let found = layer.lines.iter().any(|line| line.contains(wanted));
             assert!(found, "{who}: {script}: no {wanted:?} in {:#?}", layer.lines);
@@ -148,7 +167,8 @@ fn one_layer_for_all_mappings() {
     }
     let (first, others) = results.split_first().unwrap();
     for (who, layers) in others {
-        for ((script, _), (one, other)) in SCRIPTS.iter().zip(first.1.iter().zip(layers)) {
+        let scripts = SCRIPTS.iter().chain(SECRET_SCRIPTS);
+        for ((script, _), (one, other)) in scripts.zip(first.1.iter().zip(layers)) {
             assert_eq!(one, other, "{} and {who}: {script}", first.0);
         }
         eprintln!("{} and {who}: {} layers are the same", first.0, layers.len());

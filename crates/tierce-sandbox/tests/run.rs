@@ -9,7 +9,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{Base, chain, helper, path, run, sandboxes, write_layer};
 use tierce_layer::Entry;
-use tierce_sandbox::{Cancel, Exit, IdMapping, Mount, Network, Process, RunError, Sandbox, probe};
+use tierce_sandbox::{
+    Cancel, Exit, IdMapping, Mount, Network, Process, RunError, Sandbox, SecretFile,
+    SecretVariable, probe,
+};
 
 /// Runs `test` with every mapping that can be had here.
 fn each(test: impl Fn(Base)) {
@@ -432,4 +435,47 @@ fn nothing_outlives_whoever_started_it() {
         // Ends when the last process that could write to it is gone.
         output.read_to_string(&mut seen).unwrap();
     });
+}
+
+#[test]
+fn secrets_are_their_users_alone() {
+    each(|base| {
+        let mut process = base.shell(
+            "test \"$(cat /home/key)\" = s3cret; test \"$(id -u)\" = 1000
+             test \"$(tr '\\0' '\\n' </proc/$$/environ | grep TOKEN | od -An -tx1 | tr -d ' \\n')\" = 544f4b454e3dff0a
+             test -e /etc/absent/x",
+        );
+        process.user = "app".into();
+        process.secret_files =
+            vec![SecretFile::new("/home/key", b"s3cret"), SecretFile::new("/etc/absent/x", b"")];
+        process.secret_env = vec![SecretVariable::new("TOKEN", b"\xff")];
+        assert_eq!(run(&base.sandbox, &process).exit, Exit::Code(0), "{}", base.sandbox.describe());
+        if base.sandbox.mapping() != IdMapping::Single {
+            process.argv[2] = "test \"$(stat -c %u:%g:%a /home/key)\" = 1000:1001:400".into();
+            assert_eq!(run(&base.sandbox, &process).exit, Exit::Code(0));
+            process.user = String::new();
+            process.argv[2] =
+                "chmod 755 /home; su app -c 'cat /home/key' 2>/dev/null && exit 1; true".into();
+            assert_eq!(run(&base.sandbox, &process).exit, Exit::Code(0));
+        }
+        // No process without them sees anything of them.
+        let after = base.run("test ! -e /etc/absent/x; test ! -e /home/key; test -z \"${TOKEN-}\"");
+        assert_eq!(after.exit, Exit::Code(0));
+    });
+}
+
+#[test]
+fn secrets_that_cannot_be_given_are_errors() {
+    let Some(sandbox) = sandboxes().pop() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let Some(base) = Base::new(sandbox, dir.path()) else { return };
+    let mut process = base.shell("true");
+    process.secret_env = vec![SecretVariable::new("TOKEN", b"a\0b")];
+    let error = base.sandbox.run(&process, &mut |_, _| {}, &Cancel::new()).unwrap_err();
+    assert!(matches!(&error, RunError::Variable { name, .. } if name == "TOKEN"), "{error:?}");
+    process.secret_env.clear();
+    process.secret_files = vec![SecretFile::new("/etc", b"s3cret")];
+    let error = base.sandbox.run(&process, &mut |_, _| {}, &Cancel::new()).unwrap_err();
+    assert!(matches!(&error, RunError::Mount { target, .. } if target == "/etc"), "{error:?}");
+    assert!(!format!("{process:?} {error:?}").contains("s3cret"));
 }

@@ -123,7 +123,9 @@ fn enter(start: &mut Start<'_>) -> Result<OwnedFd, RunError> {
     }
     let planned = mounts::plan(process)?;
     let root = mount_root(process, &planned)?;
-    let made = mounts::mount_all(&root, process, &planned)?;
+    // The image's own databases: what is mounted may hide them.
+    let user = users::look_up(&root, &process.user)?;
+    let made = mounts::mount_all(&root, process, &planned, &user, start.supervisor.is_some())?;
     if !made.is_empty() {
         let result = Facts::read(&process.scratch).and_then(|mut facts| {
             facts.stubs.extend(made);
@@ -221,11 +223,20 @@ impl Program {
                 source: Errno(libc::EINVAL),
             })
         };
-        let env = env.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let is_secret = |name: &String| process.secret_env.iter().any(|s| s.name == *name);
+        let env = env.iter().filter(|(key, _)| !is_secret(key));
+        let mut env = strings(env.map(|(key, value)| format!("{key}={value}")).collect())?;
+        for variable in &process.secret_env {
+            env.push(
+                variable
+                    .assignment()
+                    .map_err(|source| RunError::Variable { name: variable.name.clone(), source })?,
+            );
+        }
         Ok(Program {
             candidates: strings(candidates)?,
             argv: strings(process.argv.clone())?,
-            env: strings(env)?,
+            env,
             name,
         })
     }

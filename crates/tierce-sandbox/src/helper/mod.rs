@@ -14,6 +14,7 @@ mod overlay;
 mod pattern;
 mod resolve;
 mod run;
+mod secrets;
 mod stdio;
 mod supervisor;
 mod tasks;
@@ -21,7 +22,7 @@ mod unpack;
 mod users;
 
 use crate::protocol::{self, Job, Reply, Request};
-use crate::{Errno, HelperError, sys};
+use crate::{Errno, HelperError, RunError, secret, sys};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::mount::{MountPropagationFlags, OpenTreeFlags};
 use rustix::thread::UnshareFlags;
@@ -136,8 +137,17 @@ fn work(socket: BorrowedFd<'_>, job: Job, fds: Vec<OwnedFd>) -> Reply {
     let mut fds = fds.into_iter();
     match (job, fds.next()) {
         (Job::Nothing, _) => Reply::Nothing,
-        (Job::Run { process, record }, stdin) => {
-            Reply::Ran(run::run(socket, &process, record, stdin))
+        (Job::Run { mut process, secrets, record }, first) => {
+            let (values, stdin) = match process.has_secrets() {
+                true => (first, fds.next()),
+                false => (None, first),
+            };
+            let unpacked = match values {
+                Some(values) => secret::unpack(&mut process, &secrets, values)
+                    .map_err(RunError::setup("take secrets")),
+                None => Ok(()),
+            };
+            Reply::Ran(unpacked.and_then(|()| run::run(socket, &process, record, stdin)))
         }
         (Job::Unpack { dest, record }, Some(layer)) => {
             Reply::Unpacked(unpack::unpack(layer.into(), &dest, record))

@@ -2,6 +2,8 @@
 
 use crate::helper::overlay::{attach, make_stub};
 use crate::helper::resolve;
+use crate::helper::secrets::SecretFiles;
+use crate::helper::users::User;
 use crate::{Errno, Mount, Network, Process, RunError, sys};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
@@ -15,7 +17,7 @@ use std::path::Path;
 /// no directory of the image has to hold it, and no clean-up command gets at it.
 pub(crate) const CA_BUNDLE: &str = "/dev/.tierce/ca-certificates.crt";
 /// The directory in `/dev` of files that are mounted elsewhere.
-const PRIVATE: &str = ".tierce";
+pub(crate) const PRIVATE: &str = ".tierce";
 /// Devices that every program may expect (OCI runtime specification, "Default Devices").
 const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
 /// Parts of /proc that tell or change too much; the list of runc and Docker.
@@ -50,6 +52,8 @@ enum What {
         read_only: bool,
     },
     Tmpfs,
+    /// A file in memory, with this content.
+    Secret(usize),
 }
 
 fn failed(target: &str) -> impl FnOnce(Errno) -> RunError {
@@ -69,6 +73,10 @@ pub(crate) fn plan(process: &Process) -> Result<Vec<Planned>, RunError> {
     }
     for mount in &process.mounts {
         planned.push(plan_mount(mount)?);
+    }
+    for (index, secret) in process.secret_files.iter().enumerate() {
+        let (target, what) = (secret.target.clone(), What::Secret(index));
+        planned.push(Planned { target, directory: false, what });
     }
     Ok(planned)
 }
@@ -127,9 +135,13 @@ pub(crate) fn mount_all(
     root: &OwnedFd,
     process: &Process,
     planned: &[Planned],
+    user: &User,
+    record: bool,
 ) -> Result<Vec<Vec<u8>>, RunError> {
     let mut made = Vec::new();
     let mut dev = None;
+    let owner = (!record).then_some((user.uid, user.gid));
+    let mut secrets = SecretFiles::new(process, owner);
     for mount in planned {
         let target = match resolve::open(root, &mount.target, OFlags::PATH) {
             Err(Errno(libc::ENOENT)) => {
@@ -146,6 +158,7 @@ pub(crate) fn mount_all(
             What::Proc => mount_proc(&target, dev.as_ref()),
             What::Sys => mount_sys(&target, process.network),
             What::Private(name) => mount_private(&target, dev.as_ref(), name),
+            What::Secret(index) => secrets.mount(*index, &target, dev.as_ref()),
             What::Tree { source, read_only } => mount_tree(source, &target, *read_only),
             What::Tmpfs => {
                 new_fs("tmpfs", &[("mode", "1777")], SAFE).and_then(|mount| attach(mount, &target))
@@ -153,6 +166,7 @@ pub(crate) fn mount_all(
         };
         result.map_err(failed(&mount.target))?;
     }
+    secrets.finish(dev.as_ref()).map_err(failed("/dev"))?;
     Ok(made)
 }
 
@@ -182,7 +196,11 @@ const SAFE: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
 /// A new file system, mounted nowhere yet.
-fn new_fs(kind: &str, options: &[(&str, &str)], flags: MountAttrFlags) -> Result<OwnedFd, Errno> {
+pub(crate) fn new_fs(
+    kind: &str,
+    options: &[(&str, &str)],
+    flags: MountAttrFlags,
+) -> Result<OwnedFd, Errno> {
     let fs = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_set_string(fs.as_fd(), "source", kind)?;
     for (key, value) in options {
@@ -196,7 +214,7 @@ fn new_fs(kind: &str, options: &[(&str, &str)], flags: MountAttrFlags) -> Result
 }
 
 /// A second mount of an open file or directory, with all that is mounted below it.
-fn clone_tree(source: impl AsFd) -> Result<OwnedFd, Errno> {
+pub(crate) fn clone_tree(source: impl AsFd) -> Result<OwnedFd, Errno> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH
@@ -265,12 +283,17 @@ fn mount_dev(target: &OwnedFd, process: &Process) -> Result<OwnedFd, Errno> {
 const NO_PROGRAMS: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-fn new_directory(parent: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+pub(crate) fn new_directory(parent: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
     Ok(crate::helper::files::make_directory(parent, name.as_bytes(), 0o755)?)
 }
 
 /// A new file, as something to mount on.
-fn new_file(parent: &OwnedFd, name: &str, content: &[u8], mode: u32) -> Result<OwnedFd, Errno> {
+pub(crate) fn new_file(
+    parent: &OwnedFd,
+    name: &str,
+    content: &[u8],
+    mode: u32,
+) -> Result<OwnedFd, Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
     let mode = crate::helper::files::mode(mode);
     let mut file = File::from(rustix::fs::openat(parent, name, flags, mode)?);
@@ -312,7 +335,7 @@ fn mount_private(target: &OwnedFd, dev: Option<&OwnedFd>, name: &str) -> Result<
     attach(clone_tree(source)?, target)
 }
 
-fn open_below(parent: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_below(parent: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(parent, path, flags, Mode::empty())?)
 }

@@ -8,7 +8,7 @@ use crate::{Exit, HelperError, Process, RunError, sys};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{PidfdFlags, Signal, WaitOptions};
+use rustix::process::{PidfdFlags, Resource, Rlimit, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -21,6 +21,13 @@ pub(crate) fn run(
     record: bool,
     stdin: Option<OwnedFd>,
 ) -> Result<Exit, RunError> {
+    if process.has_secrets() {
+        // Not 0: programs that the kernel pipes dumps to (core(5)) are started whatever the limit
+        // is, but for 1, which stands for them.
+        let none = Rlimit { current: Some(1), maximum: Some(1) };
+        rustix::process::setrlimit(Resource::Core, none)
+            .map_err(RunError::setup("turn off core dumps"))?;
+    }
     let supervisor = match record {
         true => Some(channel().map_err(RunError::setup("make a socket"))?),
         false => None,

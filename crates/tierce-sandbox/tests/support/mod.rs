@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tierce_layer::{Compression, Entry, EntryKind, LayerInfo, LayerPath, LayerReader, LayerWriter};
-use tierce_sandbox::{Cancel, DiffOptions, Exit, Helper, IdMapping, Process, Sandbox, Stream};
+use tierce_sandbox::{
+    Cancel, DiffOptions, Exit, Helper, IdMapping, Process, Sandbox, SecretFile, SecretVariable,
+    Stream,
+};
 
 pub fn helper() -> Helper {
     Helper::new(env!("CARGO_BIN_EXE_tierce-sandbox-helper"))
@@ -211,9 +214,15 @@ impl Base {
 
     /// Runs a script that must succeed, and gives its layer's entries as lines.
     pub fn layer_of(&self, script: &str) -> (Option<LayerInfo>, Vec<String>) {
+        self.layer_of_process(&self.shell(script))
+    }
+
+    /// The same for any process.
+    pub fn layer_of_process(&self, process: &Process) -> (Option<LayerInfo>, Vec<String>) {
         let started = now();
-        let outcome = self.run(script);
-        assert_eq!(outcome.exit, Exit::Code(0), "{script}: {}{}", outcome.stdout, outcome.stderr);
+        let outcome = run(&self.sandbox, process);
+        let (script, Outcome { exit, stdout, stderr }) = (&process.argv, outcome);
+        assert_eq!(exit, Exit::Code(0), "{script:?}: {stdout}{stderr}");
         self.diff(&DiffOptions::new(self.lowers.clone(), started))
     }
 
@@ -269,6 +278,8 @@ pub fn list(blob: &Path) -> Vec<String> {
 pub struct Scenario {
     pub script: String,
     pub single: bool,
+    /// Whether it is given some.
+    pub secrets: bool,
 }
 
 /// What became of it: the layer's digest and its entries.
@@ -283,7 +294,15 @@ pub fn play(scenarios: &[Scenario], sandbox: Sandbox) -> Vec<Layer> {
     let dir = tempfile::tempdir().unwrap();
     let base = Base::new(sandbox, dir.path()).unwrap();
     let play = |scenario: &Scenario| {
-        let (info, lines) = base.layer_of(&scenario.script);
+        let mut process = base.shell(&scenario.script);
+        if scenario.secrets {
+            process.secret_files = ["/run/secrets/token", "/etc/group"]
+                .map(|target| SecretFile::new(target, b"s3cret\n"))
+                .into();
+            process.env.push(("TOKEN".into(), "of the image".into()));
+            process.secret_env = vec![SecretVariable::new("TOKEN", b"s3cret")];
+        }
+        let (info, lines) = base.layer_of_process(&process);
         Layer { digest: info.map(|info| info.descriptor.digest.to_string()), lines }
     };
     scenarios.iter().map(play).collect()
