@@ -25,5 +25,6 @@ pub use event::{
 };
 pub use export::{Export, ExportError, ExportKind};
 pub use gather::{
-    GatherCache, GatherError, Gathered, GatheredBase, GatheredDockerfile, Source, gather,
+    Change, GatherCache, GatherError, Gathered, GatheredBase, GatheredDockerfile, LocalWheel,
+    Source, VerifyError, gather,
 };

@@ -45,6 +45,8 @@ pub struct Image {
     #[serde(default)]
     pub(crate) bytecode: Bytecode,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) root: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dockerignore: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) registry_secret: Option<Secret>,
@@ -102,6 +104,7 @@ impl Image {
             platforms: vec![],
             python: None,
             bytecode: Bytecode::Auto,
+            root: None,
             dockerignore: None,
             registry_secret: None,
             builder: None,
@@ -348,8 +351,15 @@ impl Image {
         Image { bytecode, ..self.clone() }
     }
 
-    /// With the ignore file that holds for all sources, instead of the project's own
-    /// `.dockerignore`.
+    /// With its paths relative to this folder of the host, which is relative itself to what the
+    /// paths of whoever builds it are relative to: to the folder of the image that has this one as
+    /// its base, for instance.
+    pub fn with_root(&self, folder: impl Into<PathBuf>) -> Self {
+        Image { root: Some(folder.into()), ..self.clone() }
+    }
+
+    /// With the ignore file that holds for all sources below the folder that paths are relative
+    /// to, instead of that folder's own `.dockerignore`; of two, the last one counts.
     pub fn with_dockerignore(&self, file: impl Into<PathBuf>) -> Self {
         Image { dockerignore: Some(file.into()), ..self.clone() }
     }
@@ -400,6 +410,12 @@ impl Image {
         self.bytecode
     }
 
+    /// The folder of the host that its paths are relative to, where that is another one than its
+    /// builder's.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
     /// The ignore file that holds for all sources.
     pub fn dockerignore(&self) -> Option<&Path> {
         self.dockerignore.as_deref()
@@ -440,6 +456,7 @@ impl Image {
             platforms: _,
             python: _,
             bytecode: _,
+            root: _,
             dockerignore: _,
             registry_secret: _,
             builder: _,

@@ -94,6 +94,7 @@ pub(crate) fn encode(resolved: &ResolvedImage) -> Vec<u8> {
         platforms: _,
         python,
         bytecode,
+        root: _,
         dockerignore: _,
         registry_secret: _,
         builder: _,

@@ -99,16 +99,23 @@ impl<'a> Input<'a> {
     }
 }
 
-impl fmt::Display for Input<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self {
+impl Input<'_> {
+    /// What it is, for messages: `source folder`.
+    pub fn kind(&self) -> &'static str {
+        match self {
             Input::Folder { .. } => "source folder",
             Input::File { .. } => "source file",
             Input::Requirements { .. } => "requirements file",
             Input::Wheels { .. } => "folder of wheels",
             Input::Dockerfile(_) => "Dockerfile",
             Input::Image(_) => "image",
-        };
+        }
+    }
+}
+
+impl fmt::Display for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.kind();
         match (self.path(), self) {
             (Some(path), _) => write!(f, "{what} {}", path.display()),
             (None, Input::Image(image)) => write!(f, "{what} {:?}", image.name().unwrap_or("")),

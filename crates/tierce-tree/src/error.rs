@@ -72,6 +72,20 @@ pub enum ScanError {
         /// What was to be scanned.
         path: PathBuf,
     },
+    /// A file that was asked for is not below the root.
+    #[error("{} is not a file below {}", path.display(), root.display())]
+    Outside {
+        /// The file's path.
+        path: PathBuf,
+        /// What was to be scanned.
+        root: PathBuf,
+    },
+    /// A file that was asked for is behind a symbolic link, which is not followed.
+    #[error("{} is a symbolic link: no file can be taken from behind it", path.display())]
+    BehindLink {
+        /// The link.
+        path: PathBuf,
+    },
     /// Something in the tree can't be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
@@ -102,6 +116,8 @@ impl ScanError {
             ScanError::NotFound { path }
             | ScanError::NotADirectory { path }
             | ScanError::NotAFile { path }
+            | ScanError::Outside { path, .. }
+            | ScanError::BehindLink { path }
             | ScanError::Unreadable { path, .. }
             | ScanError::Changed { path }
             | ScanError::ReservedName { path } => path,
@@ -114,6 +130,8 @@ impl Diagnostic for ScanError {
         match self {
             ScanError::NotFound { .. } => "source/missing",
             ScanError::NotADirectory { .. } | ScanError::NotAFile { .. } => "source/wrong-kind",
+            ScanError::Outside { .. } => "source/outside",
+            ScanError::BehindLink { .. } => "source/behind-link",
             ScanError::Unreadable { .. } => "source/unreadable",
             ScanError::Changed { .. } => "source/changed",
             ScanError::ReservedName { .. } => "source/reserved-name",
@@ -129,6 +147,8 @@ impl Diagnostic for ScanError {
             ScanError::NotFound { .. } => return None,
             ScanError::NotADirectory { .. } => "Copy a single file with a file step.",
             ScanError::NotAFile { .. } => "Copy a directory with a folder step.",
+            ScanError::Outside { .. } => "Name it by its path below the folder.",
+            ScanError::BehindLink { .. } => "Name the file by the path that it really has.",
             ScanError::Unreadable { .. } => "Make it readable, or leave it out in .dockerignore.",
             ScanError::Changed { .. } => {
                 "Leave it out in .dockerignore, or build when it is quiet."

@@ -14,6 +14,7 @@ mod error;
 mod hash;
 mod ignore;
 mod index;
+mod only;
 mod parts;
 mod scan;
 mod ship;
@@ -22,7 +23,7 @@ mod walk;
 
 pub use defaults::DefaultExcludes;
 pub use error::{Difference, IgnoreError, PatternProblem, ScanError, ShipError};
-pub use ignore::IgnoreRules;
+pub use ignore::{IgnoreRules, RulesAbove};
 pub use index::{SaveError, StatIndex};
 pub use scan::{ScanOptions, scan, scan_file, scan_file_indexed};
 pub use tree::{Node, Skipped, SkippedKind, Tree, TreeEntry};

@@ -3,15 +3,16 @@
 use crate::defaults::DefaultExcludes;
 use crate::error::ScanError;
 use crate::hash::{self, Hashed};
-use crate::ignore::IgnoreRules;
+use crate::ignore::{IgnoreRules, RulesAbove, TreeRules};
 use crate::index::{Horizon, Stamp, StatIndex};
+use crate::only::Only;
 use crate::tree::{Node, Tree, TreeEntry};
 use crate::walk::{Found, FoundFile, Walk};
 use rayon::prelude::*;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::ffi::CString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_layer::LayerPath;
 use tierce_oci::Digest;
@@ -21,8 +22,13 @@ use tierce_oci::Digest;
 pub struct ScanOptions {
     /// What is left out.
     pub ignore: IgnoreRules,
+    /// What a directory further up leaves out of this one; `ignore` comes after it.
+    pub above: Option<RulesAbove>,
     /// Whether version control, virtual environments and caches are left out too.
     pub defaults: DefaultExcludes,
+    /// The only files that ship, if not all: paths below the root. What is left out stays out;
+    /// one that is not there is an error.
+    pub only: Option<Vec<PathBuf>>,
 }
 
 /// Scans a directory, in parallel. Symbolic links are kept as they are and never followed, but
@@ -34,8 +40,10 @@ pub fn scan(
 ) -> Result<Tree, ScanError> {
     let horizon = Horizon::now();
     let top = Arc::new(open_root(root)?);
-    let ScanOptions { ignore, defaults } = options;
-    let walk = Walk::new(root, ignore, *defaults, index.as_deref());
+    let ScanOptions { ignore, above, defaults, only } = options;
+    let rules = TreeRules::new(ignore, above.as_ref());
+    let only = only.as_deref().map(|files| Only::new(root, files)).transpose()?;
+    let walk = Walk::new(root, &rules, *defaults, only.as_ref(), index.as_deref());
     let Found { mut entries, known, files, passed, skipped, mut errors } = walk.run(&top);
     let hashed: Vec<_> = files
         .into_par_iter()
@@ -60,6 +68,9 @@ pub fn scan(
         index.learn(known.iter().map(|entry| &entry.path), &new, horizon);
     }
     entries.extend(known);
+    if let Some(only) = only {
+        only.check(root, &entries)?;
+    }
     Ok(Tree::new(with_parents(entries, passed), skipped))
 }
 

@@ -3,8 +3,9 @@
 use crate::defaults::{self, DefaultExcludes, DefaultMatch};
 use crate::error::ScanError;
 use crate::hash;
-use crate::ignore::{IgnoreRules, Matched};
+use crate::ignore::{Matched, TreeRules};
 use crate::index::{Known, Stamp, StatIndex};
+use crate::only::Only;
 use crate::tree::{Node, Skipped, SkippedKind, TreeEntry};
 use rayon::Scope;
 use rustix::fd::OwnedFd;
@@ -87,8 +88,9 @@ const CHUNK: usize = 512;
 /// What all directories of one walk share.
 pub(crate) struct Walk<'a> {
     root: &'a Path,
-    rules: &'a IgnoreRules,
+    rules: &'a TreeRules<'a>,
     defaults: DefaultExcludes,
+    only: Option<&'a Only>,
     index: Option<&'a StatIndex>,
     found: Mutex<Vec<Found>>,
 }
@@ -96,11 +98,12 @@ pub(crate) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(crate) fn new(
         root: &'a Path,
-        rules: &'a IgnoreRules,
+        rules: &'a TreeRules<'a>,
         defaults: DefaultExcludes,
+        only: Option<&'a Only>,
         index: Option<&'a StatIndex>,
     ) -> Self {
-        Walk { root, rules, defaults, index, found: Mutex::default() }
+        Walk { root, rules, defaults, only, index, found: Mutex::default() }
     }
 
     /// Walks the directory. Errors do not stop it, so that the one that is reported does not
@@ -160,6 +163,9 @@ impl<'a> Walk<'a> {
     ) -> Result<(), ScanError> {
         let path = directory.path.child(name.to_bytes());
         let path = path.map_err(|e| self.unreadable(&directory.path, io::Error::other(e)))?;
+        if self.only.is_some_and(|only| !only.concerns(&path)) {
+            return Ok(());
+        }
         let default = self.default(directory, name);
         if let Some(default) = default
             && !self.rules.lifts_default(path.as_bytes(), default)
@@ -176,6 +182,9 @@ impl<'a> Walk<'a> {
         };
         if file_type == FileType::Directory {
             return self.meet_directory(scope, directory, name, path, default, found);
+        }
+        if self.only.is_some_and(|only| !only.is_wanted(&path)) {
+            return Ok(());
         }
         if self.rules.ignores(path.as_bytes(), &directory.matched, default.is_some()) {
             return Ok(());
@@ -216,10 +225,13 @@ impl<'a> Walk<'a> {
         if verdict.ignored && !self.rules.may_return_below(path.as_bytes()) {
             return Ok(());
         }
-        if verdict.ignored {
+        if !verdict.ignored {
+            self.check_name(name, &path)?;
+        }
+        // Where only some files are wanted, directories come with them and not by themselves.
+        if verdict.ignored || self.only.is_some() {
             found.passed.push(path.clone());
         } else {
-            self.check_name(name, &path)?;
             found.entries.push(TreeEntry { path: path.clone(), node: Node::Directory });
         }
         let (above, name) = (Arc::clone(&directory.fd), name.to_owned());

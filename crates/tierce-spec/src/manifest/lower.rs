@@ -126,6 +126,7 @@ pub(super) fn image(document: &Document) -> Image {
             Some(true) => Bytecode::Compile,
             Some(false) => Bytecode::Skip,
         },
+        root: None,
         dockerignore: None,
         registry_secret: None,
         builder: None,

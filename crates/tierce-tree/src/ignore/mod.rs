@@ -2,11 +2,13 @@
 
 mod clean;
 mod pattern;
+mod rules;
 
-use crate::defaults::DefaultMatch;
 use crate::error::{IgnoreError, PatternProblem};
 use pattern::Pattern;
 use tierce_layer::LayerPath;
+
+pub(crate) use rules::{Matched, TreeRules};
 
 /// The patterns of a `.dockerignore` file, in order.
 ///
@@ -19,18 +21,13 @@ pub struct IgnoreRules {
     patterns: Vec<Pattern>,
 }
 
-/// Which patterns match a directory, or one above it. What is below needs no second look at them.
-///
-/// The first slot is for the default excludes, which come before all patterns.
-#[derive(Clone, Debug)]
-pub(crate) struct Matched(Vec<bool>);
-
-/// What the rules say of one path.
-pub(crate) struct Verdict {
-    /// Whether the path itself is left out.
-    pub(crate) ignored: bool,
-    /// For what is below it.
-    pub(crate) matched: Matched,
+/// Rules of a directory further up, which hold for a tree below it too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulesAbove {
+    /// The rules, whose patterns are relative to that directory.
+    pub rules: IgnoreRules,
+    /// The way from there to the tree.
+    pub tree: LayerPath,
 }
 
 impl IgnoreRules {
@@ -53,6 +50,12 @@ impl IgnoreRules {
         Ok(IgnoreRules { patterns })
     }
 
+    /// These rules and, after them, `others`: as if they were lines of one file.
+    pub fn then(mut self, others: IgnoreRules) -> Self {
+        self.patterns.extend(others.patterns);
+        self
+    }
+
     /// Whether there are no patterns.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
@@ -63,60 +66,8 @@ impl IgnoreRules {
         if path.is_root() {
             return false;
         }
-        let above = path.ancestors().fold(self.top(), |matched, ancestor| {
-            self.judge(ancestor.as_bytes(), &matched, false).matched
-        });
-        self.judge(path.as_bytes(), &above, false).ignored
-    }
-
-    /// What holds for the root.
-    pub(crate) fn top(&self) -> Matched {
-        Matched(vec![false; self.patterns.len() + 1])
-    }
-
-    /// Judges a path whose directory is known. `default` says that a default exclude is about it.
-    pub(crate) fn judge(&self, path: &[u8], above: &Matched, default: bool) -> Verdict {
-        let mut matched = vec![false; self.patterns.len() + 1];
-        matched[0] = above.0[0] || default;
-        let mut ignored = matched[0];
-        for (at, pattern) in self.patterns.iter().enumerate() {
-            let slot = at + 1;
-            // As in Docker, a pattern that would change nothing is not even tried, which shows
-            // below a directory: its match is not inherited.
-            matched[slot] =
-                above.0[slot] || (pattern.exception == ignored && pattern.matches(path));
-            if matched[slot] {
-                ignored = !pattern.exception;
-            }
-        }
-        Verdict { ignored, matched: Matched(matched) }
-    }
-
-    /// The same without the memory of what matched: enough for anything but directories.
-    pub(crate) fn ignores(&self, path: &[u8], above: &Matched, default: bool) -> bool {
-        let mut ignored = above.0[0] || default;
-        for (pattern, &inherited) in self.patterns.iter().zip(&above.0[1..]) {
-            if inherited || (pattern.exception == ignored && pattern.matches(path)) {
-                ignored = !pattern.exception;
-            }
-        }
-        ignored
-    }
-
-    /// Whether an exception may bring back something below a directory that is left out.
-    pub(crate) fn may_return_below(&self, directory: &[u8]) -> bool {
-        self.patterns.iter().any(|p| p.exception && p.may_match_below(directory))
-    }
-
-    /// Whether an exception that names this default exclude is about the path or something below.
-    pub(crate) fn lifts_default(&self, path: &[u8], default: DefaultMatch) -> bool {
-        let (DefaultMatch::Always(glob) | DefaultMatch::IfVirtualEnv(glob)) = default;
-        let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-        self.patterns.iter().any(|pattern| {
-            pattern.exception
-                && (pattern.names(glob.as_bytes()) || pattern.names(name))
-                && (pattern.matches(path) || pattern.may_match_below(path))
-        })
+        let rules = TreeRules::new(self, None);
+        rules.judge(path.as_bytes(), &rules.above(path), false).ignored
     }
 }
 

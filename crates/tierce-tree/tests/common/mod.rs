@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tierce_layer::LayerPath;
-use tierce_tree::{DefaultExcludes, IgnoreRules, Node, ScanOptions, Tree};
+use tierce_tree::{IgnoreRules, Node, ScanOptions, Tree};
 
 pub fn path(path: &str) -> LayerPath {
     LayerPath::new(path).unwrap()
@@ -23,7 +23,7 @@ pub fn chmod(root: &Path, name: &str, mode: u32) {
 }
 
 pub fn options(ignore: &str) -> ScanOptions {
-    ScanOptions { ignore: IgnoreRules::parse(ignore).unwrap(), defaults: DefaultExcludes::On }
+    ScanOptions { ignore: IgnoreRules::parse(ignore).unwrap(), ..ScanOptions::default() }
 }
 
 pub fn scan(root: &Path) -> Tree {

@@ -1,0 +1,142 @@
+//! Why sources can't be read.
+
+use std::path::{Path, PathBuf};
+use tierce_oci::{Diagnostic, ErrorKind};
+use tierce_tree::ScanError;
+
+/// Why a source could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// It is not there.
+    #[error("{what} does not exist")]
+    Missing {
+        /// What was looked for.
+        what: String,
+        /// Where.
+        path: PathBuf,
+    },
+    /// It is there, but of another kind.
+    #[error("{what} is not a {expected}")]
+    Kind {
+        /// What was looked for.
+        what: String,
+        /// Where.
+        path: PathBuf,
+        /// `folder` or `file`.
+        expected: &'static str,
+    },
+    /// It could not be scanned.
+    #[error("cannot read {what}")]
+    Scan {
+        /// What was looked for.
+        what: String,
+        /// Why.
+        source: ScanError,
+    },
+    /// A file could not be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A requirements file, or one that it includes, could not be read.
+    #[error(transparent)]
+    Requirements(tierce_spec::requirements::GatherError<std::io::Error>),
+    /// A folder of wheels has none.
+    #[error("{what} has no wheels in it")]
+    NoWheels {
+        /// What was looked for.
+        what: String,
+        /// Where.
+        path: PathBuf,
+    },
+    /// The rules of the project leave out all of what is to be copied.
+    #[error("{} leaves out {what}, with all that is in it", file.display())]
+    Ignored {
+        /// What was to be copied.
+        what: String,
+        /// Where it is.
+        path: PathBuf,
+        /// The ignore file.
+        file: PathBuf,
+    },
+    /// An ignore pattern is malformed.
+    #[error("{file} has an invalid pattern")]
+    Ignore {
+        /// The ignore file, or the step.
+        file: String,
+        /// Why.
+        source: tierce_tree::IgnoreError,
+    },
+    /// The image could not be pinned to what was read.
+    #[error(transparent)]
+    Resolve(#[from] tierce_spec::ResolveError),
+}
+
+impl GatherError {
+    /// What could not be read, where that is one thing.
+    pub fn path(&self) -> Option<&Path> {
+        use tierce_spec::requirements::GatherError as Requirements;
+        match self {
+            GatherError::Missing { path, .. }
+            | GatherError::Kind { path, .. }
+            | GatherError::Read { path, .. }
+            | GatherError::NoWheels { path, .. }
+            | GatherError::Ignored { path, .. } => Some(path),
+            GatherError::Scan { source, .. } => Some(source.path()),
+            GatherError::Requirements(
+                Requirements::Read { path, .. }
+                | Requirements::Encoding { path }
+                | Requirements::Cycle { path, .. }
+                | Requirements::Depth { path, .. }
+                | Requirements::RemoteInclude { path, .. }
+                | Requirements::Local { path, .. },
+            ) => Some(path),
+            GatherError::Ignore { .. } | GatherError::Resolve(_) => None,
+        }
+    }
+}
+
+impl Diagnostic for GatherError {
+    fn code(&self) -> &'static str {
+        match self {
+            GatherError::Missing { .. } => "source/missing",
+            GatherError::Kind { .. } => "source/wrong-kind",
+            GatherError::Read { .. } => "source/unreadable",
+            GatherError::Scan { source, .. } => source.code(),
+            GatherError::NoWheels { .. } => "source/no-wheels",
+            GatherError::Ignored { .. } => "source/ignored",
+            GatherError::Ignore { .. } => "source/invalid-pattern",
+            GatherError::Resolve(e) => e.code(),
+            GatherError::Requirements(e) => e.code(),
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            GatherError::Resolve(e) => e.kind(),
+            _ => ErrorKind::User,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            GatherError::Missing { .. } => {
+                Some("Paths are relative to the directory of the tierce.toml.".into())
+            }
+            GatherError::NoWheels { .. } => {
+                Some("Build them first, as `uv build --wheel -o DIR` does.".into())
+            }
+            GatherError::Ignored { .. } => {
+                Some("Bring back what is to be copied, by a pattern with a ! before it.".into())
+            }
+            GatherError::Scan { source, .. } => source.hint(),
+            GatherError::Ignore { source, .. } => source.hint(),
+            GatherError::Resolve(e) => e.hint(),
+            GatherError::Requirements(e) => e.hint(),
+            GatherError::Kind { .. } | GatherError::Read { .. } => None,
+        }
+    }
+}
