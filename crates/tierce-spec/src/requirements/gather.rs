@@ -224,7 +224,7 @@ impl<E: std::error::Error + 'static> Walk<'_, E> {
             let (path, url) = (path.to_owned(), redact(name));
             return Err(GatherError::RemoteInclude { path, line, url });
         }
-        let included = lexically_joined(path, name);
+        let included = included_path(path, name);
         if self.open.contains(&included) {
             return Err(GatherError::Cycle { path: path.to_owned(), line, included });
         }
@@ -242,10 +242,11 @@ impl<E: std::error::Error + 'static> Walk<'_, E> {
     }
 }
 
-/// `name` below the folder of the file `path`, without `.` components.
+/// The path of the file that the requirements file at `path` includes as `name`: below the folder
+/// of `path`, without `.` components.
 ///
 /// `..` stays as it is: above a symbolic link it means another folder than its spelling says.
-fn lexically_joined(path: &Path, name: &str) -> PathBuf {
+pub fn included_path(path: &Path, name: &str) -> PathBuf {
     let folder = path.parent().unwrap_or(Path::new(""));
     folder.join(name).components().filter(|c| *c != std::path::Component::CurDir).collect()
 }

@@ -3,5 +3,5 @@
 mod gather;
 mod line;
 
-pub use gather::{GatherError, Gathered, IncludedAs, RequirementsFile, gather};
+pub use gather::{GatherError, Gathered, IncludedAs, RequirementsFile, gather, included_path};
 pub use line::{Line, LineKind, parse};
