@@ -3,13 +3,15 @@
 use crate::checker::{AnyDiagnostic, ImageChecker};
 use crate::event::Events;
 use crate::export::{Export, ExportKind};
-use crate::gather::Gathered;
+use crate::gather::{GatherCache, Gathered, VerifyError};
+use crate::plan::PlanReport;
 use async_trait::async_trait;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tierce_oci::{Descriptor, Digest, Platform};
-use tierce_secret::Secrets;
+use tierce_secret::{SecretValue, Secrets};
+use tierce_spec::Image;
 
 /// One image to build.
 #[derive(Clone)]
@@ -28,6 +30,37 @@ pub struct BuildRequest {
     pub base: Option<Arc<ImageBuild>>,
     /// The values of every secret that the image names.
     pub secrets: Secrets,
+    /// The credentials of the registry that the image is pushed to, where it brings its own.
+    pub login: Option<RegistryLogin>,
+    /// What the sources were read with.
+    pub cache: GatherCache,
+}
+
+impl BuildRequest {
+    /// Fails where a source is another one than it was when the image got its key. Builders call
+    /// this when they have read their last input, before anything is tagged, pushed or written.
+    pub async fn verify(&self) -> Result<(), VerifyError> {
+        let (gathered, cache) = (self.gathered.clone(), self.cache.clone());
+        match tokio::task::spawn_blocking(move || gathered.verify(&cache)).await {
+            Ok(verified) => verified,
+            // It was not cancelled: a runtime that shuts down drops this future first.
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    /// Whether the image that is the base is there to be built on: not in a dry run.
+    pub fn has_base(&self) -> bool {
+        self.base.as_ref().is_some_and(|base| base.status != Status::WouldBuild)
+    }
+}
+
+/// The credentials that an image brings for its registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryLogin {
+    /// The registry's host, with the port if any; they are for no other one.
+    pub registry: String,
+    /// `user:password`, or a `config.json` as Docker has it.
+    pub value: SecretValue,
 }
 
 /// What a builder can do. A build that needs more is refused before it starts.
@@ -65,6 +98,9 @@ pub struct Rendering {
     pub context: Vec<String>,
     /// The command line or request, without any secret.
     pub command: Option<String>,
+    /// The layers, where the builder makes them itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanReport>,
 }
 
 /// A fact about one layer of a result.
@@ -110,6 +146,12 @@ pub enum Status {
     Built,
     /// A dry run: it would have been built.
     WouldBuild,
+    /// It is an image of a registry to which nothing is added: nothing was asked or built.
+    Unmodified,
+    /// This is the inside of an execution, where nothing is built.
+    Skipped,
+    /// A run was started that builds it; nobody waited for its end.
+    Started,
 }
 
 /// What came of a build.
@@ -130,9 +172,42 @@ pub struct ImageBuild {
     pub requests: u64,
     /// Wall time in milliseconds.
     pub millis: u64,
+    /// The run that built it or still does, where the builder's work goes on elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// What came of the image that is the base, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<Arc<ImageBuild>>,
+    /// What a dry run would have given to the builder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rendering: Option<Box<Rendering>>,
     /// The root descriptor, for those who go on working with the result.
     #[serde(skip)]
     pub root: Option<Descriptor>,
+}
+
+impl ImageBuild {
+    /// An image of which nothing is known but its name and how it came to be there.
+    pub fn new(uri: impl Into<String>, status: Status) -> Self {
+        ImageBuild {
+            uri: uri.into(),
+            status,
+            digest: None,
+            platforms: vec![],
+            bytes_uploaded: 0,
+            requests: 0,
+            millis: 0,
+            run: None,
+            base: None,
+            rendering: None,
+            root: None,
+        }
+    }
+
+    /// The same, with its manifest or index.
+    pub fn with_root(self, root: Descriptor) -> Self {
+        ImageBuild { digest: Some(root.digest), root: Some(root), ..self }
+    }
 }
 
 /// A builder failed.
@@ -149,13 +224,23 @@ pub trait ImageBuilder: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// Why it can't build `image` at all, besides what [`ImageBuilder::capabilities`] says. Asked
+    /// before anything is built, the image's base included.
+    fn refuses(&self, _image: &Image) -> Option<AnyDiagnostic> {
+        None
+    }
+
     /// What `request` asks for and this builder leaves out; each is a warning.
     fn unsupported(&self, _request: &BuildRequest) -> Vec<Unsupported> {
         vec![]
     }
 
     /// What would be run for `request`; nothing is changed anywhere.
-    fn render(&self, _request: &BuildRequest) -> Result<Rendering, BuilderError> {
+    async fn render(
+        &self,
+        _request: &BuildRequest,
+        _events: &Events,
+    ) -> Result<Rendering, BuilderError> {
         Ok(Rendering::default())
     }
 
@@ -167,6 +252,10 @@ pub trait ImageBuilder: Send + Sync {
     ) -> Result<ImageBuild, BuilderError>;
 
     /// The checkers that know whether results are at `exports` (in the local store when there are
-    /// none); asked in this order.
-    fn checkers(&self, exports: &[Export]) -> Vec<Arc<dyn ImageChecker>>;
+    /// none); asked in this order. `login` is what the image brings to its registry.
+    fn checkers(
+        &self,
+        exports: &[Export],
+        login: Option<&RegistryLogin>,
+    ) -> Vec<Arc<dyn ImageChecker>>;
 }

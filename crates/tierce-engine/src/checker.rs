@@ -1,6 +1,7 @@
 //! Whether an image is there already.
 
 use async_trait::async_trait;
+use std::fmt;
 use std::sync::Arc;
 use tierce_oci::{Descriptor, Diagnostic, Platform, Reference};
 
@@ -23,7 +24,8 @@ pub enum Presence {
 pub enum UnknownPolicy {
     /// Take the image for present, with a warning that says so.
     AssumePresent,
-    /// Build it.
+    /// Build it. The default: where it turns out to be there, a build costs time, and nothing
+    /// else is wrong; an image that is taken for present and is not there fails whoever pulls it.
     #[default]
     Build,
     /// Give up.
@@ -46,13 +48,79 @@ pub async fn first_answer(
     checkers: &[Arc<dyn ImageChecker>],
     reference: &Reference,
     platforms: &[Platform],
-) -> Result<Presence, Vec<(String, AnyDiagnostic)>> {
-    let mut failures = vec![];
+) -> Result<Presence, CheckFailures> {
+    let mut failures = CheckFailures::default();
     for checker in checkers {
         match checker.check(reference, platforms).await {
-            Presence::Unknown(error) => failures.push((checker.name().to_owned(), error)),
+            Presence::Unknown(error) => failures.0.push((checker.name().to_owned(), error)),
             answer => return Ok(answer),
         }
     }
     Err(failures)
+}
+
+/// Remembers where images were seen, between processes.
+///
+/// Only what a checker found present is remembered, and only for a while, which is the
+/// implementation's to say.
+pub trait CheckRecords: Send + Sync {
+    /// The image, where it was seen not long ago for all of `platforms`.
+    fn get(&self, reference: &Reference, platforms: &[Platform]) -> Option<Descriptor>;
+
+    /// Remembers that the image was seen for `platforms`.
+    fn put(&self, reference: &Reference, platforms: &[Platform], root: &Descriptor);
+
+    /// Forgets the image: it was pushed anew, or is not there after all.
+    fn forget(&self, reference: &Reference);
+}
+
+/// Whether an image is where it should be.
+#[derive(Clone, Debug)]
+pub enum Existence {
+    /// It is, for every platform asked for.
+    Present(Descriptor),
+    /// It is not.
+    Absent,
+    /// No checker could tell, and the policy is to build it.
+    Unknown(CheckFailures),
+    /// No checker could tell, and the policy is to take it for present.
+    Assumed(CheckFailures),
+    /// Nobody was asked.
+    NotChecked(NotChecked),
+}
+
+/// Why nobody was asked whether an image exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotChecked {
+    /// It is an image of a registry to which nothing is added.
+    Unmodified,
+    /// Its tag is `latest`, which is always built.
+    Latest,
+    /// It is to be built whether it is there or not.
+    Forced,
+    /// It is written to a file or into an engine, whose content can't be told from a name.
+    Written,
+    /// Its builder knows no place to ask.
+    NoCheckers,
+    /// This is the inside of an execution, where nothing is built.
+    Inside,
+}
+
+/// Why each checker could not tell, by its name.
+#[derive(Clone, Debug, Default)]
+pub struct CheckFailures(pub Vec<(String, AnyDiagnostic)>);
+
+impl fmt::Display for CheckFailures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (checker, error)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "; " };
+            write!(f, "{comma}{checker} cannot tell: {error}")?;
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,42 +1,25 @@
-//! The order of work: validate, gather, name, check, build.
+//! The engine, as those who build images see it.
 
-use crate::builder::{BuildRequest, ImageBuild, ImageBuilder, Status};
-use crate::checker::{Presence, UnknownPolicy, first_answer};
+use crate::builder::{ImageBuild, ImageBuilder};
+use crate::checker::{CheckRecords, Existence};
 use crate::error::BuildError;
-use crate::event::{BuildEvent, Events, Outcome, StepKind};
-use crate::export::Export;
+use crate::event::Events;
 use crate::gather::{GatherCache, Gathered, gather};
-use std::path::PathBuf;
+use crate::job::Planner;
+use crate::lower::lower;
+use crate::options::{BuildOptions, Execution};
+use crate::select::{BuilderSource, Builders, KnownBuilder, Selected};
+use crate::session::Session;
 use std::sync::Arc;
-use std::time::Instant;
-use tierce_oci::{Descriptor, Platform, Reference};
-use tierce_secret::Secrets;
+use tierce_oci::Reference;
+use tierce_secret::SecretResolver;
 use tierce_spec::{Image, ImageKey, ImageName};
 
-/// What to do with an image, besides what the image itself says.
-#[derive(Clone, Debug, Default)]
-pub struct BuildOptions {
-    /// The directory that the image's source paths are relative to.
-    pub root: PathBuf,
-    /// The registry of images that name none.
-    pub default_registry: Option<String>,
-    /// Platforms instead of the image's own; empty to keep those.
-    pub platforms: Vec<Platform>,
-    /// Push to the image's registry.
-    pub push: bool,
-    /// Where else the result goes.
-    pub exports: Vec<Export>,
-    /// Build even if the image is there, and look everything up anew.
-    pub force: bool,
-    /// Check, but build nothing.
-    pub dry_run: bool,
-    /// What to do when nobody can tell whether the image is there.
-    pub unknown: UnknownPolicy,
-    /// The builder to use instead of the default one.
-    pub builder: Option<String>,
-}
+/// How many images are built at once unless something else is said.
+const PARALLELISM: usize = 4;
 
 /// An image with its inputs read and its name known.
+#[derive(Clone)]
 pub struct Prepared {
     /// The image and its inputs.
     pub gathered: Gathered,
@@ -46,166 +29,156 @@ pub struct Prepared {
     pub name: ImageName,
 }
 
-/// Knows the builders and the order of work.
+/// Knows the builders and the order of work: validate, gather, name, check, build.
 pub struct ImageBuildEngine {
-    builders: Vec<(i32, Arc<dyn ImageBuilder>)>,
-    default: Option<String>,
-    cache: GatherCache,
+    pub(crate) builders: Builders,
+    pub(crate) default: Option<String>,
+    pub(crate) cache: GatherCache,
+    pub(crate) records: Option<Arc<dyn CheckRecords>>,
+    pub(crate) secrets: SecretResolver,
+    pub(crate) execution: Execution,
+    pub(crate) parallelism: usize,
 }
 
 impl ImageBuildEngine {
     /// An engine without builders. `cache` remembers the digests of files between builds.
     pub fn new(cache: GatherCache) -> Self {
-        ImageBuildEngine { builders: vec![], default: None, cache }
+        ImageBuildEngine {
+            builders: Builders::default(),
+            default: None,
+            cache,
+            records: None,
+            secrets: SecretResolver::default(),
+            execution: Execution::Local,
+            parallelism: PARALLELISM,
+        }
     }
 
-    /// Adds a builder. The one with the highest priority is the default.
+    /// Adds a builder under its own name, in place of one of that name.
     pub fn register(&mut self, builder: Arc<dyn ImageBuilder>, priority: i32) {
-        self.builders.push((priority, builder));
-        // Stable: of equals, the first registered.
-        self.builders.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
+        let name = builder.name().to_owned();
+        self.builders.register(name, builder, priority);
     }
 
-    /// Names the builder to use where a build names none.
+    /// Adds a builder under a name that need not be its own, in place of one of that name.
+    pub fn register_as(
+        &mut self,
+        name: impl Into<String>,
+        builder: Arc<dyn ImageBuilder>,
+        priority: i32,
+    ) {
+        self.builders.register(name.into(), builder, priority);
+    }
+
+    /// Adds builders that are loaded when they are chosen. They are looked for after those that
+    /// are registered, and never chosen by priority.
+    pub fn add_source(&mut self, source: Arc<dyn BuilderSource>) {
+        self.builders.add_source(source);
+    }
+
+    /// Names the builder to use where neither a build nor an image names one.
     pub fn set_default(&mut self, name: Option<String>) {
         self.default = name;
     }
 
-    /// The builder called `name`, or the default one.
-    pub fn builder(&self, name: Option<&str>) -> Result<&Arc<dyn ImageBuilder>, BuildError> {
-        let found = match name.or(self.default.as_deref()) {
-            Some(name) => self.builders.iter().find(|(_, b)| b.name() == name),
-            None => self.builders.first(),
-        };
-        found.map(|(_, builder)| builder).ok_or_else(|| BuildError::UnknownBuilder {
-            name: name.or(self.default.as_deref()).unwrap_or_default().to_owned(),
-            known: self.builders.iter().map(|(_, b)| b.name().to_owned()).collect(),
-        })
+    /// Remembers where images were seen.
+    pub fn set_check_records(&mut self, records: Option<Arc<dyn CheckRecords>>) {
+        self.records = records;
+    }
+
+    /// Says where the values of secrets are found.
+    pub fn set_secrets(&mut self, secrets: SecretResolver) {
+        self.secrets = secrets;
+    }
+
+    /// Says where this program runs.
+    pub fn set_execution(&mut self, execution: Execution) {
+        self.execution = execution;
+    }
+
+    /// Builds this many images at once, at least one.
+    pub fn set_parallelism(&mut self, images: usize) {
+        self.parallelism = images.max(1);
+    }
+
+    /// Every builder that could be chosen.
+    pub fn known_builders(&self) -> Vec<KnownBuilder> {
+        self.builders.known()
+    }
+
+    /// The builder called `name`, loaded if need be; without a name the default one, or the one
+    /// with the highest priority.
+    pub async fn builder(&self, name: Option<&str>) -> Result<Selected, BuildError> {
+        self.builders.select(name.or(self.default.as_deref())).await
     }
 
     /// Validates the image, reads its inputs and names it. Nothing is built or asked for.
     pub fn prepare(&self, image: &Image, options: &BuildOptions) -> Result<Prepared, BuildError> {
-        let image = match options.platforms.as_slice() {
-            [] => image.clone(),
-            platforms => image.with_platforms(platforms.iter().cloned()),
-        };
-        image.validate()?;
+        let image = self.validated(image, options)?;
         let gathered = gather(&image, &options.root, &self.cache)?;
         let key = gathered.resolved.key();
         let name = image.reference(&key, options.default_registry.as_deref())?;
         Ok(Prepared { gathered, key, name })
     }
 
-    /// Builds `image` unless it is there already, and delivers it.
+    /// The image for the platforms asked for, checked, with all decided that it leaves open.
+    pub(crate) fn validated(
+        &self,
+        image: &Image,
+        options: &BuildOptions,
+    ) -> Result<Image, BuildError> {
+        let image = match options.platforms.as_slice() {
+            [] => image.clone(),
+            platforms => image.with_platforms(platforms.iter().cloned()),
+        };
+        image.validate()?;
+        Ok(lower(&image, options)?)
+    }
+
+    /// Whether the image is where it should be, as a build would find out.
+    pub async fn image_exists(
+        &self,
+        image: &Image,
+        options: &BuildOptions,
+        events: &Events,
+    ) -> Result<Existence, BuildError> {
+        let plan = Planner::new(self, options).plan(image).await?;
+        Session::new(self, events).existence(&plan).await
+    }
+
+    /// Builds `image` unless it is there already, and delivers it. An image that is its base is
+    /// built first.
     pub async fn build(
         &self,
         image: &Image,
         options: &BuildOptions,
         events: &Events,
     ) -> Result<ImageBuild, BuildError> {
-        let started = Instant::now();
-        let builder = self.builder(options.builder.as_deref())?.clone();
-        let prepared = self.prepare(image, options)?;
-        let uri = prepared.name.to_string();
-        let exports = exports(&prepared.name, options)?;
-        if !options.force && prepared.name.tag() != "latest" {
-            let found = check(&*builder, &prepared, &exports, options.unknown, events).await?;
-            if let Some((status, root)) = found {
-                return Ok(ImageBuild {
-                    digest: root.as_ref().map(|r| r.digest),
-                    root,
-                    ..nothing_built(uri, status, started)
-                });
-            }
-        }
-        if options.dry_run {
-            return Ok(nothing_built(uri, Status::WouldBuild, started));
-        }
-        events.emit(BuildEvent::BuildStarted { uri: uri.clone(), builder: builder.name().into() });
-        let request = BuildRequest {
-            platforms: prepared.gathered.resolved.platforms().to_vec(),
-            gathered: prepared.gathered,
-            uri: uri.clone(),
-            exports,
-            refresh: options.force,
-            base: None,
-            secrets: Secrets::default(),
-        };
-        let mut build =
-            builder.build(&request, events).await.map_err(|e| BuildError::Builder(e.0))?;
-        build.millis = elapsed(started);
-        events.emit(BuildEvent::BuildFinished {
-            uri,
-            digest: build.digest.map(|d| d.to_string()),
-            millis: build.millis,
-        });
-        Ok(build)
+        let session = Session::new(self, events);
+        self.build_in(&session, image, options).await
     }
-}
 
-fn elapsed(since: Instant) -> u64 {
-    since.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
-}
+    /// Builds several images, some at once. What two of them have in common, an image that is
+    /// their base or the image itself, is built once. The failure of one stops only those that
+    /// need it. Results are in the order of `images`.
+    pub async fn build_all(
+        &self,
+        images: &[(Image, BuildOptions)],
+        events: &Events,
+    ) -> Vec<Result<ImageBuild, BuildError>> {
+        let session = Session::new(self, events);
+        let builds = images.iter().map(|(image, options)| self.build_in(&session, image, options));
+        futures::future::join_all(builds).await
+    }
 
-fn nothing_built(uri: String, status: Status, started: Instant) -> ImageBuild {
-    ImageBuild {
-        uri,
-        status,
-        digest: None,
-        platforms: vec![],
-        bytes_uploaded: 0,
-        requests: 0,
-        millis: elapsed(started),
-        root: None,
-    }
-}
-
-/// The destinations: those named, and the image's own registry if it is to be pushed.
-fn exports(name: &ImageName, options: &BuildOptions) -> Result<Vec<Export>, BuildError> {
-    let mut exports = options.exports.clone();
-    if options.push {
-        let reference =
-            name.reference().ok_or_else(|| BuildError::NoRegistry { name: name.to_string() })?;
-        exports.insert(0, Export::Push(reference.clone()));
-    }
-    Ok(exports)
-}
-
-/// Asks whether the image is where it should go. Files and engines are always written: what they
-/// hold cannot be told from their name.
-async fn check(
-    builder: &dyn ImageBuilder,
-    prepared: &Prepared,
-    exports: &[Export],
-    policy: UnknownPolicy,
-    events: &Events,
-) -> Result<Option<(Status, Option<Descriptor>)>, BuildError> {
-    if !exports.iter().all(|e| matches!(e, Export::Push(_))) {
-        return Ok(None);
-    }
-    let reference = reference_of(&prepared.name);
-    let checkers = builder.checkers(exports);
-    let step = events.step(StepKind::Check, format!("check {}", prepared.name));
-    let answer = first_answer(&checkers, &reference, prepared.gathered.resolved.platforms()).await;
-    step.finish(Outcome::Made, None);
-    let failures = match answer {
-        Ok(Presence::Present(root)) => return Ok(Some((Status::Present, Some(root)))),
-        Ok(_) => return Ok(None),
-        Err(failures) => failures,
-    };
-    let Some((_, first)) = failures.first().cloned() else { return Ok(None) };
-    for (checker, error) in &failures {
-        events.warn("engine/unknown-presence", format!("{checker} cannot tell: {error}"));
-    }
-    match policy {
-        UnknownPolicy::Build => Ok(None),
-        UnknownPolicy::Fail => {
-            Err(BuildError::Unknown { reference: prepared.name.to_string(), source: first })
-        }
-        UnknownPolicy::AssumePresent => {
-            events.warn("engine/assumed-present", format!("taking {} for present", prepared.name));
-            Ok(Some((Status::AssumedPresent, None)))
-        }
+    async fn build_in(
+        &self,
+        session: &Session,
+        image: &Image,
+        options: &BuildOptions,
+    ) -> Result<ImageBuild, BuildError> {
+        let plan = Planner::new(self, options).plan(image).await?;
+        session.build(&plan).await
     }
 }
 

@@ -1,9 +1,13 @@
 //! Why a build did not come to an image.
 
-use crate::checker::AnyDiagnostic;
+use crate::checker::{AnyDiagnostic, CheckFailures};
 use crate::gather::GatherError;
+use crate::select::KnownBuilder;
+use std::fmt;
+use std::sync::Arc;
 use tierce_oci::{Diagnostic, ErrorKind};
-use tierce_spec::{NameError, ResolveError, ValidationErrors};
+use tierce_secret::SecretError;
+use tierce_spec::{NameError, ResolveError, UnknownImageName, ValidationErrors};
 
 /// Why a build did not come to an image.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -11,6 +15,9 @@ pub enum BuildError {
     /// The specification is wrong.
     #[error(transparent)]
     Invalid(#[from] ValidationErrors),
+    /// A name that the image starts from stands for nothing.
+    #[error(transparent)]
+    UnknownName(#[from] UnknownImageName),
     /// The specification could not be pinned to what was read.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -19,14 +26,47 @@ pub enum BuildError {
     Name(#[from] NameError),
     /// A source could not be read.
     #[error(transparent)]
-    Gather(#[from] std::sync::Arc<GatherError>),
+    Gather(#[from] Arc<GatherError>),
     /// No builder of that name.
-    #[error("there is no builder called {name:?}; there are: {}", known.join(", "))]
+    #[error("there is no builder called {name:?}; there are: {}", names(known))]
     UnknownBuilder {
         /// The name asked for.
         name: String,
-        /// The names that exist.
-        known: Vec<String>,
+        /// The builders that exist.
+        known: Vec<KnownBuilder>,
+        /// Where others were looked for.
+        looked_at: Vec<String>,
+    },
+    /// The builder is there, and can't be used.
+    #[error("cannot use the builder {name}")]
+    Load {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: AnyDiagnostic,
+    },
+    /// The builder can't do what is asked for.
+    #[error("the builder {builder} cannot {}", list(wanted))]
+    Unable {
+        /// The builder.
+        builder: String,
+        /// What it can't do.
+        wanted: Vec<Ability>,
+        /// Builders that can.
+        able: Vec<String>,
+    },
+    /// The builder does not take this image.
+    #[error(transparent)]
+    Refused(AnyDiagnostic),
+    /// The base is made by another builder, and is not where this one finds it.
+    #[error("{builder} cannot build on {base}, which {base_builder} makes and does not push")]
+    BaseElsewhere {
+        /// The builder of the image.
+        builder: String,
+        /// The image that is the base.
+        base: String,
+        /// The builder of that.
+        base_builder: String,
     },
     /// A push was asked for, but the image has no registry.
     #[error("cannot push {name}: it has no registry")]
@@ -35,29 +75,97 @@ pub enum BuildError {
         name: String,
     },
     /// No checker could tell whether the image exists, and the policy is to give up.
-    #[error("cannot tell whether {reference} exists")]
+    #[error("cannot tell whether {reference} exists: {failures}")]
     Unknown {
         /// The image.
         reference: String,
-        /// The first checker's reason.
-        source: AnyDiagnostic,
+        /// Each checker's reason.
+        failures: CheckFailures,
+    },
+    /// A secret could not be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The image that is the base could not be built.
+    #[error("cannot build the base image {name}")]
+    Base {
+        /// The image that is the base.
+        name: String,
+        /// Why.
+        source: Box<BuildError>,
     },
     /// The builder failed.
     #[error(transparent)]
     Builder(AnyDiagnostic),
 }
 
+/// Something that not every builder can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// Keeping an image that is delivered nowhere.
+    Keep,
+    /// Pushing.
+    Push,
+    /// Writing an OCI layout.
+    OciLayout,
+    /// Writing an OCI layout as a tar file.
+    OciArchive,
+    /// Writing what `docker load` reads.
+    DockerArchive,
+    /// Loading into an engine.
+    Load,
+    /// Building for several platforms at once.
+    SeveralPlatforms,
+    /// Giving secrets to steps.
+    Secrets,
+    /// Building from a Dockerfile.
+    Dockerfiles,
+}
+
+impl fmt::Display for Ability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ability::Keep => "keep images: they must be pushed or written somewhere",
+            Ability::Push => "push",
+            Ability::OciLayout => "write OCI layouts",
+            Ability::OciArchive => "write OCI archives",
+            Ability::DockerArchive => "write docker archives",
+            Ability::Load => "load into a container engine",
+            Ability::SeveralPlatforms => "build for several platforms at once",
+            Ability::Secrets => "give secrets to steps",
+            Ability::Dockerfiles => "build from a Dockerfile",
+        })
+    }
+}
+
+fn list(wanted: &[Ability]) -> String {
+    wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", nor ")
+}
+
+fn names(known: &[KnownBuilder]) -> String {
+    let name = |b: &KnownBuilder| format!("{} ({})", b.name, b.origin);
+    match known {
+        [] => "none".to_owned(),
+        known => known.iter().map(name).collect::<Vec<_>>().join(", "),
+    }
+}
+
 impl BuildError {
     fn inner(&self) -> Option<&dyn Diagnostic> {
         match self {
             BuildError::Invalid(e) => Some(e),
+            BuildError::UnknownName(e) => Some(e),
             BuildError::Resolve(e) => Some(e),
             BuildError::Name(e) => Some(e),
             BuildError::Gather(e) => Some(&**e),
-            BuildError::Builder(e) => Some(&**e),
+            BuildError::Secret(e) => Some(e),
+            BuildError::Load { source, .. } => Some(&**source),
+            BuildError::Base { source, .. } => Some(&**source),
+            BuildError::Builder(e) | BuildError::Refused(e) => Some(&**e),
+            BuildError::Unknown { failures, .. } => failures.0.first().map(|(_, e)| &**e as _),
             BuildError::UnknownBuilder { .. }
-            | BuildError::NoRegistry { .. }
-            | BuildError::Unknown { .. } => None,
+            | BuildError::Unable { .. }
+            | BuildError::BaseElsewhere { .. }
+            | BuildError::NoRegistry { .. } => None,
         }
     }
 }
@@ -66,6 +174,8 @@ impl Diagnostic for BuildError {
     fn code(&self) -> &'static str {
         match self {
             BuildError::UnknownBuilder { .. } => "engine/unknown-builder",
+            BuildError::Unable { .. } => "engine/unsupported-by-builder",
+            BuildError::BaseElsewhere { .. } => "engine/base-elsewhere",
             BuildError::NoRegistry { .. } => "engine/no-registry",
             BuildError::Unknown { .. } => "engine/unknown-presence",
             _ => self.inner().map_or("engine/bug", Diagnostic::code),
@@ -74,21 +184,32 @@ impl Diagnostic for BuildError {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            BuildError::UnknownBuilder { .. } | BuildError::NoRegistry { .. } => ErrorKind::User,
-            BuildError::Unknown { source, .. } => source.kind(),
+            BuildError::UnknownBuilder { .. }
+            | BuildError::Unable { .. }
+            | BuildError::BaseElsewhere { .. }
+            | BuildError::NoRegistry { .. } => ErrorKind::User,
             _ => self.inner().map_or(ErrorKind::Bug, Diagnostic::kind),
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            BuildError::UnknownBuilder { .. } => None,
+            BuildError::UnknownBuilder { looked_at, .. } if looked_at.is_empty() => None,
+            BuildError::UnknownBuilder { looked_at, .. } => {
+                Some(format!("Others were looked for in {}.", looked_at.join(", ")))
+            }
+            BuildError::Unable { able, .. } if able.is_empty() => None,
+            BuildError::Unable { able, .. } => {
+                Some(format!("Choose one that can, with --builder: {}.", able.join(", ")))
+            }
+            BuildError::BaseElsewhere { .. } => {
+                Some("Push them (--push), or build both with the same builder.".into())
+            }
             BuildError::NoRegistry { .. } => Some(
                 "Give one with --registry, `registry = ...` in tierce.toml, TIERCE_REGISTRY, or \
                  the config file."
                     .into(),
             ),
-            BuildError::Unknown { source, .. } => source.hint(),
             _ => self.inner().and_then(Diagnostic::hint),
         }
     }

@@ -1,10 +1,12 @@
 //! What happens during a build, as values: the terminal, the JSON log and the bindings all
 //! consume the same events.
 
+use crate::redact::RedactingSink;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
+use tierce_secret::Secrets;
 
 /// One step of one build. Numbers grow in the order in which steps start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -155,6 +157,15 @@ impl Events {
     /// A handle that drops everything.
     pub fn none() -> Self {
         Events::new(Arc::new(NoEvents))
+    }
+
+    /// A handle on the same build that hides the values of `secrets` in everything it passes on.
+    pub fn redacted(&self, secrets: &Secrets) -> Self {
+        if secrets.is_empty() {
+            return self.clone();
+        }
+        let sink = RedactingSink { inner: self.sink.clone(), secrets: secrets.clone() };
+        Events { sink: Arc::new(sink), next: self.next.clone() }
     }
 
     /// Emits an event that belongs to no step.

@@ -11,14 +11,25 @@ mod error;
 mod event;
 mod export;
 mod gather;
+mod job;
+mod lower;
+mod noop;
+mod options;
+mod plan;
+mod redact;
+mod select;
+mod session;
 
 pub use builder::{
     BuildRequest, BuilderError, Capabilities, ImageBuild, ImageBuilder, LayerFact, PlatformBuild,
-    Rendering, Status, Unsupported,
+    RegistryLogin, Rendering, Status, Unsupported,
 };
-pub use checker::{AnyDiagnostic, ImageChecker, Presence, UnknownPolicy, first_answer};
-pub use engine::{BuildOptions, ImageBuildEngine, Prepared, reference_of};
-pub use error::BuildError;
+pub use checker::{
+    AnyDiagnostic, CheckFailures, CheckRecords, Existence, ImageChecker, NotChecked, Presence,
+    UnknownPolicy, first_answer,
+};
+pub use engine::{ImageBuildEngine, Prepared, reference_of};
+pub use error::{Ability, BuildError};
 pub use event::{
     BuildEvent, EventSink, Events, NoEvents, Outcome, OutputStream, StepHandle, StepId, StepKind,
     StepReporter,
@@ -28,3 +39,7 @@ pub use gather::{
     Change, GatherCache, GatherError, Gathered, GatheredBase, GatheredDockerfile, LocalWheel,
     Source, VerifyError, gather,
 };
+pub use noop::{NoReference, NoopBuilder};
+pub use options::{BuildOptions, CheckCache, CodeSource, Execution};
+pub use plan::{Action, PlanReport, PlannedLayer, PlatformPlan};
+pub use select::{BuilderSource, KnownBuilder, Selected};

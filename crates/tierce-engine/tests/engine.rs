@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tierce_engine::{
     BuildEvent, BuildOptions, BuildRequest, BuilderError, Capabilities, EventSink, Events, Export,
     ExportKind, GatherCache, ImageBuild, ImageBuildEngine, ImageBuilder, ImageChecker, Presence,
-    Status, UnknownPolicy,
+    RegistryLogin, Status, UnknownPolicy,
 };
 use tierce_oci::{Descriptor, Diagnostic, Digest, ErrorKind, MediaType, Platform, Reference};
 use tierce_spec::Image;
@@ -91,18 +91,12 @@ impl ImageBuilder for Builder {
     async fn build(&self, request: &BuildRequest, _: &Events) -> Result<ImageBuild, BuilderError> {
         self.0.note(format!("build by {}", self.1));
         Ok(ImageBuild {
-            uri: request.uri.clone(),
-            status: Status::Built,
             digest: Some(Digest::of("built")),
-            platforms: vec![],
-            bytes_uploaded: 0,
-            requests: 0,
-            millis: 0,
-            root: None,
+            ..ImageBuild::new(&request.uri, Status::Built)
         })
     }
 
-    fn checkers(&self, _: &[Export]) -> Vec<Arc<dyn ImageChecker>> {
+    fn checkers(&self, _: &[Export], _: Option<&RegistryLogin>) -> Vec<Arc<dyn ImageChecker>> {
         let checker = |answer: &Answer| Arc::new(Checker(self.0.clone(), *answer)) as _;
         self.0.answers.iter().map(checker).collect()
     }

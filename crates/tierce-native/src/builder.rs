@@ -5,16 +5,17 @@ use crate::draft;
 use crate::error::NativeError;
 use crate::layer::{Layer, LayerOutcome};
 use crate::make::{Maker, Refresh, recorded};
-use crate::plan::{Action, Operation, PlanReport, PlannedLayer, PlatformPlan};
+use crate::plan::Operation;
 use crate::planner::{PlanMode, Planned};
 use async_trait::async_trait;
 use std::sync::Arc;
+use tierce_checkers::RegistryChecker;
 use tierce_engine::{
-    AnyDiagnostic, BuildRequest, BuilderError, Capabilities, Events, Export, ExportKind, Gathered,
-    ImageBuild, ImageBuilder, ImageChecker, LayerFact, PlatformBuild, Presence, Status,
+    Action, AnyDiagnostic, BuildRequest, BuilderError, Capabilities, Events, Export, ExportKind,
+    Gathered, ImageBuild, ImageBuilder, ImageChecker, LayerFact, PlanReport, PlannedLayer,
+    PlatformBuild, PlatformPlan, Presence, RegistryLogin, Status,
 };
-use tierce_oci::{Artifact, Index, Manifest, Platform, Reference};
-use tierce_registry::Client;
+use tierce_oci::{Artifact, Platform, Reference};
 
 /// Builds images on this machine, without any engine.
 #[derive(Clone)]
@@ -145,14 +146,10 @@ impl NativeBuilder {
             bytes_uploaded += self.context.export(&mut image, export, &request.uri, events).await?;
         }
         Ok(ImageBuild {
-            uri: request.uri.clone(),
-            status: Status::Built,
-            digest: Some(image.root.digest),
             platforms,
             bytes_uploaded,
             requests: self.context.registry.requests() - before,
-            millis: 0,
-            root: Some(image.root),
+            ..ImageBuild::new(&request.uri, Status::Built).with_root(image.root)
         })
     }
 }
@@ -224,10 +221,17 @@ impl ImageBuilder for NativeBuilder {
         result.map_err(|e| BuilderError(e.on_disk_of(self.context.store.root()) as AnyDiagnostic))
     }
 
-    fn checkers(&self, exports: &[Export]) -> Vec<Arc<dyn ImageChecker>> {
+    fn checkers(
+        &self,
+        exports: &[Export],
+        login: Option<&RegistryLogin>,
+    ) -> Vec<Arc<dyn ImageChecker>> {
         match exports {
             [] => vec![Arc::new(StoreChecker { context: self.context.clone() })],
-            _ => vec![Arc::new(RegistryChecker { client: self.context.registry.clone() })],
+            _ => {
+                let client = self.context.registry.clone();
+                vec![Arc::new(RegistryChecker::with_login(client, login))]
+            }
         }
     }
 }
@@ -246,59 +250,10 @@ impl ImageChecker for StoreChecker {
     async fn check(&self, reference: &Reference, _: &[Platform]) -> Presence {
         // The platforms are part of the key, and so of the tag; a tag of the user's own says
         // nothing of what is behind it, so it is built, which the cached layers make quick.
-        let is_key = reference.tag().is_some_and(crate::is_key_tag);
+        let is_key = reference.tag().is_some_and(tierce_checkers::is_key_tag);
         match self.context.recall(reference) {
             Some(image) if is_key => Presence::Present(image.root),
             _ => Presence::Absent,
         }
-    }
-}
-
-/// Asks the registry: one request for an image that is there.
-struct RegistryChecker {
-    client: Client,
-}
-
-#[async_trait]
-impl ImageChecker for RegistryChecker {
-    fn name(&self) -> &str {
-        "registry"
-    }
-
-    async fn check(&self, reference: &Reference, platforms: &[Platform]) -> Presence {
-        let found = match self.client.head_manifest(reference).await {
-            Ok(None) => return Presence::Absent,
-            Ok(Some(found)) => found,
-            Err(error) => return Presence::Unknown(Arc::new(error)),
-        };
-        // A tag made of the key has its platforms in it: nothing more to ask.
-        if reference.tag().is_some_and(crate::is_key_tag) {
-            return Presence::Present(found);
-        }
-        match self.covers(reference, platforms).await {
-            Ok(true) => Presence::Present(found),
-            Ok(false) => Presence::Absent,
-            Err(error) => Presence::Unknown(Arc::new(error)),
-        }
-    }
-}
-
-impl RegistryChecker {
-    /// Whether what the tag points to is there for all platforms.
-    async fn covers(
-        &self,
-        reference: &Reference,
-        platforms: &[Platform],
-    ) -> Result<bool, tierce_registry::RegistryError> {
-        let (root, bytes) = self.client.manifest(reference).await?;
-        if root.media_type.is_index() {
-            let index = Index::parse(&bytes, &root.media_type).ok();
-            return Ok(index.is_some_and(|i| platforms.iter().all(|p| i.select(p).is_some())));
-        }
-        let [platform] = platforms else { return Ok(false) };
-        if Manifest::parse(&bytes, &root.media_type).is_err() {
-            return Ok(false);
-        }
-        Ok(self.client.resolve(reference, platform).await.is_ok())
     }
 }

@@ -31,7 +31,6 @@ pub use builder::{NativeBuilder, local_name};
 pub use context::{Context, NativeSettings, runs_here};
 pub use error::NativeError;
 pub use key::LayerKey;
-pub use plan::{Action, PlanReport, PlannedLayer, PlatformPlan};
 pub use run::{Foreground, PlatformImage, RunOptions, platform_image};
 
 /// The label of images whose Python is known, `<version>@<path>@<libc>`, so that images built on them
@@ -46,11 +45,4 @@ fn size(bytes: u64) -> String {
         1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.2} GB", bytes as f64 / 1e9),
     }
-}
-
-/// Whether a tag is one that stands for an image key: `t` and 24 base32 digits.
-fn is_key_tag(tag: &str) -> bool {
-    let digits = tag.strip_prefix('t').unwrap_or_default();
-    digits.len() == 24
-        && digits.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b))
 }

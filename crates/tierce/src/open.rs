@@ -4,9 +4,9 @@ use crate::SANDBOX_HELPER_ARGUMENT;
 use crate::error::Error;
 use std::sync::Arc;
 use tierce_config::Settings;
-use tierce_engine::{BuildOptions, Events, GatherCache, ImageBuild, ImageBuildEngine};
+use tierce_engine::{BuildOptions, Events, GatherCache, ImageBuild, ImageBuildEngine, PlanReport};
 use tierce_fetch::{Fetcher, HttpSettings};
-use tierce_native::{Context, NativeBuilder, NativeError, NativeSettings, PlanReport, RunOptions};
+use tierce_native::{Context, NativeBuilder, NativeError, NativeSettings, RunOptions};
 use tierce_oci::{Diagnostic, ErrorKind};
 use tierce_registry::{
     Client, ClientSettings, CredentialChain, Credentials, DockerConfigCredentials, InsecurePolicy,

@@ -1,0 +1,345 @@
+//! One call of the engine's: what several images have in common is checked and built once.
+
+use crate::builder::{ImageBuild, RegistryLogin, Status};
+use crate::checker::{
+    CheckFailures, CheckRecords, Existence, NotChecked, Presence, UnknownPolicy, first_answer,
+};
+use crate::engine::ImageBuildEngine;
+use crate::error::BuildError;
+use crate::event::{BuildEvent, Events, Outcome, StepKind};
+use crate::export::Export;
+use crate::job::{Below, Job, Plan};
+use crate::options::CheckCache;
+use crate::redact::redacted;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tierce_secret::{SecretResolver, Secrets};
+use tierce_spec::Secret;
+use tokio::sync::Semaphore;
+
+type Flight<T> = Shared<BoxFuture<'static, Result<T, BuildError>>>;
+
+/// Work by what it is: who asks for the same waits for the same.
+struct Flights<T>(Mutex<BTreeMap<String, Flight<T>>>);
+
+impl<T: Clone> Default for Flights<T> {
+    fn default() -> Self {
+        Flights(Mutex::default())
+    }
+}
+
+impl<T: Clone> Flights<T> {
+    fn join<F>(&self, identity: String, work: impl FnOnce() -> F) -> Flight<T>
+    where
+        F: Future<Output = Result<T, BuildError>> + Send + 'static,
+    {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.entry(identity).or_insert_with(|| work().boxed().shared()).clone()
+    }
+}
+
+/// One call of the engine's. Cheap to clone.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    events: Events,
+    records: Option<Arc<dyn CheckRecords>>,
+    resolver: SecretResolver,
+    /// How many builders may work at once.
+    permits: Semaphore,
+    checks: Flights<Checked>,
+    builds: Flights<Arc<ImageBuild>>,
+}
+
+/// What was found out about a job before anything is built.
+#[derive(Clone)]
+struct Checked {
+    existence: Existence,
+    login: Option<RegistryLogin>,
+}
+
+impl Session {
+    /// A session that reports to `events`.
+    pub fn new(engine: &ImageBuildEngine, events: &Events) -> Self {
+        Session(Arc::new(Inner {
+            events: events.clone(),
+            records: engine.records.clone(),
+            resolver: engine.secrets.clone(),
+            permits: Semaphore::new(engine.parallelism),
+            checks: Flights::default(),
+            builds: Flights::default(),
+        }))
+    }
+
+    /// Whether the image is where it should be.
+    pub async fn existence(&self, plan: &Plan) -> Result<Existence, BuildError> {
+        match plan {
+            Plan::Nothing(_, why) => Ok(Existence::NotChecked(*why)),
+            Plan::Job(job) => Ok(self.checked(job).await?.existence),
+        }
+    }
+
+    /// Does what the plan says.
+    pub async fn build(&self, plan: &Plan) -> Result<ImageBuild, BuildError> {
+        let started = Instant::now();
+        let build = match plan {
+            Plan::Nothing(uri, NotChecked::Inside) => ImageBuild::new(uri, Status::Skipped),
+            Plan::Nothing(uri, _) => ImageBuild::new(uri, Status::Unmodified),
+            Plan::Job(job) => self.run(job).await?,
+        };
+        Ok(ImageBuild { millis: elapsed(started), ..build })
+    }
+
+    /// Looks for the image, and as far down as need be for those below; then builds those that
+    /// are not there, from the bottom up.
+    async fn run(&self, job: &Arc<Job>) -> Result<ImageBuild, BuildError> {
+        let (missing, mut found) = self.missing(job).await?;
+        let in_base = |index: usize, job: &Job| {
+            let name = job.uri();
+            move |error| match index {
+                0 => error,
+                _ => BuildError::Base { name, source: Box::new(error) },
+            }
+        };
+        for (index, (job, _)) in missing.iter().enumerate() {
+            job.check_able().map_err(in_base(index, job))?;
+        }
+        let secrets = match job.dry_run {
+            true => Secrets::default(),
+            false => self.secrets(&missing).await?,
+        };
+        for (index, (job, checked)) in missing.into_iter().enumerate().rev() {
+            let wrap = in_base(index, &job);
+            let build = match job.dry_run {
+                true => self.rendered(&job, checked, found).await,
+                false => self.made(job, checked, found, secrets.clone()).await,
+            };
+            found = Some(build.map_err(wrap)?);
+        }
+        let result = found.expect("an image that is not missing was found");
+        Ok((*result).clone())
+    }
+
+    /// The jobs that have to be done, the image's own first, and what the last of them is built
+    /// on; where there is nothing to do, what was found instead.
+    async fn missing(
+        &self,
+        job: &Arc<Job>,
+    ) -> Result<(Vec<(Arc<Job>, Checked)>, Option<Arc<ImageBuild>>), BuildError> {
+        let mut missing = vec![];
+        let mut next = Some(Below::Job(job.clone()));
+        while let Some(below) = next {
+            let job = match below {
+                Below::Unmodified(uri) => {
+                    let base = ImageBuild::new(uri, Status::Unmodified);
+                    return Ok((missing, Some(Arc::new(base))));
+                }
+                Below::Job(job) => job,
+            };
+            let checked = self.checked(&job).await?;
+            let there = match &checked.existence {
+                Existence::Present(root) => {
+                    Some(ImageBuild::new(job.uri(), Status::Present).with_root(root.clone()))
+                }
+                Existence::Assumed(_) => Some(ImageBuild::new(job.uri(), Status::AssumedPresent)),
+                Existence::Absent | Existence::Unknown(_) | Existence::NotChecked(_) => None,
+            };
+            if let Some(build) = there {
+                return Ok((missing, Some(Arc::new(build))));
+            }
+            next = job.base.clone();
+            missing.push((job, checked));
+        }
+        Ok((missing, None))
+    }
+
+    /// The values of every secret of these jobs, before anything is built.
+    async fn secrets(&self, jobs: &[(Arc<Job>, Checked)]) -> Result<Secrets, BuildError> {
+        let mut wanted: Vec<&Secret> = vec![];
+        for (job, _) in jobs {
+            wanted.extend(job.image().secrets());
+            wanted.extend(job.registry_secret().map(|(_, secret)| secret));
+        }
+        match wanted.is_empty() {
+            true => Ok(Secrets::default()),
+            false => Ok(self.0.resolver.resolve(&wanted).await?),
+        }
+    }
+
+    async fn checked(&self, job: &Arc<Job>) -> Result<Checked, BuildError> {
+        let (inner, job) = (self.0.clone(), job.clone());
+        self.0.checks.join(job.identity(), move || async move { inner.check(&job).await }).await
+    }
+
+    async fn made(
+        &self,
+        job: Arc<Job>,
+        checked: Checked,
+        base: Option<Arc<ImageBuild>>,
+        secrets: Secrets,
+    ) -> Result<Arc<ImageBuild>, BuildError> {
+        let inner = self.0.clone();
+        let work = async move |inner: Arc<Inner>, job: Arc<Job>| {
+            inner.make(&job, checked.login, base, secrets).await
+        };
+        self.0.builds.join(job.identity(), move || work(inner, job)).await
+    }
+
+    async fn rendered(
+        &self,
+        job: &Job,
+        checked: Checked,
+        base: Option<Arc<ImageBuild>>,
+    ) -> Result<Arc<ImageBuild>, BuildError> {
+        let events = &self.0.events;
+        let request = job.request(base.clone(), Secrets::default(), checked.login);
+        job.warn_of_unsupported(&request, events);
+        let rendering = job.builder.builder.render(&request, events).await;
+        Ok(Arc::new(ImageBuild {
+            base,
+            rendering: Some(Box::new(rendering.map_err(|e| BuildError::Builder(e.0))?)),
+            ..ImageBuild::new(job.uri(), Status::WouldBuild)
+        }))
+    }
+}
+
+impl Inner {
+    async fn check(&self, job: &Job) -> Result<Checked, BuildError> {
+        let (mut events, mut login) = (self.events.clone(), None);
+        if let Some((reference, secret)) = job.registry_secret() {
+            let secrets = self.resolver.resolve(&[secret]).await?;
+            login = secrets.get(&secret.id()).map(|value| RegistryLogin {
+                registry: reference.registry().to_owned(),
+                value: value.clone(),
+            });
+            events = events.redacted(&secrets);
+        }
+        let existence = self.existence(job, login.as_ref(), &events).await?;
+        Ok(Checked { existence, login })
+    }
+
+    /// Asks whether the image is where it should go. Files and engines are always written: what
+    /// they hold cannot be told from their name.
+    async fn existence(
+        &self,
+        job: &Job,
+        login: Option<&RegistryLogin>,
+        events: &Events,
+    ) -> Result<Existence, BuildError> {
+        let pushed_only = job.exports.iter().all(|export| matches!(export, Export::Push(_)));
+        for (holds, why) in [
+            (job.force, NotChecked::Forced),
+            (job.prepared.name.tag() == "latest", NotChecked::Latest),
+            (!pushed_only, NotChecked::Written),
+        ] {
+            if holds {
+                return Ok(Existence::NotChecked(why));
+            }
+        }
+        let (uri, reference) = (job.uri(), job.reference());
+        let platforms = job.prepared.gathered.resolved.platforms();
+        // Only what registries have is remembered: asking for the rest costs nothing.
+        let records = self.records.as_deref().filter(|_| !job.exports.is_empty());
+        let step = events.step(StepKind::Check, format!("check {uri}"));
+        if job.check_cache == CheckCache::Use
+            && let Some(root) = records.and_then(|r| r.get(&reference, platforms))
+        {
+            step.finish(Outcome::Cached, None);
+            return Ok(Existence::Present(root));
+        }
+        let checkers = job.builder.builder.checkers(&job.exports, login);
+        let answer = first_answer(&checkers, &reference, platforms).await;
+        step.finish(Outcome::Made, None);
+        match answer {
+            Ok(Presence::Present(root)) => {
+                if let Some(records) = records.filter(|_| !job.dry_run) {
+                    records.put(&reference, platforms, &root);
+                }
+                Ok(Existence::Present(root))
+            }
+            Ok(_) => Ok(Existence::Absent),
+            Err(failures) if failures.0.is_empty() => {
+                Ok(Existence::NotChecked(NotChecked::NoCheckers))
+            }
+            Err(failures) => nobody_knows(uri, failures, job.unknown, events),
+        }
+    }
+
+    async fn make(
+        &self,
+        job: &Job,
+        login: Option<RegistryLogin>,
+        base: Option<Arc<ImageBuild>>,
+        secrets: Secrets,
+    ) -> Result<Arc<ImageBuild>, BuildError> {
+        let _permit = self.permits.acquire().await.expect("it is never closed");
+        let started = Instant::now();
+        let uri = job.uri();
+        let events = self.events.redacted(&secrets);
+        let builder = job.builder.name.clone();
+        events.emit(BuildEvent::BuildStarted { uri: uri.clone(), builder });
+        let request = job.request(base.clone(), secrets.clone(), login);
+        job.warn_of_unsupported(&request, &events);
+        // From here on the tag may be anything; when all is done, nobody has looked at it yet.
+        self.forget(job);
+        let built = job.builder.builder.build(&request, &events).await;
+        self.forget(job);
+        let build = built.map_err(|e| BuildError::Builder(redacted(e.0, &secrets)))?;
+        let build =
+            ImageBuild { base: build.base.clone().or(base), millis: elapsed(started), ..build };
+        events.emit(BuildEvent::BuildFinished {
+            uri,
+            digest: build.digest.map(|d| d.to_string()),
+            millis: build.millis,
+        });
+        Ok(Arc::new(build))
+    }
+
+    fn forget(&self, job: &Job) {
+        if let Some(records) = &self.records {
+            records.forget(&job.reference());
+        }
+    }
+}
+
+impl Job {
+    fn warn_of_unsupported(&self, request: &crate::builder::BuildRequest, events: &Events) {
+        for unsupported in self.builder.builder.unsupported(request) {
+            let name = &self.builder.name;
+            let (parameter, reason) = (unsupported.parameter, unsupported.reason);
+            let message = format!("{name} leaves out {parameter}: {reason}");
+            events.warn("builder/unsupported-parameter", message);
+        }
+    }
+}
+
+fn nobody_knows(
+    reference: String,
+    failures: CheckFailures,
+    policy: UnknownPolicy,
+    events: &Events,
+) -> Result<Existence, BuildError> {
+    match policy {
+        UnknownPolicy::Build => {
+            let message =
+                format!("building {reference} without knowing whether it exists: {failures}");
+            events.warn("engine/unknown-presence", message);
+            Ok(Existence::Unknown(failures))
+        }
+        UnknownPolicy::AssumePresent => {
+            let message = format!("taking {reference} for present: {failures}");
+            events.warn("engine/assumed-present", message);
+            Ok(Existence::Assumed(failures))
+        }
+        UnknownPolicy::Fail => Err(BuildError::Unknown { reference, failures }),
+    }
+}
+
+fn elapsed(since: Instant) -> u64 {
+    since.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
+}
