@@ -7,7 +7,7 @@ use crate::values::{
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,11 @@ pub struct ConfigFile {
     pub podman: PodmanConfig,
     /// The buildkit builder.
     pub buildkit: BuildkitConfig,
+    /// Registered builders, by name: a `flavor`, and that flavor's settings.
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
+    pub builders: BTreeMap<String, toml::Table>,
+    /// Registered flavors of builders, by name. Only in the user's own config.toml.
+    pub flavors: BTreeMap<String, FlavorEntry>,
 }
 
 impl fmt::Debug for ConfigFile {
@@ -85,6 +90,14 @@ pub struct RegistryConfig {
 pub struct CheckCacheConfig {
     /// For how long: "1d" unless set; "0" remembers nothing.
     pub ttl: Option<TimeSpan>,
+}
+
+/// A flavor of builders that the user registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FlavorEntry {
+    /// The program that builds; a name alone is looked for on the PATH.
+    pub program: PathBuf,
 }
 
 /// Where Debian packages come from.
@@ -217,7 +230,7 @@ fn without_null(schema: &mut serde_json::Value) {
 impl ConfigFile {
     /// Makes relative paths relative to the file's folder, and `~/` the user's home.
     pub(crate) fn resolve_paths(&mut self, folder: &Path, home: Option<&Path>) {
-        let ConfigFile { store, registries, debian, secrets, docker, buildkit, .. } = self;
+        let ConfigFile { store, registries, debian, secrets, docker, buildkit, flavors, .. } = self;
         let mut paths: Vec<&mut PathBuf> = vec![];
         paths.extend(store);
         for registry in registries.values_mut() {
@@ -230,6 +243,8 @@ impl ConfigFile {
         paths.extend(&mut docker.cert_path);
         let BuildkitConfig { ca, client_cert, client_key, .. } = buildkit;
         paths.extend([ca, client_cert, client_key].into_iter().flatten());
+        let programs = flavors.values_mut().map(|flavor| &mut flavor.program);
+        paths.extend(programs.filter(|program| program.components().count() > 1));
         for path in paths {
             *path = match (path.strip_prefix("~"), home) {
                 (Ok(rest), Some(home)) => home.join(rest),
@@ -246,6 +261,7 @@ impl ConfigFile {
         for (found, key) in [
             (self.store.is_some(), &["store"][..]),
             (self.secrets != SecretsConfig::default(), &["secrets"]),
+            (!self.flavors.is_empty(), &["flavors"]),
             (self.docker.extra_args.is_some(), &["docker", "extra-args"]),
             (self.podman.extra_args.is_some(), &["podman", "extra-args"]),
         ] {

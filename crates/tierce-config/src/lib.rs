@@ -21,8 +21,8 @@ mod values;
 pub use environment::{Environment, Execution};
 pub use error::ConfigError;
 pub use file::{
-    BuildkitConfig, CheckCacheConfig, ConfigFile, DebianConfig, DockerConfig, ImageSpecConfig,
-    PodmanConfig, RegistryConfig, SecretsConfig, schema,
+    BuildkitConfig, CheckCacheConfig, ConfigFile, DebianConfig, DockerConfig, FlavorEntry,
+    ImageSpecConfig, PodmanConfig, RegistryConfig, SecretsConfig, schema,
 };
 pub use origin::{FileKind, Origin};
 pub use resolve::Entry;

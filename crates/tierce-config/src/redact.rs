@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 
 /// Parts of names whose values are not shown: `type=s3,secret_access_key=...`.
 const SENSITIVE: [&str; 7] =
@@ -25,10 +25,15 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
 /// What is before the `=` of `name=value` where the name is a sensitive one; names may be values
 /// of others: `--build-arg=TOKEN=...`.
 fn sensitive_name(part: &str) -> Option<&str> {
-    part.match_indices('=').map(|(at, _)| &part[..at]).find(|before| {
-        let name = before.rsplit('=').next().unwrap_or_default().to_ascii_lowercase();
-        SENSITIVE.iter().any(|sensitive| name.contains(sensitive))
-    })
+    part.match_indices('=')
+        .map(|(at, _)| &part[..at])
+        .find(|before| is_sensitive(before.rsplit('=').next().unwrap_or_default()))
+}
+
+/// Whether what has this name is not for everybody.
+pub(crate) fn is_sensitive(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    SENSITIVE.iter().any(|sensitive| name.contains(sensitive))
 }
 
 /// Without what stands before the `@` of a URL.

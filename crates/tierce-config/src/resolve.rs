@@ -1,7 +1,7 @@
 //! From what everybody says to one value, and the record of who said it.
 
 use crate::layer::{Layer, show};
-use crate::redact::redact;
+use crate::redact::{HIDDEN, is_sensitive, redact};
 use crate::values::ValueError;
 use crate::{ConfigError, ConfigFile, Environment, FileKind, Origin};
 use serde::Serialize;
@@ -149,7 +149,12 @@ fn shown(value: toml::Value) -> toml::Value {
         Value::String(text) => Value::String(redact(&text).into_owned()),
         Value::Array(items) => Value::Array(items.into_iter().map(shown).collect()),
         Value::Table(table) => {
-            Value::Table(table.into_iter().map(|(k, v)| (k, shown(v))).collect())
+            let hidden = |key: &str, value| match is_sensitive(key) {
+                true => Value::String(HIDDEN.to_owned()),
+                false => shown(value),
+            };
+            let entries = table.into_iter().map(|(key, value)| (key.clone(), hidden(&key, value)));
+            Value::Table(entries.collect())
         }
         other => other,
     }

@@ -7,7 +7,8 @@ use crate::sources::{ConfigPath, Files, Overrides};
 use crate::tables::{self, BuildkitSettings, DebianSettings, DockerSettings, ImageSpecSettings};
 use crate::tables::{PodmanSettings, RegistrySettings, SecretsSettings};
 use crate::values::{Address, DebianBase, ImageName, PushRegistry, TimeSpan, UnknownImage};
-use crate::{ConfigError, Entry, Environment, Sources, flyte};
+use crate::{ConfigError, ConfigFile, Entry, Environment, FlavorEntry, Sources, flyte};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,10 @@ pub struct Settings {
     pub podman: PodmanSettings,
     /// The buildkit builder.
     pub buildkit: BuildkitSettings,
+    /// Registered builders, by name: a `flavor`, and that flavor's settings.
+    pub builders: BTreeMap<String, toml::Table>,
+    /// Registered flavors of builders, by name.
+    pub flavors: BTreeMap<String, FlavorEntry>,
     /// Whether this is a task of an orchestrator's, and in which image.
     pub execution: Execution,
     /// Files with registry credentials, the most specific first.
@@ -132,6 +137,8 @@ impl Settings {
             docker: tables::docker(&mut r)?,
             podman: tables::podman(&mut r),
             buildkit: tables::buildkit(&mut r),
+            builders: by_name(&mut r, "builders", |file| &file.builders),
+            flavors: by_name(&mut r, "flavors", |file| &file.flavors),
             execution: env.execution()?,
             registry_auth_files: env.registry_auth_files(),
             search_path: env.search_path(),
@@ -227,6 +234,20 @@ fn index(r: &mut Resolver<'_>) -> Result<Option<Address>, ConfigError> {
 fn check_cache_ttl(r: &mut Resolver<'_>) -> Duration {
     let default = TimeSpan(CHECK_CACHE_TTL);
     r.or_default(&["check-cache", "ttl"], None, |file| file.check_cache.ttl, default).0
+}
+
+/// A table whose entries are each taken whole from the first who has it.
+fn by_name<'a, T: Clone + Serialize>(
+    r: &mut Resolver<'a>,
+    table: &'static str,
+    get: impl Fn(&ConfigFile) -> &BTreeMap<String, T>,
+) -> BTreeMap<String, T> {
+    let mut found = BTreeMap::new();
+    for name in r.names(&get) {
+        let value = r.value(&[table, &name], None, |file| get(file).get(&name).cloned());
+        found.extend(value.map(|value| (name, value)));
+    }
+    found
 }
 
 fn images(r: &mut Resolver<'_>, flags: &Overrides) -> BTreeMap<String, Reference> {

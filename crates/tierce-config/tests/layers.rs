@@ -106,6 +106,7 @@ fn projects_do_not_decide_on_what_is_the_users() {
     for (text, key, line) in [
         ("store = \"/x\"\n", "store", 2),
         ("[workspace.secrets.commands]\nX = [\"sh\"]\n", "secrets", 2),
+        ("[workspace.flavors.x]\nprogram = \"sh\"\n", "flavors", 2),
         ("docker.extra-args = [\"--output=/\"]\n", "docker.extra-args", 2),
         (
             "\n[workspace.registries.\"ghcr.io\"]\nskip-tls-verify = true\n",
@@ -189,6 +190,27 @@ fn the_base_of_debian_images_is_a_choice() {
         panic!("an image");
     };
     assert_eq!(template.image("3.12").unwrap().familiar(), "python:3.12-slim-bookworm");
+}
+
+#[test]
+fn registered_builders_are_taken_whole() {
+    let world = World::new()
+        .user(
+            "[builders.kiln]\nflavor = \"oven\"\nheat = 3\n[builders.ours]\nflavor = \"oven\"\n\
+             api-token = \"hunter2\"\n[flavors.oven]\nprogram = \"./oven\"\n\
+             [flavors.named]\nprogram = \"oven\"\n",
+        )
+        .project("[workspace.builders.kiln]\nflavor = \"docker\"\n");
+    let settings = world.settings();
+    assert_eq!(settings.builders["kiln"].to_string(), "flavor = \"docker\"\n");
+    assert_eq!(settings.builders["ours"]["api-token"].as_str(), Some("hunter2"));
+    assert_eq!(settings.flavors["oven"].program, world.path("home/.config/tierce/./oven"));
+    assert_eq!(settings.flavors["named"].program, std::path::Path::new("oven"));
+    assert_eq!(
+        world.entry("builders.kiln"),
+        "{ flavor = \"docker\" } from work/project/tierce.toml:1"
+    );
+    assert!(world.entry("builders.ours").contains("api-token = \"***\""));
 }
 
 #[test]
