@@ -19,18 +19,22 @@
 //! is [`SANDBOX_HELPER_ARGUMENT`]: the sandbox re-executes it.
 
 mod cache;
+mod connect;
 mod doctor;
 mod error;
 mod inspect;
 mod open;
+mod options;
 
 pub use cache::Cache;
 pub use doctor::{DoctorReport, Finding, doctor};
 pub use error::Error;
 pub use inspect::{ImageReport, LayerReport, PlatformReport};
 pub use open::{OpenError, Tierce, offline};
+pub use options::build_options;
 
-pub use tierce_config::{ConfigError, Settings};
+pub use tierce_config as config;
+pub use tierce_config::{ConfigError, DebianBase, Settings};
 pub use tierce_engine::ExportError as ExportFormatError;
 pub use tierce_engine::{
     BuildError, BuildEvent, BuildOptions, EventSink, Events, Export, ImageBuild, ImageBuildEngine,

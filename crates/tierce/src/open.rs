@@ -1,16 +1,16 @@
 //! From settings to an engine.
 
 use crate::SANDBOX_HELPER_ARGUMENT;
+use crate::connect::registry_client;
 use crate::error::Error;
+use crate::options::execution;
 use std::sync::Arc;
 use tierce_config::Settings;
 use tierce_engine::{BuildOptions, Events, GatherCache, ImageBuild, ImageBuildEngine, PlanReport};
 use tierce_fetch::{Fetcher, HttpSettings};
 use tierce_native::{Context, NativeBuilder, NativeError, NativeSettings, RunOptions};
 use tierce_oci::{Diagnostic, ErrorKind};
-use tierce_registry::{
-    Client, ClientSettings, CredentialChain, Credentials, DockerConfigCredentials, InsecurePolicy,
-};
+use tierce_registry::ClientSettings;
 use tierce_sandbox::{Cancel, Helper};
 use tierce_spec::Image;
 use tierce_store::Store;
@@ -79,11 +79,7 @@ impl Tierce {
     pub fn open(settings: Settings, cancel: &Cancel) -> Result<Self, OpenError> {
         let store = Store::open(&settings.store)?;
         let http = tierce_fetch::client(&HttpSettings::default())?;
-        let registry = Client::new(ClientSettings {
-            credentials: credentials(&settings),
-            insecure: InsecurePolicy::with_hosts(settings.insecure_registries()),
-            ..ClientSettings::new(http.clone())
-        });
+        let registry = registry_client(&settings, ClientSettings::new(http.clone()))?;
         let native = NativeSettings {
             helper: helper()?,
             ca_bundle: settings.ca_bundle.clone(),
@@ -99,6 +95,7 @@ impl Tierce {
         let context = Context::new(native, store, Fetcher::new(http), registry, cancel.clone());
         let native = NativeBuilder::new(context);
         let mut engine = offline(&settings);
+        engine.set_execution(execution(&settings));
         engine.register(Arc::new(native.clone()), 0);
         engine.set_default(settings.builder);
         Ok(Tierce { engine, native })
@@ -193,17 +190,4 @@ fn split_name(location: &str) -> (&str, Option<&str>) {
         Some((path, name)) if !std::path::Path::new(location).exists() => (path, Some(name)),
         _ => (location, None),
     }
-}
-
-fn credentials(settings: &Settings) -> Arc<dyn Credentials> {
-    let places = settings
-        .registry_auth_files
-        .iter()
-        .filter(|path| path.is_file())
-        .map(|path| {
-            let dirs = settings.search_path.clone();
-            Arc::new(DockerConfigCredentials::at(path, dirs)) as Arc<dyn Credentials>
-        })
-        .collect();
-    Arc::new(CredentialChain(places))
 }
