@@ -39,9 +39,9 @@ pub(crate) fn is_sensitive(name: &str) -> bool {
 /// Without what stands before the `@` of a URL.
 fn without_user(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    // A password that is not encoded as it should be may have any of these characters in it.
-    match rest[..end].rfind('@').or_else(|| rest[end..].rfind('@').map(|at| at + end)) {
+    // A password that is not encoded as it should be may have any character in it: rather hide
+    // a path with an @ than show a part of one.
+    match rest.rfind('@') {
         Some(at) => format!("{scheme}://{HIDDEN}{}", &rest[at..]),
         None => text.to_owned(),
     }
@@ -68,6 +68,20 @@ mod tests {
             ("type=registry,ref=r.example/c@sha256:0", "type=registry,ref=r.example/c@sha256:0"),
         ] {
             assert_eq!(redact(text), shown, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn passwords_are_never_shown(
+            before in "[a-z:/?#,=@ ]{0,6}",
+            after in "[a-z:/?#,=@ ]{0,6}",
+            path in "[a-z/@=,]{0,8}",
+        ) {
+            let url = format!("https://me:{before}HUNTER2{after}@pypi.example/{path}");
+            assert!(!redact(&url).contains("HUNTER2"), "{} of {url}", redact(&url));
+            let cache = format!("type=s3,secret_access_key={before}HUNTER2");
+            assert!(!redact(&cache).contains("HUNTER2") || before.contains(','), "{cache}");
         }
     }
 }

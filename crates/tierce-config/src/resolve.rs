@@ -20,6 +20,25 @@ pub struct Entry {
     pub origin: Origin,
 }
 
+impl Entry {
+    /// The value as scripts want it: texts without quotes. Empty for what is not set.
+    pub fn plain(&self) -> String {
+        match &self.value {
+            Some(toml::Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+            None => String::new(),
+        }
+    }
+
+    /// A line that could stand in a `config.toml`; a comment for what is not set.
+    pub fn line(&self) -> String {
+        match &self.value {
+            Some(value) => format!("{} = {value}", self.key),
+            None => format!("# {} is not set", self.key),
+        }
+    }
+}
+
 /// Who said a value.
 #[derive(Clone, Debug)]
 pub(crate) enum Said {

@@ -395,4 +395,18 @@ mod tests {
         let error = "https://me:hunter2@ghcr.io".parse::<PushRegistry>().unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn lengths_of_time_survive_being_shown(seconds: u32) {
+            let span = TimeSpan(Duration::from_secs(seconds.into()));
+            assert_eq!(span.to_string().parse::<TimeSpan>().unwrap(), span);
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in ".*") {
+            let _ = (text.parse::<TimeSpan>(), text.parse::<PushRegistry>(), text.parse::<Arguments>());
+            let _ = text.parse::<ImageTemplate>();
+        }
+    }
 }
