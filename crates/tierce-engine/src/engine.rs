@@ -112,6 +112,13 @@ impl ImageBuildEngine {
         self.builders.select(name.or(self.default.as_deref())).await
     }
 
+    /// Forgets that the image was seen: it is not there after all.
+    pub fn forget(&self, reference: &Reference) {
+        if let Some(records) = &self.records {
+            records.forget(reference);
+        }
+    }
+
     /// Validates the image, reads its inputs and names it. Nothing is built or asked for.
     pub fn prepare(&self, image: &Image, options: &BuildOptions) -> Result<Prepared, BuildError> {
         let image = self.validated(image, options)?;
@@ -144,6 +151,18 @@ impl ImageBuildEngine {
     ) -> Result<Existence, BuildError> {
         let plan = Planner::new(self, options).plan(image).await?;
         Session::new(self, events).existence(&plan).await
+    }
+
+    /// What would be given to the builder, whether the image is there or not; nothing is built.
+    pub async fn render(
+        &self,
+        image: &Image,
+        options: &BuildOptions,
+        events: &Events,
+    ) -> Result<ImageBuild, BuildError> {
+        let options = BuildOptions { dry_run: true, ..options.clone() };
+        let plan = Planner::new(self, &options).plan(image).await?;
+        Session::new(self, events).render(&plan).await
     }
 
     /// Builds `image` unless it is there already, and delivers it. An image that is its base is

@@ -70,18 +70,15 @@ impl Job {
         self.prepared.gathered.resolved.image()
     }
 
-    /// What makes two jobs one: everything that decides what comes of them.
+    /// What makes two builds one: everything that decides what comes of them.
     pub fn identity(&self) -> String {
-        format!(
-            "{:?}",
-            (
-                &self.builder.name,
-                self.uri(),
-                self.prepared.key.digest(),
-                &self.exports,
-                (self.unknown, self.check_cache, self.force, self.dry_run),
-            )
-        )
+        let key = self.prepared.key.digest();
+        format!("{:?}", (&self.builder.name, self.uri(), key, &self.exports, self.force))
+    }
+
+    /// What makes two questions one, whether the image is there.
+    pub fn question(&self) -> String {
+        format!("{:?}", (self.identity(), self.unknown, self.check_cache, self.dry_run))
     }
 
     /// The secret with the credentials of the registry that it is pushed to.
@@ -199,7 +196,11 @@ impl<'a> Planner<'a> {
             exports,
             base,
             unknown: self.options.unknown,
-            check_cache,
+            // Without records both are the same question.
+            check_cache: match self.engine.records {
+                Some(_) => check_cache,
+                None => CheckCache::Bypass,
+            },
             force: self.options.force,
             dry_run: self.options.dry_run,
             cache: self.engine.cache.clone(),

@@ -95,10 +95,39 @@ impl Session {
         Ok(ImageBuild { millis: elapsed(started), ..build })
     }
 
+    /// Shows what the plan would be done with, as if the image were nowhere.
+    pub async fn render(&self, plan: &Plan) -> Result<ImageBuild, BuildError> {
+        let job = match plan {
+            Plan::Job(job) => job,
+            Plan::Nothing(..) => return self.build(plan).await,
+        };
+        let (missing, found) = match &job.base {
+            Some(below) => self.missing(below.clone()).await?,
+            None => (vec![], None),
+        };
+        let existence = Existence::NotChecked(NotChecked::Forced);
+        let mut all = vec![(job.clone(), Checked { existence, login: None })];
+        all.extend(missing);
+        let result = self.make_all(all, found, true).await?;
+        Ok((*result).clone())
+    }
+
     /// Looks for the image, and as far down as need be for those below; then builds those that
     /// are not there, from the bottom up.
     async fn run(&self, job: &Arc<Job>) -> Result<ImageBuild, BuildError> {
-        let (missing, mut found) = self.missing(job).await?;
+        let (missing, found) = self.missing(Below::Job(job.clone())).await?;
+        let result = self.make_all(missing, found, job.dry_run).await?;
+        Ok((*result).clone())
+    }
+
+    /// Builds `missing`, or shows what would be built, from the last to the first, on what was
+    /// `found`.
+    async fn make_all(
+        &self,
+        missing: Vec<(Arc<Job>, Checked)>,
+        mut found: Option<Arc<ImageBuild>>,
+        dry_run: bool,
+    ) -> Result<Arc<ImageBuild>, BuildError> {
         let in_base = |index: usize, job: &Job| {
             let name = job.uri();
             move |error| match index {
@@ -109,30 +138,29 @@ impl Session {
         for (index, (job, _)) in missing.iter().enumerate() {
             job.check_able().map_err(in_base(index, job))?;
         }
-        let secrets = match job.dry_run {
+        let secrets = match dry_run {
             true => Secrets::default(),
             false => self.secrets(&missing).await?,
         };
         for (index, (job, checked)) in missing.into_iter().enumerate().rev() {
             let wrap = in_base(index, &job);
-            let build = match job.dry_run {
+            let build = match dry_run {
                 true => self.rendered(&job, checked, found).await,
                 false => self.made(job, checked, found, secrets.clone()).await,
             };
             found = Some(build.map_err(wrap)?);
         }
-        let result = found.expect("an image that is not missing was found");
-        Ok((*result).clone())
+        Ok(found.expect("an image that is not missing was found"))
     }
 
-    /// The jobs that have to be done, the image's own first, and what the last of them is built
+    /// The jobs that have to be done, that of `from` first, and what the last of them is built
     /// on; where there is nothing to do, what was found instead.
     async fn missing(
         &self,
-        job: &Arc<Job>,
+        from: Below,
     ) -> Result<(Vec<(Arc<Job>, Checked)>, Option<Arc<ImageBuild>>), BuildError> {
         let mut missing = vec![];
-        let mut next = Some(Below::Job(job.clone()));
+        let mut next = Some(from);
         while let Some(below) = next {
             let job = match below {
                 Below::Unmodified(uri) => {
@@ -173,7 +201,7 @@ impl Session {
 
     async fn checked(&self, job: &Arc<Job>) -> Result<Checked, BuildError> {
         let (inner, job) = (self.0.clone(), job.clone());
-        self.0.checks.join(job.identity(), move || async move { inner.check(&job).await }).await
+        self.0.checks.join(job.question(), move || async move { inner.check(&job).await }).await
     }
 
     async fn made(
