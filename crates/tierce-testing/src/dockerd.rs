@@ -28,7 +28,7 @@ impl Dockerd {
             skip("dockerd needs root");
             return None;
         }
-        let (Some(dockerd), Some(client)) = (program("dockerd"), program("docker")) else {
+        let (Some(dockerd), Some(client)) = (program("dockerd"), client()) else {
             skip("docker.io is not installed");
             return None;
         };
@@ -114,6 +114,13 @@ impl Drop for Dockerd {
             let _ = rustix::mount::unmount(&path, rustix::mount::UnmountFlags::DETACH);
         }
     }
+}
+
+/// The client of Debian's docker.io, which has the means to speak to its daemon's BuildKit: one
+/// that somebody put in front of it may lack a plug-in that newer ones need.
+fn client() -> Option<PathBuf> {
+    let own = PathBuf::from("/usr/bin/docker");
+    if own.is_file() { Some(own) } else { program("docker") }
 }
 
 /// Whether the daemon answers requests: the socket is there before it does.
