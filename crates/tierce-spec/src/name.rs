@@ -58,6 +58,13 @@ impl Diagnostic for NameError {
 }
 
 impl ImageName {
+    /// What an image that names itself nothing is called: by the folder that it is made from, in
+    /// lower case, with `-` for everything that names of repositories can't hold. `None` where
+    /// nothing is left.
+    pub fn of_folder(folder: &str) -> Option<String> {
+        of_folder(folder)
+    }
+
     /// The repository's path below the registry.
     pub fn name(&self) -> &str {
         &self.name
@@ -115,4 +122,13 @@ impl Image {
         };
         Ok(ImageName { name: name.to_owned(), tag, reference })
     }
+}
+
+/// A folder's name as the name of an image: in lower case, with `-` for everything that names of
+/// repositories can't hold. `None` where nothing is left.
+pub(crate) fn of_folder(folder: &str) -> Option<String> {
+    let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = folder.to_lowercase().chars().map(word).collect();
+    let name = name.trim_matches('-');
+    (!name.is_empty()).then(|| name.to_owned())
 }

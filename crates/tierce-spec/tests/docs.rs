@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use tierce_spec::manifest::{Manifest, ManifestError, SourceKind, schema};
+use tierce_spec::manifest::{Manifest, ManifestError, ManifestFiles, SourceKind, schema};
 
 const PAGES: [&str; 2] = ["README.md", "docs/spec.md"];
 
@@ -50,8 +50,17 @@ fn blocks(name: &str) -> Vec<Block> {
     blocks
 }
 
+/// What examples start from.
+struct Below;
+
+impl ManifestFiles for Below {
+    fn read(&self, _: &Path) -> std::io::Result<String> {
+        Ok(BASE.to_owned())
+    }
+}
+
 fn check(block: &Block, text: &str) -> Result<(), ManifestError> {
-    let manifest = Manifest::parse(text, &block.place)?;
+    let manifest = Manifest::parse_with(text, Path::new(&block.place), &Below)?;
     let image = manifest.image_with(|path| match path.extension() {
         Some(_) => SourceKind::File,
         None => SourceKind::Folder,

@@ -3,12 +3,33 @@
 //! `UPDATE_EXPECTED=1 cargo test -p tierce-spec --test manifest_errors` writes the texts anew.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use tierce_oci::{Diagnostic, ErrorKind};
-use tierce_spec::manifest::{Manifest, ManifestError};
+use tierce_spec::manifest::{Manifest, ManifestError, ManifestFiles};
 
-fn outcome(text: &str) -> Result<(), ManifestError> {
-    let manifest = Manifest::parse(text, "tierce.toml")?;
+/// The manifests next to the one that is read, which people are shown as `tierce.toml`.
+struct Files {
+    folder: PathBuf,
+    read: PathBuf,
+}
+
+impl ManifestFiles for Files {
+    fn read(&self, file: &Path) -> io::Result<String> {
+        let missing = |_| io::Error::from(io::ErrorKind::NotFound);
+        std::fs::read_to_string(self.folder.join(file)).map_err(missing)
+    }
+
+    fn identity(&self, file: &Path) -> PathBuf {
+        let file = if file == "tierce.toml" { &self.read } else { &self.folder.join(file) };
+        file.canonicalize().unwrap_or_else(|_| file.clone())
+    }
+}
+
+fn outcome(text: &str, file: &Path) -> Result<(), ManifestError> {
+    let folder = file.parent().unwrap().to_owned();
+    let files = Files { folder, read: file.to_owned() };
+    let manifest = Manifest::parse_with(text, Path::new("tierce.toml"), &files)?;
     manifest.validate(&manifest.image())
 }
 
@@ -24,7 +45,7 @@ fn every_mistake_is_explained() {
     assert!(files.len() > 20, "only {} cases in {}", files.len(), folder.display());
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        let error = match outcome(&text) {
+        let error = match outcome(&text, &file) {
             Err(error) => error,
             Ok(()) => panic!("{} is valid", file.display()),
         };

@@ -1,10 +1,12 @@
 //! Manifests that are valid, and what they mean.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 use tierce_oci::Platform;
-use tierce_spec::manifest::{Manifest, SourceKind};
+use tierce_spec::manifest::{Manifest, ManifestFiles, SourceKind};
 use tierce_spec::{
-    Base, Bytecode, Command, Image, Network, PipOptions, PythonRequest, SourceOptions, Step,
+    Base, Bytecode, CodeBundle, Command, CopyStyle, DockerfileBase, Image, Network, PipOptions,
+    PythonRequest, Secret, SourceOptions, Step,
 };
 
 fn read(name: &str) -> Manifest {
@@ -219,4 +221,122 @@ proptest::proptest! {
             assert!(!error.to_string().is_empty());
         }
     }
+}
+
+#[test]
+fn secrets_belong_to_the_steps_that_see_them() {
+    let image = read("secrets.toml").image();
+    let token = || Secret::new("token");
+    let netrc =
+        Secret::new("netrc").with_group("pypi").with_mount("/root/.netrc").with_env("NETRC_TEXT");
+    let seen: Vec<_> = image.steps().iter().map(|step| step.secrets().to_vec()).collect();
+    let expected = [
+        vec![Secret::new("password").with_group("mirror")],
+        vec![netrc.clone()],
+        vec![netrc],
+        // Wheels, three groups of commands, the user, the code.
+        vec![],
+        vec![token()],
+        vec![token(), Secret::new("other")],
+        vec![],
+        vec![],
+        vec![],
+    ];
+    assert_eq!(seen, expected);
+    let Step::Commands(commands) = &image.steps()[4] else { panic!("{:?}", image.steps()[4]) };
+    assert_eq!(commands.commands.len(), 2, "neighbours that see the same are one step");
+    assert_eq!(image.registry_secret(), Some(&Secret::new("login").with_group("ghcr")));
+    assert_eq!(image.dockerignore(), Some(Path::new("build/ignore")));
+    assert_eq!(image.builder(), Some("docker"));
+    let bundle = CodeBundle { style: CopyStyle::All, dst: ".".into() };
+    assert_eq!(image.steps().last(), Some(&Step::CodeBundle(bundle)));
+    assert_eq!(image.python_environment().unwrap().wheels, [(3, Path::new("dist"))]);
+}
+
+#[test]
+fn every_kind_of_base_and_step_has_a_form() {
+    let image = read("steps-with-all.toml").image();
+    let fluent = Image::from_ref("team-base")
+        .with_wheels("dist", PipOptions::new())
+        .with_code_bundle(CopyStyle::LoadedModules, "/srv")
+        .with_apt_packages(["git"]);
+    assert_eq!(image, fluent);
+    let Base::Dockerfile(dockerfile) = read("dockerfile.toml").image().base().clone() else {
+        panic!("not a dockerfile")
+    };
+    let args = [("VERSION", "1"), ("EMPTY", "")];
+    let args = args.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(
+        dockerfile,
+        DockerfileBase {
+            file: "docker/Dockerfile".into(),
+            context: Some(".".into()),
+            build_args: args.into(),
+            target: Some("runtime".into()),
+        }
+    );
+}
+
+/// Manifests by their path; `..` is taken as it is spelled.
+struct Files(BTreeMap<&'static str, &'static str>);
+
+impl ManifestFiles for Files {
+    fn read(&self, file: &Path) -> std::io::Result<String> {
+        let text = self.0.get(self.identity(file).to_str().unwrap());
+        text.map(|text| (*text).to_owned()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+
+    fn identity(&self, file: &Path) -> PathBuf {
+        let mut out = PathBuf::new();
+        for component in file.components() {
+            match component {
+                Component::ParentDir => drop(out.pop()),
+                other => out.push(other),
+            }
+        }
+        out
+    }
+}
+
+#[test]
+fn images_below_have_paths_and_names_of_their_own() {
+    let files = Files(BTreeMap::from([
+        ("/p/app/tierce.toml", "base = { spec = '../base/tierce.toml' }\ncopy = [{ src = 'src' }]"),
+        (
+            "/p/base/tierce.toml",
+            "base = { spec = 'os/os.toml' }\ncopy = [{ src = 'lib' }, { src = 'a.ini' }]",
+        ),
+        ("/p/base/os/os.toml", "name = 'os'\nbase = 'scratch'\ncopy = [{ src = 'etc' }]"),
+    ]));
+    let app = Path::new("/p/app/tierce.toml");
+    let manifest = Manifest::parse_with(&files.read(app).unwrap(), app, &files).unwrap();
+    let asked = std::cell::RefCell::new(vec![]);
+    let image = manifest.image_with(|src| {
+        asked.borrow_mut().push(src.display().to_string());
+        if src.extension().is_some() { SourceKind::File } else { SourceKind::Folder }
+    });
+    manifest.validate(&image).unwrap();
+    let mut asked = asked.into_inner();
+    asked.sort();
+    assert_eq!(asked, ["../base/a.ini", "../base/lib", "../base/os/etc", "src"]);
+    let Base::Image(base) = image.base() else { panic!("{:?}", image.base()) };
+    assert_eq!((base.name(), base.root()), (Some("base"), Some(Path::new("../base"))));
+    assert!(matches!(base.steps()[1], Step::SourceFile(_)));
+    let Base::Image(os) = base.base() else { panic!("{:?}", base.base()) };
+    assert_eq!((os.name(), os.root()), (Some("os"), Some(Path::new("os"))));
+    // Without anybody to read it, an image below is an error and not another image.
+    let error = Manifest::parse("base = { spec = 'x.toml' }", "tierce.toml").unwrap_err();
+    assert_eq!(error.problems()[0].code(), "spec/unreadable-base");
+}
+
+#[test]
+fn stacks_of_images_have_an_end() {
+    struct Endless;
+    impl ManifestFiles for Endless {
+        fn read(&self, _: &Path) -> std::io::Result<String> {
+            Ok("base = { spec = 'x/tierce.toml' }".into())
+        }
+    }
+    let error = Manifest::parse_with("base = { spec = 'x/tierce.toml' }", Path::new("t"), &Endless);
+    assert_eq!(error.unwrap_err().problems()[0].code(), "spec/nested-bases");
 }

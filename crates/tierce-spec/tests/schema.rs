@@ -65,7 +65,9 @@ fn valid_manifests_and_only_those_fit_the_schema() {
         let text = std::fs::read_to_string(&file).unwrap();
         let Err(error) = Manifest::parse(&text, "tierce.toml") else { continue };
         let code = error.problems()[0].code();
-        if code != "spec/invalid-value" && fits(&file).is_some_and(|result| result.is_ok()) {
+        if !["spec/invalid-value", "spec/unreadable-base"].contains(&code)
+            && fits(&file).is_some_and(|result| result.is_ok())
+        {
             panic!("{} fits the schema, but: {error}", file.display());
         }
     }

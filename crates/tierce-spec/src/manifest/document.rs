@@ -2,14 +2,15 @@
 //!
 //! The descriptions here are the schema's: they are written for those who edit the file.
 
+use super::base_value::BaseValue;
 use super::forms::{self, Forms};
-use crate::{Network, PythonVersion, ServiceUrl};
+use crate::{CopyStyle, Network, PythonVersion, Secret, ServiceUrl};
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use tierce_oci::{Platform, Reference};
+use tierce_oci::Platform;
 
 /// A container image, as tierce builds it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -30,14 +31,23 @@ pub(super) struct Document {
     pub python: Option<PythonValue>,
     /// Whether Python modules are compiled when the image is made.
     pub bytecode: Option<bool>,
+    /// The ignore file that holds for all sources, instead of the .dockerignore next to this file.
+    pub dockerignore: Option<PathBuf>,
+    /// The secret with the credentials of the registry: user:password, or a config.json as docker
+    /// has it.
+    pub registry_secret: Option<SecretValue>,
+    /// The builder that builds it, unless another one is asked for.
+    pub builder: Option<String>,
     /// What the commands of `run` reach, where they say nothing themselves.
     pub network: Option<Network>,
     /// Debian packages: name, name:architecture, name=version or name/release.
-    pub apt: Option<Vec<String>>,
+    pub apt: Option<AptValue>,
     /// Python packages.
     pub pip: Option<PipValue>,
     /// Requirements files, in pip's format.
     pub requirements: Option<OneOrMany>,
+    /// Folders with wheels, which are installed whatever an index has under their names.
+    pub wheels: Option<OneOrMany>,
     /// Environment variables, of `run` and of the image's containers.
     pub env: Option<BTreeMap<String, String>>,
     /// The working directory, of `run` and of the image's containers.
@@ -48,6 +58,9 @@ pub(super) struct Document {
     pub run: Option<Vec<RunValue>>,
     /// The user of the image's containers (not of `run`): user, uid, user:group or uid:gid.
     pub user: Option<String>,
+    /// The code of the folder, where whoever runs the image does not bring it along: "all" of it,
+    /// or only the "loaded-modules" of the program.
+    pub code: Option<CodeValue>,
     /// What a container always runs.
     pub entrypoint: Option<Vec<String>>,
     /// The default arguments of what a container runs.
@@ -72,11 +85,13 @@ pub(super) struct WorkspaceTable;
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub(super) struct StepTable {
     /// Debian packages: name, name:architecture, name=version or name/release.
-    pub apt: Option<Vec<String>>,
+    pub apt: Option<AptValue>,
     /// Python packages.
     pub pip: Option<PipValue>,
     /// Requirements files, in pip's format.
     pub requirements: Option<OneOrMany>,
+    /// Folders with wheels, which are installed whatever an index has under their names.
+    pub wheels: Option<OneOrMany>,
     /// Environment variables, of later steps and of the image's containers.
     pub env: Option<BTreeMap<String, String>>,
     /// The working directory, of later steps and of the image's containers.
@@ -87,44 +102,78 @@ pub(super) struct StepTable {
     pub run: Option<Vec<RunValue>>,
     /// The user, of later `run` steps and of the image's containers.
     pub user: Option<String>,
+    /// The code of the folder, which is copied after all steps.
+    pub code: Option<CodeValue>,
 }
 
-/// An image reference, "scratch", or a Debian suite.
+/// A secret by its name: "key" or "group/key", or a table that says more.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(untagged)]
-pub(super) enum BaseValue {
-    /// An image in a registry, as "python:3.12-slim", or "scratch" for nothing.
-    Reference(ReferenceName),
-    /// A root file system assembled from a Debian archive.
-    Debian(DebianTable),
+pub(super) enum SecretValue {
+    /// Its name, as "token" or "pypi/token": the step sees it as the variable TOKEN or PYPI_TOKEN.
+    Name(SecretName),
+    /// Its name, and how the step sees it.
+    Table(SecretTable),
 }
 
-/// An image in a registry, or nothing.
+/// A secret's key, with its group and a slash before it if any.
 #[derive(Clone, Debug)]
-pub(super) enum ReferenceName {
-    Scratch,
-    Registry(Reference),
-}
+pub(super) struct SecretName(pub Secret);
 
-/// A root file system assembled from a Debian archive.
+/// A value that a step needs while it runs, and that is never in the image.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct DebianTable {
-    /// The suite's code name: "bookworm".
-    pub debian: String,
-    /// Whether the suite's own Python is part of the base.
-    #[serde(default)]
-    pub python: bool,
-    /// The archive, where it is not Debian's own.
-    pub mirror: Option<ServiceUrl>,
-    /// The archive of security updates, where it is not Debian's own.
-    pub security_mirror: Option<ServiceUrl>,
-    /// The archive's components; main alone where there are none.
-    #[serde(default)]
-    pub components: Vec<String>,
-    /// Packages of the base itself, besides the essential ones.
-    #[serde(default)]
+pub(super) struct SecretTable {
+    /// What it is called where it is kept.
+    pub key: String,
+    /// The group it belongs to there.
+    pub group: Option<String>,
+    /// The variable in which the step sees it; GROUP_KEY where neither this nor `mount` is given.
+    pub env: Option<String>,
+    /// The path at which the step sees a file that holds it.
+    pub mount: Option<String>,
+}
+
+/// Debian packages, or a table with secrets too.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum AptValue {
+    /// Packages: name, name:architecture, name=version or name/release.
+    Packages(Vec<String>),
+    /// Packages, and what apt-get needs to see.
+    Table(AptTable),
+}
+
+/// Debian packages, and what apt-get needs to see.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct AptTable {
+    /// Packages: name, name:architecture, name=version or name/release.
     pub packages: Vec<String>,
+    /// Secrets that apt-get sees.
+    #[serde(default)]
+    pub secrets: Vec<SecretValue>,
+}
+
+/// Which code is copied, or a table that says where, too.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum CodeValue {
+    /// Which files: "all" or "loaded-modules".
+    Style(CopyStyle),
+    /// Which files, and where they go.
+    Table(CodeTable),
+}
+
+/// Which code is copied, and where it goes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct CodeTable {
+    /// Which files: "all" or "loaded-modules".
+    pub style: CopyStyle,
+    /// The folder that gets them, absolute or relative to the working directory, which it is
+    /// where nothing is given.
+    pub dst: Option<String>,
 }
 
 /// An operating system and a processor: "linux/amd64".
@@ -181,6 +230,9 @@ pub(super) struct PipTable {
     /// Further arguments to the resolver.
     #[serde(default)]
     pub extra_args: Vec<String>,
+    /// Secrets that resolving and installing see.
+    #[serde(default)]
+    pub secrets: Vec<SecretValue>,
 }
 
 /// One path, or several.
@@ -229,6 +281,9 @@ pub(super) struct RunTable {
     pub cmd: CommandValue,
     /// What it reaches.
     pub network: Option<Network>,
+    /// Secrets that it sees.
+    #[serde(default)]
+    pub secrets: Vec<SecretValue>,
 }
 
 /// A line for the shell, or a program and its arguments.
@@ -254,18 +309,6 @@ impl OneOrMany {
 impl<'de> Deserialize<'de> for WorkspaceTable {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         BTreeMap::<String, IgnoredAny>::deserialize(d).map(|_| WorkspaceTable)
-    }
-}
-
-impl<'de> Deserialize<'de> for BaseValue {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Forms::new("an image reference, \"scratch\", or a table")
-            .text(|text| match text.as_str() {
-                "scratch" => Ok(BaseValue::Reference(ReferenceName::Scratch)),
-                _ => forms::parsed(&text).map(|r| BaseValue::Reference(ReferenceName::Registry(r))),
-            })
-            .table(BaseValue::Debian)
-            .read(d)
     }
 }
 
@@ -318,6 +361,43 @@ impl<'de> Deserialize<'de> for CommandValue {
         Forms::<forms::NoTable, _>::new("a command in quotes, or a list of arguments")
             .text(|text| Ok(CommandValue::Shell(text)))
             .list(CommandValue::Exec)
+            .read(d)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretValue {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Forms::new("a secret's name in quotes, or a table")
+            .text(|text| {
+                let secret = match text.split_once('/') {
+                    Some((group, key)) => Secret::new(key).with_group(group),
+                    None => Secret::new(text),
+                };
+                Ok(SecretValue::Name(SecretName(secret)))
+            })
+            .table(SecretValue::Table)
+            .read(d)
+    }
+}
+
+impl<'de> Deserialize<'de> for AptValue {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Forms::new("a list of packages, or a table")
+            .list(AptValue::Packages)
+            .table(AptValue::Table)
+            .read(d)
+    }
+}
+
+impl<'de> Deserialize<'de> for CodeValue {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Forms::new("\"all\", \"loaded-modules\", or a table")
+            .text(|text| match text.as_str() {
+                "all" => Ok(CodeValue::Style(CopyStyle::All)),
+                "loaded-modules" => Ok(CodeValue::Style(CopyStyle::LoadedModules)),
+                _ => Err(format!("{text:?} is neither \"all\" nor \"loaded-modules\"")),
+            })
+            .table(CodeValue::Table)
             .read(d)
     }
 }

@@ -205,6 +205,7 @@ fn unknown_key(
     };
     let message = format!("{}unknown key `{key}`", place(parent));
     let (message, hint) = match (misplaced(path), nearest(key, known)) {
+        _ if parent.is_empty() && key == "secrets" => (message, Some(OF_A_STEP.to_owned())),
         (Some(hint), _) => (message, Some(hint)),
         (None, Some(near)) => (format!("{message}, did you mean `{near}`?"), None),
         (None, None) => {
@@ -214,6 +215,10 @@ fn unknown_key(
     };
     ManifestProblem::new(source, "spec/unknown-key", span, message, hint)
 }
+
+/// Who sees a secret is said for each step.
+const OF_A_STEP: &str = "Secrets belong to the step that sees them: `run = [{ cmd = \"make\", \
+                         secrets = [\"token\"] }]`, and likewise in the tables of `pip` and `apt`.";
 
 /// What to do about a key of the file that is in a table: most likely it was written below the
 /// table's header.
@@ -234,22 +239,38 @@ fn misplaced(path: &[Segment]) -> Option<String> {
 const OTHER_WORDS: &[(&str, &str)] = &[
     ("apt-packages", "apt"),
     ("apt-get", "apt"),
+    ("args", "build-args"),
+    ("as-env-var", "env"),
     ("base-image", "base"),
+    ("code-bundle", "code"),
     ("command", "cmd"),
     ("commands", "run"),
+    ("copy-style", "code"),
+    ("copy-style", "style"),
     ("dependencies", "pip"),
+    ("dist", "wheels"),
     ("environment", "env"),
     ("env-vars", "env"),
     ("exclude", "ignore"),
     ("extra-index-url", "extra-indexes"),
     ("extra-index-urls", "extra-indexes"),
+    ("file", "dockerfile"),
+    ("file", "mount"),
     ("from", "base"),
+    ("ignore-file", "dockerignore"),
     ("image", "base"),
+    ("image", "spec"),
+    ("image-builder", "builder"),
     ("index-url", "index"),
+    ("name", "key"),
+    ("named", "ref"),
     ("pip-packages", "pip"),
     ("platform", "platforms"),
     ("python-version", "python"),
+    ("secret", "secrets"),
+    ("secret-mounts", "secrets"),
     ("source", "src"),
+    ("stage", "target"),
     ("suite", "debian"),
     ("target", "dst"),
     ("to", "dst"),
@@ -262,8 +283,8 @@ fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     if let Some(same) = known.iter().find(|k| **k == plain) {
         return Some(same);
     }
-    let other = OTHER_WORDS.iter().find(|(word, _)| *word == plain).map(|(_, here)| *here);
-    if let Some(other) = other.and_then(|here| known.iter().find(|k| **k == here)) {
+    let mut others = OTHER_WORDS.iter().filter(|(word, _)| *word == plain).map(|(_, here)| here);
+    if let Some(other) = others.find_map(|here| known.iter().find(|k| *k == here)) {
         return Some(other);
     }
     known
@@ -288,11 +309,14 @@ fn quoted_after<'a>(message: &'a str, start: &str) -> Option<&'a str> {
 
 /// How each key is written.
 const EXAMPLES: &[(&str, &str)] = &[
-    ("apt", "apt = [\"git\", \"curl\"]"),
+    ("apt", "apt = [\"git\", \"curl\"]` or `apt = { packages = [\"git\"], secrets = [\"token\"] }"),
     ("base", "base = { debian = \"bookworm\", python = true }` or `base = \"python:3.12-slim\""),
+    ("builder", "builder = \"native\""),
     ("bytecode", "bytecode = false"),
+    ("code", "code = \"all\"` or `code = { style = \"all\", dst = \"/app\" }"),
     ("cmd", "cmd = [\"python\", \"-m\", \"app\"]"),
     ("copy", "copy = [{ src = \"app\", dst = \"/app\" }]"),
+    ("dockerignore", "dockerignore = \"build/ignore\""),
     ("entrypoint", "entrypoint = [\"python\", \"-m\", \"app\"]"),
     ("env", "env = { APP_ENV = \"prod\", PORT = \"8080\" }"),
     ("labels", "labels = { \"org.opencontainers.image.title\" = \"report\" }"),
@@ -302,6 +326,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("platforms", "platforms = [\"linux/amd64\", \"linux/arm64\"]"),
     ("python", "python = \"3.12\""),
     ("registry", "registry = \"ghcr.io/team\""),
+    ("registry-secret", "registry-secret = \"ghcr/login\""),
     ("requirements", "requirements = \"requirements.txt\""),
     (
         "run",
@@ -310,25 +335,38 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("steps", "[[steps]]` with one key below it: `apt = [\"git\"]"),
     ("tag", "tag = \"2025.1\""),
     ("user", "user = \"1000:1000\""),
+    ("wheels", "wheels = \"dist\""),
     ("workdir", "workdir = \"/app\""),
 ];
 
 /// How keys of tables are written.
 const PART_EXAMPLES: &[(&str, &str)] = &[
+    ("build-args", "build-args = { VERSION = \"1.2\" }"),
     ("components", "components = [\"main\", \"contrib\"]"),
+    ("context", "base = { dockerfile = \"docker/Dockerfile\", context = \".\" }"),
     ("debian", "base = { debian = \"bookworm\" }"),
+    ("dockerfile", "base = { dockerfile = \"Dockerfile\" }"),
     ("dst", "dst = \"/app\""),
     ("extra-args", "extra-args = [\"--exclude-newer=2025-01-01\"]"),
     ("extra-indexes", "extra-indexes = [\"https://download.pytorch.org/whl/cpu\"]"),
     ("ignore", "ignore = [\"**/*.tmp\"]"),
     ("index", "index = \"https://pypi.example.com/simple\""),
     ("interpreter", "python = { version = \"3.12\", interpreter = \"/usr/bin/python3\" }"),
+    ("key", "secrets = [{ key = \"token\", env = \"TOKEN\" }]"),
     ("keep-defaults", "keep-defaults = true"),
     ("mirror", "mirror = \"https://deb.debian.org/debian\""),
     ("packages", "packages = [\"fastapi\"]"),
     ("pre", "pre = true"),
+    ("ref", "base = { ref = \"team-base\" }"),
+    (
+        "secrets",
+        "secrets = [\"token\", { key = \"password\", group = \"pypi\", mount = \"/root/.netrc\" }]",
+    ),
     ("security-mirror", "security-mirror = \"https://deb.debian.org/debian-security\""),
+    ("spec", "base = { spec = \"../base/tierce.toml\" }"),
     ("src", "copy = [{ src = \"app\", dst = \"/app\" }]"),
+    ("style", "code = { style = \"all\", dst = \"/app\" }"),
+    ("target", "base = { dockerfile = \"Dockerfile\", target = \"runtime\" }"),
     ("version", "python = { version = \"3.12\", interpreter = \"/usr/bin/python3\" }"),
 ];
 

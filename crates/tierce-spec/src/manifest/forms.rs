@@ -15,7 +15,13 @@ pub(super) struct Forms<Table, Out> {
     expected: &'static str,
     text: Option<FromText<Out>>,
     list: Option<fn(Vec<String>) -> Out>,
-    table: Option<fn(Table) -> Out>,
+    table: Option<FromTable<Table, Out>>,
+}
+
+/// What a table makes.
+enum FromTable<Table, Out> {
+    Always(fn(Table) -> Out),
+    Checked(fn(Table) -> Result<Out, String>),
 }
 
 /// Stands in for the table of values that have no such form.
@@ -40,7 +46,12 @@ impl<Table, Out> Forms<Table, Out> {
 
     /// A table.
     pub fn table(self, make: fn(Table) -> Out) -> Self {
-        Forms { table: Some(make), ..self }
+        Forms { table: Some(FromTable::Always(make)), ..self }
+    }
+
+    /// A table whose keys have to go together.
+    pub fn checked_table(self, make: fn(Table) -> Result<Out, String>) -> Self {
+        Forms { table: Some(FromTable::Checked(make)), ..self }
     }
 
     /// Reads a value.
@@ -98,9 +109,13 @@ impl<'de, Table: Deserialize<'de>, Out> Visitor<'de> for FormsVisitor<'de, Table
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Out, A::Error> {
-        match self.forms.table {
-            Some(make) => Table::deserialize(MapAccessDeserializer::new(entries)).map(make),
-            None => Err(A::Error::invalid_type(Unexpected::Map, &self)),
+        let Some(make) = self.forms.table else {
+            return Err(A::Error::invalid_type(Unexpected::Map, &self));
+        };
+        let table = Table::deserialize(MapAccessDeserializer::new(entries))?;
+        match make {
+            FromTable::Always(make) => Ok(make(table)),
+            FromTable::Checked(make) => make(table).map_err(A::Error::custom),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! From the document to the image's steps.
 
-use super::SourceKind;
+use super::base_value::{
+    BaseValue, DebianTable, DockerfileTable, RefTable, ReferenceName, SpecTable,
+};
 use super::document::{
-    BaseValue, CommandValue, CopyTable, DebianTable, Document, OneOrMany, PipTable, PipValue,
-    PlatformName, PythonTable, PythonValue, ReferenceName, RunTable, RunValue, StepTable,
+    AptTable, AptValue, CodeTable, CodeValue, CommandValue, CopyTable, Document, OneOrMany,
+    PipTable, PipValue, PlatformName, PythonTable, PythonValue, RunTable, RunValue, SecretName,
+    SecretTable, SecretValue, StepTable,
 };
 use super::error::ManifestProblem;
 use super::locate::{Segment, Source};
+use super::{Manifest, SourceKind};
 use crate::{
-    Apt, Base, Bytecode, Cmd, Command, Commands, DebianBase, Entrypoint, Env, Image, Labels,
-    Network, Pip, PipOptions, PythonRequest, Requirements, SourceFile, SourceFolder, SourceOptions,
-    Step, User, Workdir,
+    Apt, Base, Bytecode, Cmd, CodeBundle, Command, Commands, DebianBase, DockerfileBase,
+    Entrypoint, Env, Image, Labels, Network, Pip, PipOptions, PythonRequest, Requirements, Secret,
+    SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -69,15 +73,20 @@ fn short_keys(document: &Document) -> Vec<&'static str> {
         platforms: _,
         python: _,
         bytecode: _,
+        dockerignore: _,
+        registry_secret: _,
+        builder: _,
         network: _,
         apt,
         pip,
         requirements,
+        wheels,
         env,
         workdir,
         copy,
         run,
         user,
+        code,
         entrypoint: _,
         cmd: _,
         labels: _,
@@ -88,37 +97,42 @@ fn short_keys(document: &Document) -> Vec<&'static str> {
         ("apt", apt.is_some()),
         ("pip", pip.is_some()),
         ("requirements", requirements.is_some()),
+        ("wheels", wheels.is_some()),
         ("env", env.is_some()),
         ("workdir", workdir.is_some()),
         ("copy", copy.is_some()),
         ("run", run.is_some()),
         ("user", user.is_some()),
+        ("code", code.is_some()),
     ];
     keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect()
 }
 
 fn step_keys(step: &StepTable) -> Vec<&'static str> {
-    let StepTable { apt, pip, requirements, env, workdir, copy, run, user } = step;
+    let StepTable { apt, pip, requirements, wheels, env, workdir, copy, run, user, code } = step;
     let keys = [
         ("apt", apt.is_some()),
         ("pip", pip.is_some()),
         ("requirements", requirements.is_some()),
+        ("wheels", wheels.is_some()),
         ("env", env.is_some()),
         ("workdir", workdir.is_some()),
         ("copy", copy.is_some()),
         ("run", run.is_some()),
         ("user", user.is_some()),
+        ("code", code.is_some()),
     ];
     keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect()
 }
 
 /// The image without its steps.
-pub(super) fn image(document: &Document) -> Image {
+pub(super) fn image(manifest: &Manifest, kind: &dyn Fn(&Path) -> SourceKind) -> Image {
+    let document = &manifest.document;
     Image {
         name: document.name.clone(),
         registry: document.registry.clone(),
         tag: document.tag.clone(),
-        base: base(&document.base),
+        base: base(manifest, kind),
         platforms: document.platforms.iter().flatten().map(|PlatformName(p)| p.clone()).collect(),
         python: document.python.as_ref().map(python),
         bytecode: match document.bytecode {
@@ -127,15 +141,15 @@ pub(super) fn image(document: &Document) -> Image {
             Some(false) => Bytecode::Skip,
         },
         root: None,
-        dockerignore: None,
-        registry_secret: None,
-        builder: None,
+        dockerignore: document.dockerignore.clone(),
+        registry_secret: document.registry_secret.as_ref().map(secret),
+        builder: document.builder.clone(),
         steps: vec![],
     }
 }
 
-fn base(value: &BaseValue) -> Base {
-    match value {
+fn base(manifest: &Manifest, kind: &dyn Fn(&Path) -> SourceKind) -> Base {
+    match &manifest.document.base {
         BaseValue::Reference(ReferenceName::Scratch) => Base::Scratch,
         BaseValue::Reference(ReferenceName::Registry(reference)) => {
             Base::Registry(reference.clone())
@@ -155,7 +169,47 @@ fn base(value: &BaseValue) -> Base {
             components: components.clone(),
             packages: packages.clone(),
         }),
+        BaseValue::Spec(SpecTable { spec: _ }) => Base::Image(Box::new(below(manifest, kind))),
+        BaseValue::Dockerfile(DockerfileTable { dockerfile, context, build_args, target }) => {
+            Base::Dockerfile(DockerfileBase {
+                file: dockerfile.clone(),
+                context: context.clone(),
+                build_args: build_args.clone(),
+                target: target.clone(),
+            })
+        }
+        BaseValue::Ref(RefTable { name }) => Base::Named(name.clone()),
     }
+}
+
+/// The image below that of `manifest`, which was read with it.
+fn below(manifest: &Manifest, kind: &dyn Fn(&Path) -> SourceKind) -> Image {
+    let Some(below) = &manifest.below else { return Image::from_scratch() };
+    let image = below.manifest.image_with(|src| kind(&below.folder.join(src)));
+    let image = match (image.name(), &below.name) {
+        (None, Some(name)) => image.with_name(name),
+        _ => image,
+    };
+    match below.folder.as_os_str().is_empty() {
+        true => image,
+        false => image.with_root(&below.folder),
+    }
+}
+
+fn secret(value: &SecretValue) -> Secret {
+    match value {
+        SecretValue::Name(SecretName(secret)) => secret.clone(),
+        SecretValue::Table(SecretTable { key, group, env, mount }) => Secret {
+            key: key.clone(),
+            group: group.clone(),
+            env: env.clone(),
+            mount: mount.clone(),
+        },
+    }
+}
+
+fn secrets(values: &[SecretValue]) -> Vec<Secret> {
+    values.iter().map(secret).collect()
 }
 
 fn python(value: &PythonValue) -> PythonRequest {
@@ -189,11 +243,13 @@ pub(super) fn steps(document: &Document, kind: &dyn Fn(&Path) -> SourceKind) -> 
             apt: document.apt.clone(),
             pip: document.pip.clone(),
             requirements: document.requirements.clone(),
+            wheels: document.wheels.clone(),
             env: document.env.clone(),
             workdir: document.workdir.clone(),
             copy: document.copy.clone(),
             run: document.run.clone(),
             user: document.user.clone(),
+            code: document.code.clone(),
         }),
     }
     if let Some(argv) = &document.entrypoint {
@@ -226,15 +282,25 @@ impl Builder<'_> {
 
     /// The steps of one table, in the canonical order.
     fn step_table(&mut self, table: &StepTable) {
-        let StepTable { apt, pip, requirements, env, workdir, copy, run, user } = table;
-        if let Some(packages) = apt {
-            self.push(&["apt"], 0, Step::Apt(Apt { packages: packages.clone(), secrets: vec![] }));
+        let StepTable { apt, pip, requirements, wheels, env, workdir, copy, run, user, code } =
+            table;
+        if let Some(apt) = apt {
+            let (packages, secrets) = match apt {
+                AptValue::Packages(packages) => (packages, vec![]),
+                AptValue::Table(AptTable { packages, secrets: values }) => {
+                    (packages, secrets(values))
+                }
+            };
+            self.push(&["apt"], 0, Step::Apt(Apt { packages: packages.clone(), secrets }));
         }
         if let Some(pip) = pip {
             self.pip(pip);
         }
         if let Some(files) = requirements {
             self.requirements(&["requirements"], files, &PipOptions::default());
+        }
+        if let Some(folders) = wheels {
+            self.wheels(folders);
         }
         if let Some(vars) = env {
             self.push(&["env"], 0, Step::Env(Env { vars: vars.clone(), paths: BTreeMap::new() }));
@@ -248,6 +314,14 @@ impl Builder<'_> {
         self.run(run.as_deref().unwrap_or_default());
         if let Some(user) = user {
             self.push(&["user"], 0, Step::User(User { user: user.clone() }));
+        }
+        if let Some(code) = code {
+            let (style, dst) = match code {
+                CodeValue::Style(style) => (*style, None),
+                CodeValue::Table(CodeTable { style, dst }) => (*style, dst.clone()),
+            };
+            let dst = dst.unwrap_or_else(|| ".".into());
+            self.push(&["code"], 0, Step::CodeBundle(CodeBundle { style, dst }));
         }
     }
 
@@ -264,13 +338,14 @@ impl Builder<'_> {
                 extra_indexes,
                 pre,
                 extra_args,
+                secrets: values,
             }) => {
                 let options = PipOptions {
                     index: index.clone(),
                     extra_indexes: extra_indexes.clone(),
                     pre: *pre,
                     extra_args: extra_args.clone(),
-                    secrets: vec![],
+                    secrets: secrets(values),
                 };
                 // Files alone need no step of their own to hold the options.
                 if !packages.is_empty() || requirements.is_none() {
@@ -289,6 +364,16 @@ impl Builder<'_> {
             let (file, options) = (file.clone(), options.clone());
             self.push(path, 0, Step::Requirements(Requirements { file, options }));
             if let (OneOrMany::Many(_), Some(last)) = (files, self.steps.last_mut()) {
+                last.origin.push(Segment::Index(index));
+            }
+        }
+    }
+
+    fn wheels(&mut self, folders: &OneOrMany) {
+        for (index, dir) in folders.paths().iter().enumerate() {
+            let (dir, options) = (dir.clone(), PipOptions::default());
+            self.push(&["wheels"], 0, Step::Wheels(Wheels { dir, options }));
+            if let (OneOrMany::Many(_), Some(last)) = (folders, self.steps.last_mut()) {
                 last.origin.push(Segment::Index(index));
             }
         }
@@ -317,32 +402,30 @@ impl Builder<'_> {
         }
     }
 
-    /// Neighbours under one network rule are one step.
+    /// Neighbours under one network rule that see the same secrets are one step.
     fn run(&mut self, values: &[RunValue]) {
         let mut open: Option<(usize, Commands)> = None;
         for (index, value) in values.iter().enumerate() {
-            let (command, network) = match value {
-                RunValue::Line(line) => (Command::Shell(line.clone()), self.network),
-                RunValue::Table(RunTable { cmd, network }) => {
+            let (command, network, secrets) = match value {
+                RunValue::Line(line) => (Command::Shell(line.clone()), self.network, vec![]),
+                RunValue::Table(RunTable { cmd, network, secrets: values }) => {
                     let command = match cmd {
                         CommandValue::Shell(line) => Command::Shell(line.clone()),
                         CommandValue::Exec(argv) => Command::Exec(argv.clone()),
                     };
-                    (command, network.unwrap_or(self.network))
+                    (command, network.unwrap_or(self.network), secrets(values))
                 }
             };
             match &mut open {
-                Some((_, commands)) if commands.network == network => {
-                    commands.commands.push(command);
+                Some((_, open)) if (open.network, &open.secrets) == (network, &secrets) => {
+                    open.commands.push(command);
                 }
                 _ => {
                     if let Some((offset, done)) = open.take() {
                         self.push(&["run"], offset, Step::Commands(done));
                     }
-                    open = Some((
-                        index,
-                        Commands { commands: vec![command], network, secrets: vec![] },
-                    ));
+                    let commands = vec![command];
+                    open = Some((index, Commands { commands, network, secrets }));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The JSON Schema of `tierce.toml`, for editors.
 
-use super::document::{Document, PlatformName, ReferenceName, WorkspaceTable};
+use super::base_value::ReferenceName;
+use super::document::{Document, PlatformName, SecretName, WorkspaceTable};
 use crate::{PythonVersion, ServiceUrl};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -8,8 +9,8 @@ use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
 /// The keys that `[[steps]]` excludes.
-const SHORT_KEYS: [&str; 8] =
-    ["apt", "pip", "requirements", "env", "workdir", "copy", "run", "user"];
+const SHORT_KEYS: [&str; 10] =
+    ["apt", "pip", "requirements", "wheels", "env", "workdir", "copy", "run", "user", "code"];
 
 /// The JSON Schema (draft 2020-12) of `tierce.toml`: what the repository's
 /// `schema/tierce.schema.json` holds.
@@ -103,6 +104,10 @@ text_schema!(ServiceUrl, "ServiceUrl", {
 text_schema!(ReferenceName, "ReferenceName", {
     "minLength": 1,
     "examples": ["python:3.12-slim", "scratch"]
+});
+text_schema!(SecretName, "SecretName", {
+    "pattern": "^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?$",
+    "examples": ["token", "pypi/token"]
 });
 text_schema!(PlatformName, "PlatformName", {
     "description": "An operating system and a processor.",

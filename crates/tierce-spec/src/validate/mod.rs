@@ -1,6 +1,7 @@
 //! What is wrong with an image, all of it at once and in a fixed order.
 
 mod apt;
+mod base;
 mod pip;
 mod problem;
 mod secret;
@@ -8,7 +9,7 @@ mod steps;
 mod values;
 
 use crate::service_url::redact_address;
-use crate::{Base, DebianBase, Image, KEY_PLACEHOLDER, Step};
+use crate::{Base, Image, KEY_PLACEHOLDER, Step};
 use problem::{Fault, Reporter};
 use tierce_oci::{Platform, Reference};
 
@@ -27,13 +28,21 @@ impl Image {
         field("name", &mut |r| r.check([], self.name().map_or(Ok(()), check_name)));
         field("registry", &mut |r| r.check([], self.registry().map_or(Ok(()), check_registry)));
         field("tag", &mut |r| r.check([], self.tag().map_or(Ok(()), check_tag)));
-        field("base", &mut |r| check_base(r, self));
+        field("base", &mut |r| base::check(r, self));
+        field("builder", &mut |r| {
+            r.check(
+                [],
+                self.builder().map_or(Ok(()), |name| check_word("spec/invalid-builder", name)),
+            );
+        });
+        field("root", &mut |r| r.check([], self.root().map_or(Ok(()), values::host_path)));
         field("dockerignore", &mut |r| {
             r.check([], self.dockerignore().map_or(Ok(()), values::host_path));
         });
         field("registry-secret", &mut |r| {
             if let Some(secret) = self.registry_secret() {
                 secret::check(r, &[], secret);
+                r.check([], secret::check_unseen(secret));
             }
         });
         field("platforms", &mut |r| check_platforms(r, self.platforms()));
@@ -48,7 +57,11 @@ impl Image {
         if let Base::Image(image) = self.base()
             && let Err(below) = image.validate()
         {
-            problems.extend(below.problems().iter().cloned());
+            problems.extend(below.problems().iter().map(|problem| {
+                let mut problem = problem.clone();
+                problem.field.below += 1;
+                problem
+            }));
         }
         ValidationErrors::of(problems).map_or(Ok(()), Err)
     }
@@ -116,63 +129,16 @@ fn check_tag(tag: &str) -> Result<(), Fault> {
     }
 }
 
-fn check_base(r: &mut Reporter<'_>, image: &Image) {
-    let base = image.base();
-    if matches!(base, Base::Dockerfile(_)) && !image.steps().is_empty() {
-        let fault = Fault::new(
-            "spec/not-extendable",
-            "nothing can be added to an image from a Dockerfile: what is in it is not known",
-        );
-        r.report(
-            [],
-            fault.hint("Add it in the Dockerfile, or in an image that has this one as its base."),
-        );
-    }
-    if let Base::Named(name) = base {
-        r.check([], check_ref_name(name));
-    }
-    let Base::Debian(DebianBase {
-        suite,
-        python: _,
-        mirror: _,
-        security_mirror: _,
-        components,
-        packages,
-    }) = base
-    else {
-        return;
-    };
-    if !values::archive_word(suite) {
-        let fault = Fault::new(
-            "spec/invalid-suite",
-            format!("{suite:?} is not a debian suite: expected a code name, as bookworm"),
-        );
-        r.report([Item::Part("debian")], fault);
-    }
-    for (index, component) in components.iter().enumerate() {
-        if !values::archive_word(component) {
-            let fault = Fault::new(
-                "spec/invalid-component",
-                format!("{component:?} is not an archive component: expected one as main"),
-            );
-            r.report([Item::Part("components"), Item::Index(index)], fault);
-        }
-    }
-    for (index, package) in packages.iter().enumerate() {
-        r.check([Item::Part("packages"), Item::Index(index)], apt::check_base_package(package));
-    }
-}
-
-/// A name that is looked up stands for a reference on command lines: `name=reference`.
-fn check_ref_name(name: &str) -> Result<(), Fault> {
+/// A name that stands in command lines and in configuration files.
+fn check_word(code: &'static str, name: &str) -> Result<(), Fault> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if name.is_empty() || !name.chars().all(fits) {
-        return Err(Fault::new(
-            "spec/invalid-image-name",
-            format!("{name:?} can't be looked up: expected letters, digits, _ - and ."),
-        ));
+    match !name.is_empty() && name.chars().all(fits) {
+        true => Ok(()),
+        false => Err(Fault::new(
+            code,
+            format!("{name:?} is not a name: expected letters, digits, _ - and ."),
+        )),
     }
-    Ok(())
 }
 
 fn check_platforms(r: &mut Reporter<'_>, platforms: &[Platform]) {

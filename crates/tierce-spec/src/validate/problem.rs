@@ -29,6 +29,8 @@ pub struct FieldPath {
     /// Whether other steps of the image have the same field, so that the step's index has to be
     /// shown.
     pub ambiguous: bool,
+    /// How many images below the one that was checked it is: 1 for the image that is its base.
+    pub below: usize,
 }
 
 /// One part of the way to what is wrong.
@@ -44,6 +46,9 @@ pub enum Item {
 
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for _ in 0..self.below {
+            f.write_str("base.")?;
+        }
         match self.step {
             Some(step) if self.ambiguous => write!(f, "steps[{step}].{}", self.name)?,
             _ => f.write_str(self.name)?,
@@ -175,6 +180,7 @@ impl Reporter<'_> {
             name: self.name,
             trail: trail.into_iter().collect(),
             ambiguous: self.ambiguous,
+            below: 0,
         };
         self.problems.push(Problem { code, field, message, hint });
     }

@@ -2,7 +2,7 @@
 
 use super::problem::{Fault, Reporter};
 use super::{Item, values};
-use crate::Secret;
+use crate::{Secret, join_image_path};
 
 /// Checks every secret of a list.
 pub(super) fn check_all(r: &mut Reporter<'_>, secrets: &[Secret]) {
@@ -31,7 +31,7 @@ pub(super) fn check(r: &mut Reporter<'_>, at: &[Item], secret: &Secret) {
         r.check(part("group"), check_word(group));
     }
     if let Some(mount) = mount {
-        r.check(part("mount"), values::absolute_path("spec/invalid-secret", mount));
+        r.check(part("mount"), check_mount(mount));
     }
     if let Some(env) = env {
         r.check(part("env"), values::env_name(env));
@@ -42,6 +42,39 @@ pub(super) fn check(r: &mut Reporter<'_>, at: &[Item], secret: &Secret) {
             format!("{secret} can't be a variable: its name would start with a digit"),
         );
         r.report(at.iter().cloned(), fault.hint("Name the variable: env = \"...\"."));
+    }
+}
+
+/// A secret that no step sees is not put anywhere.
+pub(super) fn check_unseen(secret: &Secret) -> Result<(), Fault> {
+    match secret.mount.is_none() && secret.env.is_none() {
+        true => Ok(()),
+        false => Err(Fault::new(
+            "spec/invalid-secret",
+            "no step sees it: it can have neither a variable nor a path",
+        )),
+    }
+}
+
+/// Where no file can be put: what the kernel shows there is not the image's, and the last is what
+/// builders show steps themselves.
+const RESERVED: [&str; 4] = ["/proc", "/sys", "/dev", "/run/tierce"];
+
+fn check_mount(path: &str) -> Result<(), Fault> {
+    const CODE: &str = "spec/invalid-secret";
+    values::absolute_path(CODE, path)?;
+    let normal = join_image_path("/", path);
+    if normal == "/" || path.ends_with('/') || path.ends_with("/.") {
+        return Err(Fault::new(CODE, format!("{path:?} is not a file's path"))
+            .hint("Name the file that is to hold the value: \"/run/secrets/token\"."));
+    }
+    let below = |reserved: &&&str| {
+        normal.strip_prefix(**reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    match RESERVED.iter().find(below) {
+        None => Ok(()),
+        Some(reserved) => Err(Fault::new(CODE, format!("no file can be put below {reserved}"))
+            .hint("Choose another path: \"/run/secrets/token\".")),
     }
 }
 

@@ -145,7 +145,7 @@ impl<'a> Checker<'a> {
 
     fn folder(&mut self, r: &mut Reporter<'_>, folder: &'a SourceFolder) {
         let SourceFolder { src, dst, options } = folder;
-        let SourceOptions { ignore, keep_defaults: _, only: _ } = options;
+        let SourceOptions { ignore, keep_defaults: _, only } = options;
         r.check([Item::Part("src")], values::host_path(src));
         r.check([Item::Part("dst")], values::contained_path("spec/invalid-destination", dst));
         for (index, pattern) in ignore.iter().enumerate() {
@@ -156,6 +156,9 @@ impl<'a> Checker<'a> {
                 );
                 r.report([Item::Part("ignore"), Item::Index(index)], fault);
             }
+        }
+        for (index, file) in only.iter().flatten().enumerate() {
+            r.check([Item::Part("only"), Item::Index(index)], values::path_below(file));
         }
         let path = folder.image_path(self.workdir);
         if !self.folders.insert((src, path)) {

@@ -2,7 +2,7 @@
 
 use super::problem::Fault;
 use crate::image_path::has_parent_component;
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// A suite, a component or a release of a Debian archive.
 pub(super) fn archive_word(word: &str) -> bool {
@@ -47,6 +47,19 @@ pub(super) fn host_path(path: &Path) -> Result<(), Fault> {
             Err(Fault::new(CODE, format!("{text:?} has a NUL in it")))
         }
         Some(_) => Ok(()),
+    }
+}
+
+/// A path of the host below a folder of it.
+pub(super) fn path_below(path: &Path) -> Result<(), Fault> {
+    host_path(path)?;
+    let is_below = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);
+    match path.components().all(is_below) && path.file_name().is_some() {
+        true => Ok(()),
+        false => Err(Fault::new(
+            "spec/invalid-source",
+            format!("{} is not a path of a file below the folder", path.display()),
+        )),
     }
 }
 
