@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// What a store may hold at its top; also found in one whose making was interrupted. The last is
 /// what a freshly made file system holds.
-const ENTRIES: [&str; 10] = [
+const ENTRIES: [&str; 11] = [
     "VERSION",
     "CACHEDIR.TAG",
     "blobs",
@@ -21,6 +21,7 @@ const ENTRIES: [&str; 10] = [
     "index",
     "tmp",
     "locks",
+    "runs",
     "lost+found",
 ];
 
