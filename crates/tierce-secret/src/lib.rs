@@ -33,4 +33,5 @@ pub use forms::SHORTEST;
 pub use provider::{EnvironmentProvider, MAX_SIZE, ProviderError, SecretProvider};
 pub use resolver::{MissingSecret, SecretError, SecretResolver};
 pub use scan::Scanner;
+pub use tierce_spec::SecretId;
 pub use value::{SecretValue, Secrets};

@@ -61,6 +61,14 @@ impl Patterns {
         }
     }
 
+    pub fn cut(&self, text: &[u8]) -> usize {
+        // What starts before this ends within the text.
+        let at = text.len() - text.len().min(self.longest.saturating_sub(1));
+        let mut found = self.automaton.iter().flat_map(|automaton| automaton.find_iter(text));
+        let through = found.find(|m| m.start() < at && at < m.end());
+        through.map_or(at, |m| m.start())
+    }
+
     pub fn longest(&self) -> usize {
         self.longest
     }

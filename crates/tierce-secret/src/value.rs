@@ -84,6 +84,16 @@ impl Secrets {
         Secrets::new(found.map(|(id, value)| (id.clone(), value.clone())))
     }
 
+    /// These, and others besides.
+    pub fn and(&self, others: impl IntoIterator<Item = (SecretId, SecretValue)>) -> Secrets {
+        let mut others = others.into_iter().peekable();
+        if others.peek().is_none() {
+            return self.clone();
+        }
+        let own = self.0.values.iter().map(|(id, value)| (id.clone(), value.clone()));
+        Secrets::new(others.chain(own))
+    }
+
     /// Those whose values are too short to be searched for, and to be hidden.
     pub fn too_short(&self) -> Vec<&SecretId> {
         let short = |value: &SecretValue| forms::trimmed(value.expose()).len() < SHORTEST;
@@ -95,7 +105,13 @@ impl Secrets {
         self.0.patterns.redact(text)
     }
 
-    /// How many bytes before a cut in a text may belong to a value that goes on behind it.
+    /// Where a long text, of which this is the beginning, can be cut without cutting through a
+    /// value: near its end, and never behind it.
+    pub fn cut(&self, text: &[u8]) -> usize {
+        self.0.patterns.cut(text)
+    }
+
+    /// How many bytes before its end a text may have to be cut.
     pub fn overlap(&self) -> usize {
         self.0.patterns.longest().saturating_sub(1)
     }

@@ -111,6 +111,30 @@ proptest! {
     }
 
     #[test]
+    fn no_value_is_cut_through(
+        values in prop::collection::vec("[ab]{4,9}", 1..3),
+        text in "[abc]{0,300}",
+        size in 20..60_usize,
+    ) {
+        let all = values.iter().enumerate().map(|(n, v)| (id(&n.to_string()), SecretValue::new(v.as_bytes())));
+        let secrets = Secrets::new(all);
+        let (mut shown, mut pending) = (String::new(), String::new());
+        for c in text.chars() {
+            pending.push(c);
+            if pending.len() >= size {
+                let cut = secrets.cut(pending.as_bytes());
+                shown += &secrets.redact(&pending[..cut]);
+                shown.push('\n');
+                pending.drain(..cut);
+            }
+        }
+        shown += &secrets.redact(&pending);
+        for value in &values {
+            prop_assert!(!shown.replace('\n', "").contains(value), "{value} in {shown}");
+        }
+    }
+
+    #[test]
     fn what_is_not_there_is_not_found(text in prop::collection::vec(any::<u8>(), 0..4096), cut in 1..100_usize) {
         prop_assert!(!found(&secrets("fJ8x0-Aq_Zr7Lw2"), &text, cut));
     }

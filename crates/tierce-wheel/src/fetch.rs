@@ -1,7 +1,8 @@
 //! Locked files into the store, by hash.
 
+use crate::credentials::IndexCredentials;
 use crate::layers::WheelInfo;
-use crate::location::{Location, with_index_credentials};
+use crate::location::Location;
 use crate::lock::{Lock, WheelFile};
 use crate::name::{FilenameError, PackageName, WheelFilename};
 use crate::wheel::{Wheel, WheelError};
@@ -159,8 +160,8 @@ pub enum FetchEvent<'a> {
 pub struct FetchSettings {
     /// The directory that relative paths of the lock refer to.
     pub root: PathBuf,
-    /// Indexes whose credentials are used for files on the very same server.
-    pub indexes: Vec<Url>,
+    /// Who asks servers for files.
+    pub credentials: IndexCredentials,
     /// How many files at once.
     pub concurrency: usize,
     /// What a wheel may unpack to.
@@ -172,7 +173,7 @@ impl FetchSettings {
     pub fn new(root: &Path) -> Self {
         FetchSettings {
             root: root.to_owned(),
-            indexes: Vec::new(),
+            credentials: IndexCredentials::new(),
             concurrency: 8,
             unpacked_limit: crate::DEFAULT_UNPACKED_LIMIT,
         }
@@ -371,7 +372,7 @@ impl Wanted<'_> {
     ) -> Result<u64, FetchWheelError> {
         let Wanted { filename, digest, size, .. } = *self;
         let staged = store.stage()?;
-        let mut url = with_index_credentials(url, &settings.indexes);
+        let mut url = settings.credentials.apply(url);
         url.set_fragment(None);
         let download = Download { url, digest: Some(digest), size };
         let progress = |bytes| observer(FetchEvent::Progress { filename, bytes });

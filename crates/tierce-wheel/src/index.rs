@@ -1,5 +1,6 @@
 //! One file of one project in a simple repository (PEP 503, PEP 691).
 
+use crate::credentials::IndexCredentials;
 use serde::Deserialize;
 use tierce_fetch::{FetchError, Fetcher};
 use tierce_oci::{Diagnostic, ErrorKind};
@@ -86,7 +87,7 @@ pub(crate) async fn find_file(
         || IndexError::NotListed { page: shown.clone(), filename: filename.to_owned() };
     let mut url = page.join(&link.ok_or_else(not_listed)?).map_err(|_| format())?;
     url.set_fragment(None);
-    Ok(crate::location::with_index_credentials(&url, std::slice::from_ref(index)))
+    Ok(IndexCredentials::new().with_url(index).apply(&url))
 }
 
 /// The target of the anchor whose text is `filename` (PEP 503).

@@ -8,6 +8,7 @@
 
 mod build;
 mod bytecode;
+mod credentials;
 mod entry_points;
 mod fetch;
 mod index;
@@ -17,6 +18,7 @@ mod location;
 mod lock;
 mod lock_error;
 mod name;
+mod netrc;
 mod program;
 mod pylock;
 mod record;
@@ -33,6 +35,7 @@ pub mod zip;
 
 pub use build::{BuildIndexes, BuildJob, BuildPaths};
 pub use bytecode::{CompileJob, write_bytecode_layer};
+pub use credentials::{IndexCredentials, named_index, named_indexes};
 pub use entry_points::{EntryPoint, EntryPointError};
 pub use fetch::{
     FetchEvent, FetchObserver, FetchSettings, FetchWheelError, StoredArchive, StoredWheel,

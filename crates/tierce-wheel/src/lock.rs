@@ -174,6 +174,12 @@ impl Lock {
         Lock::new(&target, packages)
     }
 
+    /// The same without the packages that are there already.
+    pub fn without(&self, is_there: &dyn Fn(&LockedPackage) -> bool) -> Self {
+        let packages = self.packages.iter().filter(|package| !is_there(package));
+        Lock::new(&self.target, packages.cloned().collect())
+    }
+
     /// What the packages were chosen for.
     pub fn target(&self) -> &Target {
         &self.target

@@ -4,6 +4,7 @@ use crate::name::PackageName;
 use crate::target::Target;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use tierce_secret::Secrets;
 use url::Url;
 
 /// Whether packages without a fitting wheel may be chosen.
@@ -50,8 +51,9 @@ pub enum LockInterpreter {
     At(PathBuf),
 }
 
-/// What to resolve.
-#[derive(Clone, Debug)]
+/// What to resolve. `Debug` leaves out the environment and the indexes, which may hold
+/// credentials.
+#[derive(Clone)]
 pub struct LockRequest {
     /// Requirements (dependency specifiers, PEP 508), one each.
     pub requirements: Vec<String>,
@@ -79,9 +81,10 @@ pub struct LockRequest {
     pub cache_dir: PathBuf,
     /// Whether uv may use the network.
     pub connection: Connection,
-    /// uv's whole environment: proxies, certificates. Credentials that it finds by itself, in a
-    /// netrc file for instance, are its own: files are downloaded with those in index URLs.
+    /// uv's whole environment: proxies, certificates, credentials.
     pub env: Vec<(String, String)>,
+    /// What must not be in the words of uv that errors repeat.
+    pub secrets: Secrets,
     /// Which interpreter uv asks.
     pub interpreter: LockInterpreter,
 }
@@ -104,6 +107,7 @@ impl LockRequest {
             cache_dir: cache_dir.to_owned(),
             connection: Connection::default(),
             env: Vec::new(),
+            secrets: Secrets::default(),
             interpreter: LockInterpreter::default(),
         }
     }
@@ -111,6 +115,18 @@ impl LockRequest {
     /// The indexes as URLs; those that are none are left out.
     pub fn indexes(&self) -> Vec<Url> {
         self.extra_indexes.iter().chain(&self.index).filter_map(|i| Url::parse(i).ok()).collect()
+    }
+}
+
+impl std::fmt::Debug for LockRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LockRequest")
+            .field("requirements", &self.requirements.len())
+            .field("requirement_files", &self.requirement_files)
+            .field("root", &self.root)
+            .field("target", &self.target)
+            .field("interpreter", &self.interpreter)
+            .finish_non_exhaustive()
     }
 }
 

@@ -397,9 +397,9 @@ fn mark_requested(lock: Lock, request: &LockRequest) -> Lock {
     lock.with_requested(&names)
 }
 
-/// uv's words without the passwords of indexes.
+/// uv's words without the passwords of indexes and other secrets.
 fn redact(text: &str, request: &LockRequest) -> String {
-    let mut text = text.to_owned();
+    let mut text = request.secrets.redact(text).into_owned();
     for index in request.indexes() {
         let shown = location::without_credentials(&index);
         text = text.replace(index.as_str(), shown.as_str());

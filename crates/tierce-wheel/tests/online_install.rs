@@ -670,7 +670,8 @@ async fn private_indexes_are_used_and_their_credentials_kept_out_of_the_lock() {
     // A lock that was stored holds no credentials; they come from the settings.
     let lock = Lock::parse(lock.bytes(), &target).unwrap();
     let mut settings = FetchSettings::new(world.dir.path());
-    settings.indexes = request.indexes();
+    settings.credentials =
+        request.indexes().iter().fold(IndexCredentials::new(), IndexCredentials::with_url);
     let wheels = fetch_wheels(&lock, &world.fetcher, &world.store, &settings, &|_| ()).await;
     assert_eq!(wheels.unwrap().len(), 1);
 
