@@ -47,7 +47,7 @@ pub use from_env::{FromEnvError, InstalledPackage, from_env};
 pub use id::{ID_VERSION, ImageSpecId};
 pub use lower::Lowered;
 pub use spec::{ImageSpec, Running};
-pub use surroundings::{BuilderRules, Surroundings, Wanted};
+pub use surroundings::{BuilderRules, DefaultBase, Surroundings, Wanted};
 pub use tag::TagFormat;
 pub use warning::Warning;
 pub use yaml::{YamlError, YamlProblem};

@@ -2,8 +2,8 @@
 
 use crate::error::ImageSpecError;
 use crate::{
-    BaseImage, Field, Fields, ImageSpec, SourceCopyMode, Surroundings, TagFormat, Warning,
-    commands, options, validate, words,
+    BaseImage, DefaultBase, Field, Fields, ImageSpec, SourceCopyMode, Surroundings, TagFormat,
+    Warning, commands, options, validate, words,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,9 +56,9 @@ impl ImageSpec {
 /// The base itself, for the builder that builds nothing.
 fn unbuilt(spec: &ImageSpec, surroundings: &Surroundings) -> Result<Lowered, ImageSpecError> {
     let fields = &spec.fields;
-    let reference = match (&fields.base_image, &surroundings.default_base) {
-        (Some(BaseImage::Reference(text)), _) | (None, Some(text)) => reference(text)?,
-        (Some(BaseImage::Spec(_)) | None, _) => return Err(ImageSpecError::NothingToReturn),
+    let reference = match &fields.base_image {
+        Some(BaseImage::Reference(text)) => reference(text)?,
+        Some(BaseImage::Spec(_)) | None => return Err(ImageSpecError::NothingToReturn),
     };
     let used = [Field::Name, Field::BaseImage, Field::Builder, Field::RuntimePackages];
     let ignored: Vec<Field> =
@@ -235,8 +235,8 @@ impl<'a> Lowering<'a> {
     }
 
     fn base(&mut self) -> Result<Base, ImageSpecError> {
-        match (&self.fields.base_image, &self.surroundings.default_base) {
-            (Some(BaseImage::Spec(spec)), _) => {
+        match &self.fields.base_image {
+            Some(BaseImage::Spec(spec)) => {
                 let name = || spec.fields.name.clone();
                 let lowered = spec.lower(self.surroundings).map_err(|source| {
                     ImageSpecError::BaseSpec { name: name(), source: Box::new(source) }
@@ -248,7 +248,7 @@ impl<'a> Lowering<'a> {
                 self.secret_files.extend(lowered.secret_files);
                 Ok(Base::Image(Box::new(lowered.image)))
             }
-            (Some(BaseImage::Reference(text)), _) | (None, Some(text)) => {
+            Some(BaseImage::Reference(text)) => {
                 let reference = reference(text)?;
                 let has_python = self.fields.apt_packages.iter().any(|p| p.starts_with("python3"))
                     || self.fields.python_exec.is_some();
@@ -257,7 +257,7 @@ impl<'a> Lowering<'a> {
                 }
                 Ok(Base::Registry(reference))
             }
-            (None, None) => Ok(default_base(self.fields.python_version)),
+            None => default_base(&self.surroundings.default_base, self.fields.python_version),
         }
     }
 
@@ -421,20 +421,34 @@ fn nvidia(image: &Image) -> Image {
     image.with_search_path("PATH", path).with_search_path("LD_LIBRARY_PATH", libraries)
 }
 
-/// What specs start from that name no base. Debian bookworm, as in flytekit, with its own Python;
-/// where another version is asked for, the same Debian with that one.
-fn default_base(python: Option<PythonVersion>) -> Base {
-    const DEBIANS_OWN: PythonVersion = PythonVersion { major: 3, minor: 11, patch: None };
-    match python {
-        Some(version) if version != DEBIANS_OWN => {
-            let tag = format!("{version}-slim-bookworm");
-            let reference = Reference::new("docker.io", "library/python", Some(&tag));
-            Base::Registry(reference.expect("digits, dots and a word are a tag"))
+/// What specs start from that name no base.
+fn default_base(base: &DefaultBase, python: Option<PythonVersion>) -> Result<Base, ImageSpecError> {
+    let image = match (base, python) {
+        (DefaultBase::Suite(suite), Some(version)) if !is_python_of(suite, version) => {
+            format!("python:{version}-slim-{suite}")
         }
-        _ => Base::Debian(
-            DebianBase::new("bookworm").with_python(true).with_packages(["ca-certificates"]),
-        ),
-    }
+        (DefaultBase::Suite(suite), _) => {
+            let debian = DebianBase::new(suite).with_python(true);
+            return Ok(Base::Debian(debian.with_packages(["ca-certificates"])));
+        }
+        (DefaultBase::Image(image), Some(version)) => {
+            image.replace("{python}", &version.to_string())
+        }
+        (DefaultBase::Image(image), None) => image.replace("{python}", "3.12"),
+    };
+    Ok(Base::Registry(reference(&image)?))
+}
+
+/// Whether the suite's own Python is one of `version`. Which release of the series it is depends
+/// on the day, so nothing more exact is.
+fn is_python_of(suite: &str, version: PythonVersion) -> bool {
+    let minor = match suite {
+        "bullseye" => 9,
+        "bookworm" => 11,
+        "trixie" => 13,
+        _ => return false,
+    };
+    version == PythonVersion { major: 3, minor, patch: None }
 }
 
 /// Whether this is the plain image of a distribution, which has no Python.

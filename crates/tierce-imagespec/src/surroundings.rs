@@ -18,9 +18,8 @@ pub struct Surroundings {
     /// The files of the loaded modules, relative to the source root; `None` where nothing is
     /// loaded because no Python runs, and all sources have to be copied instead.
     pub loaded_modules: Option<Vec<PathBuf>>,
-    /// The base of specs that name none (flytekit reads it from `FLYTE_INTERNAL_IMAGE`); `None`
-    /// for Debian bookworm with Python.
-    pub default_base: Option<String>,
+    /// The base of specs that name none.
+    pub default_base: DefaultBase,
     /// The requirement that is added to specs that don't ask for flytekit themselves; `None` to
     /// add none.
     pub flytekit: Option<String>,
@@ -29,6 +28,24 @@ pub struct Surroundings {
     pub force: bool,
     /// What the builder can do.
     pub builder: BuilderRules,
+}
+
+/// The base of specs that name none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DefaultBase {
+    /// This Debian suite: assembled from the archive with its own Python; or, where a spec asks
+    /// for another Python, the official Python image on it.
+    Suite(String),
+    /// An image in a registry; `{python}` in it stands for the version that a spec asks for, and
+    /// for `3.12` where it asks for none.
+    Image(String),
+}
+
+impl Default for DefaultBase {
+    /// Debian bookworm, as in flytekit.
+    fn default() -> Self {
+        DefaultBase::Suite("bookworm".to_owned())
+    }
 }
 
 /// What a builder can do with a spec.
@@ -61,7 +78,7 @@ impl Default for Surroundings {
             folders: BTreeSet::new(),
             requirements: BTreeMap::new(),
             loaded_modules: None,
-            default_base: None,
+            default_base: DefaultBase::default(),
             flytekit: Some("flytekit".to_owned()),
             force: false,
             builder: BuilderRules::default(),

@@ -4,8 +4,8 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tierce_imagespec::{
-    BaseImage, BuilderRules, Field, Fields, ImageSpec, ImageSpecError, Lowered, SecretMount,
-    SourceCopyMode, Surroundings,
+    BaseImage, BuilderRules, DefaultBase, Field, Fields, ImageSpec, ImageSpecError, Lowered,
+    SecretMount, SourceCopyMode, Surroundings,
 };
 use tierce_oci::{Diagnostic, Platform};
 use tierce_spec::{Base, Command, Image, Step};
@@ -202,10 +202,19 @@ fn bases() {
         let expected = format!("docker.io/library/python:{version}-slim-bookworm");
         assert_eq!(base(None, Some(version)), Base::Registry(expected.parse().unwrap()));
     }
-    let surroundings =
-        Surroundings { default_base: Some("ghcr.io/a/b:1".into()), ..Surroundings::default() };
-    let given = lower_in(Fields { base_image: None, ..fields() }, &surroundings);
-    assert_eq!(*given.image.base(), Base::Registry("ghcr.io/a/b:1".parse().unwrap()));
+    // Another default, as configured.
+    for (default_base, python, expected) in [
+        (DefaultBase::Image("ghcr.io/a/b:1".into()), None, "ghcr.io/a/b:1"),
+        (DefaultBase::Image("a.io/py:{python}-s".into()), Some("3.13"), "a.io/py:3.13-s"),
+        (DefaultBase::Image("a.io/py:{python}-s".into()), None, "a.io/py:3.12-s"),
+        (DefaultBase::Suite("trixie".into()), Some("3.12"), "python:3.12-slim-trixie"),
+    ] {
+        let surroundings = Surroundings { default_base, ..Surroundings::default() };
+        let python_version = python.map(|v| v.parse().unwrap());
+        let fields = Fields { base_image: None, python_version, ..fields() };
+        let given = lower_in(fields, &surroundings).image;
+        assert_eq!(*given.base(), Base::Registry(expected.parse().unwrap()));
+    }
     assert_eq!(
         codes(Fields { base_image: Some("a b".into()), ..fields() }),
         ["imagespec/invalid-base"]
