@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
+use url::Url;
 
 /// The variables of a process and the user's identity.
 #[derive(Clone, Default)]
@@ -66,6 +67,18 @@ const CA_BUNDLES: [&str; 5] = [
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// Where a user keeps credentials for package indexes, besides the indexes' own addresses.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct IndexCredentialSettings {
+    /// The netrc file: `NETRC`, or `~/.netrc`. It need not be there.
+    pub netrc: Option<PathBuf>,
+    /// What `uv auth login` writes. It need not be there.
+    pub uv: Option<PathBuf>,
+    /// The indexes that `UV_INDEX` and `UV_DEFAULT_INDEX` give names, as `private=https://...`:
+    /// uv's `UV_INDEX_PRIVATE_PASSWORD` is for them. Which indexes are used they don't say.
+    pub names: Vec<(String, Url)>,
+}
 
 impl Environment {
     /// The environment of this process. Variables whose names are not UTF-8 are left out.
@@ -143,6 +156,24 @@ impl Environment {
         self.absolute("XDG_RUNTIME_DIR")
     }
 
+    /// Where the user keeps credentials for package indexes, as uv finds them.
+    pub fn index_credentials(&self) -> IndexCredentialSettings {
+        let data_home = self.absolute("XDG_DATA_HOME");
+        let data_home = data_home.or_else(|| Some(self.home()?.join(".local/share")));
+        let uv = self.path("UV_CREDENTIALS_DIR");
+        let uv = uv.or_else(|| Some(data_home?.join("uv/credentials")));
+        let named = |text: &str| {
+            let (name, url) = text.split_once('=')?;
+            Some((name.to_owned(), url.parse().ok()?))
+        };
+        let lists = ["UV_DEFAULT_INDEX", "UV_INDEX"].iter().filter_map(|name| self.text(name));
+        IndexCredentialSettings {
+            netrc: self.path("NETRC").or_else(|| Some(self.home()?.join(".netrc"))),
+            uv: uv.map(|directory| directory.join("credentials.toml")),
+            names: lists.flat_map(str::split_whitespace).filter_map(named).collect(),
+        }
+    }
+
     /// Whether this is a task of an orchestrator's.
     pub fn execution(&self) -> Result<Execution, ConfigError> {
         let invalid = |source| ConfigError::Variable { name: IN_EXECUTION, source };
@@ -189,8 +220,7 @@ impl Environment {
             UV_ALLOWED.contains(&name)
                 || is_credential(name)
                 || NETWORK_VARIABLES.contains(&name)
-                || ["SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT", "NETRC", "HOME"]
-                    .contains(&name)
+                || UV_SEES.contains(&name)
         };
         self.variables
             .iter()
@@ -199,6 +229,17 @@ impl Environment {
             .collect()
     }
 }
+
+/// Other people's variables that uv finds certificates and credentials by.
+const UV_SEES: [&str; 7] = [
+    "HOME",
+    "NETRC",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "SSL_CLIENT_CERT",
+    "UV_CREDENTIALS_DIR",
+    "XDG_DATA_HOME",
+];
 
 /// Settings of uv's that say how to reach indexes.
 const UV_ALLOWED: [&str; 9] = [

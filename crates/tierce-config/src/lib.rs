@@ -18,7 +18,7 @@ mod sources;
 mod tables;
 mod values;
 
-pub use environment::{Environment, Execution};
+pub use environment::{Environment, Execution, IndexCredentialSettings};
 pub use error::ConfigError;
 pub use file::{
     BuildkitConfig, CheckCacheConfig, ConfigFile, DebianConfig, DockerConfig, FlavorEntry,

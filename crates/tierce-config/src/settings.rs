@@ -1,12 +1,14 @@
 //! Everything that a build takes from its surroundings, in one value.
 
-use crate::environment::Execution;
+use crate::environment::{Execution, IndexCredentialSettings};
 use crate::layer::Layer;
 use crate::resolve::{Recorded, Resolver, Said};
 use crate::sources::{ConfigPath, Files, Overrides};
 use crate::tables::{self, BuildkitSettings, DebianSettings, DockerSettings, ImageSpecSettings};
 use crate::tables::{PodmanSettings, RegistrySettings, SecretsSettings};
-use crate::values::{Address, DebianBase, ImageName, PushRegistry, TimeSpan, UnknownImage};
+use crate::values::{
+    Address, DebianBase, ImageName, NamedAddress, PushRegistry, TimeSpan, UnknownImage,
+};
 use crate::{ConfigError, ConfigFile, Entry, Environment, FlavorEntry, Sources, flyte};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -71,6 +73,8 @@ pub struct Settings {
     pub network_variables: Vec<(String, String)>,
     /// The environment that `uv` runs with.
     pub uv_variables: Vec<(String, String)>,
+    /// Where the user keeps credentials for package indexes.
+    pub index_credentials: IndexCredentialSettings,
     /// The variables, for those who look for secrets in them.
     pub environment: Environment,
     /// The files that have settings, or would have.
@@ -145,6 +149,7 @@ impl Settings {
             ca_bundle: env.ca_bundle(),
             network_variables: env.network_variables(),
             uv_variables: env.uv_variables(),
+            index_credentials: env.index_credentials(),
             environment: env.clone(),
             files: paths,
             warnings,
@@ -228,6 +233,7 @@ fn store(r: &mut Resolver<'_>) -> Result<PathBuf, ConfigError> {
 
 fn index(r: &mut Resolver<'_>) -> Result<Option<Address>, ConfigError> {
     let above = r.variable(&["TIERCE_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL"])?;
+    let above = above.map(|(NamedAddress(address), said)| (address, said));
     Ok(r.value(&["index"], above, |file| file.index.clone()))
 }
 

@@ -320,6 +320,22 @@ impl fmt::Debug for Address {
 
 text_type!(Address, |a| a.0.to_string(), { "format": "uri", "examples": ["https://pypi.example/simple"] });
 
+/// An address that may have a name before it, as uv's indexes do: `private=https://pypi.example`.
+pub struct NamedAddress(pub Address);
+
+impl FromStr for NamedAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let url = match text.split_once('=') {
+            Some((name, url)) if name.chars().all(is_name) => url,
+            _ => text,
+        };
+        url.parse().map(NamedAddress)
+    }
+}
+
 /// What variables mean by true and false, in the words that Flyte's readers know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
