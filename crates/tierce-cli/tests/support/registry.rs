@@ -4,7 +4,7 @@ use super::tools::tool;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -32,21 +32,28 @@ impl Registry {
     /// A registry that everybody may read and write; `None`, with a printed reason, where none
     /// is installed.
     pub fn start() -> Option<Self> {
-        Self::launch("")
+        Self::launch("", "")
     }
 
     /// A registry that only [`USER`] may use.
     pub fn private() -> Option<Self> {
-        Self::launch("auth: {htpasswd: {realm: test, path: PATH/htpasswd}}\n")
+        Self::launch("auth: {htpasswd: {realm: test, path: PATH/htpasswd}}\n", "")
     }
 
-    fn launch(auth: &str) -> Option<Self> {
+    /// A registry with this certificate, for those alone who show one of the authority's if one
+    /// is named. Its requests are not to be had.
+    pub fn encrypted(certificate: &Path, key: &Path, authority: Option<&Path>) -> Option<Self> {
+        let clients = authority.map(|file| format!(", clientcas: [{file:?}]")).unwrap_or_default();
+        Self::launch("", &format!(", tls: {{certificate: {certificate:?}, key: {key:?}{clients}}}"))
+    }
+
+    fn launch(auth: &str, tls: &str) -> Option<Self> {
         let program = tool("docker-registry")?;
         let scratch = tempfile::tempdir().expect("a scratch directory");
         let path = scratch.path().display().to_string();
         // The registry chooses the port, so that no one can take it in between.
         let config = format!(
-            "version: 0.1\nlog: {{level: info}}\nhttp: {{addr: '127.0.0.1:0'}}\n\
+            "version: 0.1\nlog: {{level: info}}\nhttp: {{addr: '127.0.0.1:0'{tls}}}\n\
              storage: {{filesystem: {{rootdirectory: {path}/data}}}}\n{}",
             auth.replace("PATH", &path)
         );
@@ -90,6 +97,11 @@ impl Registry {
 
     fn log(&self, name: &str) -> String {
         fs::read_to_string(self.scratch.path().join(name)).unwrap_or_default()
+    }
+
+    /// The directory with all that it keeps, its logs too.
+    pub fn directory(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// The requests so far, each as `METHOD /path status`.

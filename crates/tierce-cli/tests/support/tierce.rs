@@ -7,7 +7,15 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// Variables of the caller that would change what the program does.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 17] = [
+    "FLYTECTL_CONFIG",
+    "FLYTE_IMAGE_BUILDER",
+    "FLYTE_IMAGE_REGISTRY",
+    "FLYTE_IMG_FAST_FAIL",
+    "TIERCE_IMAGE_BUILDER",
+    "TIERCE_INDEX",
+    "TIERCE_UNKNOWN_IMAGE",
+    "UCTL_CONFIG",
     "DOCKER_CONFIG",
     "DOCKER_HOST",
     "REGISTRY_AUTH_FILE",
