@@ -25,6 +25,7 @@ impl Podman {
         };
         let directory = TempDir::with_prefix("podman").ok()?;
         let podman = Podman { directory, program };
+        podman.write_configuration().ok()?;
         match podman.podman().arg("info").output() {
             Ok(output) if output.status.success() => Some(podman),
             Ok(output) => {
@@ -44,32 +45,51 @@ impl Podman {
         &self.program
     }
 
-    /// The arguments that every podman command needs to work on this storage, before the
-    /// subcommand's name.
-    pub fn global_arguments(&self) -> Vec<String> {
+    /// The variables that make any podman work on this storage.
+    pub fn variables(&self) -> Vec<(String, String)> {
         let path = |name: &str| self.directory.path().join(name).display().to_string();
-        let mut arguments = vec![
-            "--root".to_owned(),
-            path("root"),
-            "--runroot".to_owned(),
-            path("run"),
-            "--tmpdir".to_owned(),
-            path("tmp"),
-            "--cgroup-manager=cgroupfs".to_owned(),
-            "--events-backend=none".to_owned(),
-        ];
+        vec![
+            ("CONTAINERS_STORAGE_CONF".to_owned(), path("storage.conf")),
+            ("CONTAINERS_CONF".to_owned(), path("containers.conf")),
+            // Credentials and registries' settings of the machine's do not count either.
+            ("REGISTRY_AUTH_FILE".to_owned(), path("auth.json")),
+            ("CONTAINERS_REGISTRIES_CONF".to_owned(), path("registries.conf")),
+        ]
+    }
+
+    fn write_configuration(&self) -> std::io::Result<()> {
+        let path = |name: &str| self.directory.path().join(name).display().to_string();
+        let write = |name: &str, text: &str| std::fs::write(self.directory.path().join(name), text);
+        write(
+            "storage.conf",
+            &format!(
+                "[storage]\ndriver = \"overlay\"\ngraphroot = {:?}\nrunroot = {:?}\n",
+                path("root"),
+                path("run")
+            ),
+        )?;
         // crun refuses to run where version 1 and 2 of the control groups are mounted together.
         let hybrid = !Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-        if let (true, Some(runc)) = (hybrid, crate::program("runc")) {
-            arguments.extend(["--runtime".to_owned(), runc.display().to_string()]);
-        }
-        arguments
+        let runtime = match (hybrid, crate::program("runc")) {
+            (true, Some(_)) => "runtime = \"runc\"\n",
+            _ => "",
+        };
+        write(
+            "containers.conf",
+            &format!(
+                "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\n\
+                 tmp_dir = {:?}\n{runtime}",
+                path("tmp")
+            ),
+        )?;
+        write("auth.json", "{}")?;
+        write("registries.conf", "")
     }
 
     /// A podman command on this storage.
     pub fn podman(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(self.global_arguments());
+        command.envs(self.variables());
         command
     }
 
