@@ -73,22 +73,26 @@ pub(crate) fn commands(
         options.push(format!("Dir::State::lists={LISTS}"));
     }
     let options: Vec<String> = options.iter().map(|o| format!("-o {}", quote::shell(o))).collect();
-    let options = options.join(" ");
     let words: Vec<String> = packages.iter().map(|p| quote::shell(p)).collect();
     let mut commands = vec![
         "export DEBIAN_FRONTEND=\"${DEBIAN_FRONTEND-noninteractive}\" LC_ALL=\"${LC_ALL-C.UTF-8}\""
             .to_owned(),
+        format!("set -- {}", lines(&options, 1)),
     ];
     if !dialect.mounts {
         commands.push(format!("mkdir -p {LISTS}/partial {ARCHIVES}/partial"));
     }
-    commands.push(format!("apt-get {options} update"));
-    commands.push(format!(
-        "apt-get {options} install -y --no-install-recommends -- {}",
-        words.join(" ")
-    ));
-    let own: &[&str] = if dialect.mounts { &[] } else { &["/var/cache/tierce"] };
-    let leavings: Vec<&str> = LEAVINGS.iter().chain(own).copied().collect();
-    commands.push(format!("rm -rf {}", leavings.join(" ")));
+    commands.push("apt-get \"$@\" update".to_owned());
     commands
+        .push(format!("apt-get \"$@\" install -y --no-install-recommends -- {}", lines(&words, 8)));
+    let own: &[&str] = if dialect.mounts { &[] } else { &["/var/cache/tierce"] };
+    let leavings: Vec<String> = LEAVINGS.iter().chain(own).map(|path| path.to_string()).collect();
+    commands.push(format!("rm -rf {}", lines(&leavings, 4)));
+    commands
+}
+
+/// Words, so many on a line.
+fn lines(words: &[String], on_one: usize) -> String {
+    let lines: Vec<String> = words.chunks(on_one).map(|words| words.join(" ")).collect();
+    lines.join(" \\\n        ")
 }

@@ -20,8 +20,8 @@ impl Dialect {
     /// The BuildKit inside Docker 20.10, with a frontend of 1.2: mounts, but secrets are files.
     pub const DOCKER_20: Dialect = Dialect { mounts: true, secret_env: false, run_network: false };
 
-    /// buildah 1.28 and podman 4.3.
-    pub const PODMAN: Dialect = Dialect { mounts: true, secret_env: false, run_network: true };
+    /// buildah 1.28 and podman 4.3, whose `RUN` has no flag but `--mount`.
+    pub const PODMAN: Dialect = Dialect { mounts: true, secret_env: false, run_network: false };
 
     /// Docker's builder from before BuildKit, and tools of its time: no mounts, so no secrets.
     pub const CLASSIC: Dialect = Dialect { mounts: false, secret_env: false, run_network: false };

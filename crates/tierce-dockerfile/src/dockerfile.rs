@@ -1,15 +1,12 @@
 //! Dockerfiles of the user's: their own text, with their own context.
 
-use crate::context::{BuildContext, ContextLayout};
+use crate::context::{BuildContext, ContextLayout, OWN_DOCKERFILE};
 use crate::error::RenderError;
 use crate::render::Rendered;
 use std::path::Path;
 use tierce_engine::GatheredDockerfile;
 use tierce_layer::LayerPath;
 use tierce_spec::DockerfileBase;
-
-/// What a Dockerfile is called in a context that does not hold it.
-const NAME: &str = "Dockerfile.tierce";
 
 /// The Dockerfile and its context as they are.
 pub(crate) fn render(
@@ -31,7 +28,7 @@ pub(crate) fn render(
         Some(path) if context.get(&path).is_some() => path,
         // Left out by its own rules, or somewhere else.
         _ => {
-            let path = below(NAME);
+            let path = below(OWN_DOCKERFILE);
             context.add_content(&path, content.clone())?;
             path
         }

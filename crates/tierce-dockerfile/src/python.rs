@@ -247,7 +247,8 @@ fn install(
         Some(_) => format!("{PLACE}/python/pylock.toml"),
         None => {
             let lock = format!("{PREFIX}/pylock.toml");
-            let mut words = vec!["--quiet".to_owned(), "--python".to_owned(), python.clone()];
+            let words = ["--quiet", "--format", "pylock.toml", "--python", python.as_str()];
+            let mut words: Vec<String> = words.map(str::to_owned).to_vec();
             if environment.options.pre {
                 words.push("--prerelease=allow".to_owned());
             }
@@ -411,9 +412,7 @@ impl Netrc {
     fn take(&mut self, url: &Url) -> Result<(), RenderError> {
         let has_password = url.password().is_some();
         // The user of an ssh URL is part of the address.
-        if (url.username().is_empty() && !has_password)
-            || (url.scheme().ends_with("ssh") && !has_password)
-        {
+        if !has_password && (url.username().is_empty() || url.scheme().ends_with("ssh")) {
             return Ok(());
         }
         let refused = || RenderError::Credentials { url: without_credentials(url.as_str()) };

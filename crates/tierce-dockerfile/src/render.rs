@@ -13,7 +13,7 @@ use crate::text::Text;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use tierce_engine::{Gathered, GatheredBase, Unsupported};
+use tierce_engine::{Gathered, GatheredBase, Source, Unsupported};
 use tierce_layer::LayerPath;
 use tierce_spec::{
     Apt, Base, Commands, DebianBase, Entrypoint, Env, Labels, Network, ResolvedStep, Secret, Step,
@@ -312,14 +312,34 @@ impl<'a> Renderer<'a> {
         let digest = source.tree.digest().short();
         let at = format!("sources/{:02}-{name}-{digest}", step.index);
         let place = self.at(&at);
-        self.context.add_tree(&place, &source.root, &source.tree)?;
         self.text.paragraph();
-        match step.step {
-            Step::SourceFile(_) => self.copy(&at, &destination),
+        if let Step::SourceFile(_) = step.step {
+            return self.file(source, &at, &place, &destination);
+        }
+        self.context.add_tree(&place, &source.root, &source.tree)?;
+        self.keep_modes(&place, &destination);
+        let slash = if destination.ends_with('/') { "" } else { "/" };
+        self.copy(&format!("{at}/"), &format!("{destination}{slash}"));
+        Ok(())
+    }
+
+    /// A file that gets its destination's name. buildah (1.28) can give it no name that takes an
+    /// extended tar header; a directory that holds one, it can copy.
+    fn file(
+        &mut self,
+        source: &Source,
+        at: &str,
+        place: &str,
+        destination: &str,
+    ) -> Result<(), RenderError> {
+        match destination.rsplit_once('/') {
+            Some((directory, name)) if !name.is_ascii() || name.len() > 100 => {
+                self.context.add_tree(&format!("{place}/{name}"), &source.root, &source.tree)?;
+                self.copy(&format!("{at}/"), &format!("{directory}/"));
+            }
             _ => {
-                self.keep_modes(&place, &destination);
-                let slash = if destination.ends_with('/') { "" } else { "/" };
-                self.copy(&format!("{at}/"), &format!("{destination}{slash}"));
+                self.context.add_tree(place, &source.root, &source.tree)?;
+                self.copy(at, destination);
             }
         }
         Ok(())

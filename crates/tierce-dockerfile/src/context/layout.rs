@@ -36,12 +36,19 @@ pub struct DockerLayout;
 /// Without a file of this name, some tools look for ignore rules elsewhere.
 const IGNORE_FILE: &str = ".dockerignore";
 
+/// What a Dockerfile of the user's is called in a context that does not hold it.
+pub(crate) const OWN_DOCKERFILE: &str = "Dockerfile.tierce";
+
 impl ContextLayout for DockerLayout {
     fn finish(&self, context: &mut BuildContext) -> Result<(), ContextError> {
         match context.get(IGNORE_FILE) {
             // The context of a Dockerfile of the user's: its rules have been applied.
             Some(_) => Ok(()),
-            None => context.add_content(IGNORE_FILE, "# Nothing: all of this is needed.\n"),
+            None => {
+                let text =
+                    format!("# But for this, all is needed.\n{IGNORE_FILE}\n{OWN_DOCKERFILE}\n");
+                context.add_content(IGNORE_FILE, text)
+            }
         }
     }
 }

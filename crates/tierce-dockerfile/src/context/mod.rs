@@ -10,6 +10,7 @@ mod zip;
 
 pub use archive::Archive;
 pub use error::ContextError;
+pub(crate) use layout::OWN_DOCKERFILE;
 pub use layout::{ContextLayout, DockerLayout};
 pub use size::{LargeContext, WARNING_SIZE};
 
