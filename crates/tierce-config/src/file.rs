@@ -25,7 +25,7 @@ pub struct ConfigFile {
     pub store: Option<PathBuf>,
     /// The Python package index, instead of PyPI.
     pub index: Option<Address>,
-    /// What to do about an image when nobody can tell whether it exists.
+    /// What to do about an image when nobody can tell whether it exists; "build" unless set.
     pub unknown: Option<UnknownImage>,
     /// What images start from that only say which Python they want.
     pub debian_base: Option<DebianBase>,

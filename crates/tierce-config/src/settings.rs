@@ -33,7 +33,7 @@ pub struct Settings {
     /// The name of the builder to use.
     pub builder: Option<String>,
     /// What to do about images that nobody can tell about.
-    pub unknown: Option<UnknownImage>,
+    pub unknown: UnknownImage,
     /// Images by name.
     pub images: BTreeMap<String, Reference>,
     /// What images start from that only say which Python they want.
@@ -204,7 +204,7 @@ fn builder(r: &mut Resolver<'_>, flags: &Overrides) -> Option<String> {
     r.value(&["builder"], above, |file| file.builder.clone().filter(|name| !name.is_empty()))
 }
 
-fn unknown(r: &mut Resolver<'_>, flags: &Overrides) -> Result<Option<UnknownImage>, ConfigError> {
+fn unknown(r: &mut Resolver<'_>, flags: &Overrides) -> Result<UnknownImage, ConfigError> {
     let flag = flags.unknown.map(|value| (value, Said::Flag("--unknown")));
     let mut above = match flag {
         Some(flag) => Some(flag),
@@ -215,7 +215,7 @@ fn unknown(r: &mut Resolver<'_>, flags: &Overrides) -> Result<Option<UnknownImag
     {
         above = Some((UnknownImage::Fail, said));
     }
-    Ok(r.value(&["unknown"], above, |file| file.unknown))
+    Ok(r.or_default(&["unknown"], above, |file| file.unknown, UnknownImage::default()))
 }
 
 fn store(r: &mut Resolver<'_>) -> Result<PathBuf, ConfigError> {

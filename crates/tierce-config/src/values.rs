@@ -45,12 +45,13 @@ pub enum ValueError {
 }
 
 /// What to do about an image when nobody can tell whether it exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnknownImage {
     /// Take it for present, with a warning.
     AssumePresent,
     /// Build it.
+    #[default]
     Build,
     /// Give up.
     Fail,

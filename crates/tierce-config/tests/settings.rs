@@ -25,8 +25,8 @@ fn the_store_is_in_the_cache_directory_unless_said_otherwise() {
 #[test]
 fn policies_ttls_and_flags_are_read_wherever_they_are() {
     let unknown = |world: World| world.settings().unknown;
-    assert_eq!(unknown(World::new()), None);
-    assert_eq!(unknown(World::new().user("unknown = \"build\"")), Some(UnknownImage::Build));
+    assert_eq!(unknown(World::new()), UnknownImage::Build);
+    assert_eq!(unknown(World::new().user("unknown = \"fail\"")), UnknownImage::Fail);
     for (name, value, expected) in [
         ("TIERCE_UNKNOWN_IMAGE", "assume-present", UnknownImage::AssumePresent),
         ("FLYTE_IMG_FAST_FAIL", "True", UnknownImage::Fail),
@@ -34,7 +34,7 @@ fn policies_ttls_and_flags_are_read_wherever_they_are() {
         ("FLYTE_IMG_FAST_FAIL", "0", UnknownImage::Build),
     ] {
         let world = World::new().user("unknown = \"build\"").variable(name, value);
-        assert_eq!(unknown(world), Some(expected), "{name}={value}");
+        assert_eq!(unknown(world), expected, "{name}={value}");
     }
     let ttl = |text: &str| World::new().user(text).settings().check_cache_ttl;
     assert_eq!(ttl(""), Duration::from_secs(86_400));

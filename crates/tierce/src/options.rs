@@ -8,7 +8,7 @@ pub fn build_options(settings: &Settings) -> BuildOptions {
     BuildOptions {
         default_registry: settings.registry.clone(),
         names: settings.images.clone(),
-        unknown: settings.unknown.map(policy).unwrap_or_default(),
+        unknown: policy(settings.unknown),
         ..BuildOptions::default()
     }
 }
