@@ -46,6 +46,14 @@ impl Location {
         }
     }
 
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Location::Path(_) => true,
+            Location::Url(url) => url.scheme() == "file",
+        }
+    }
+
     /// The last segment of the path, percent-decoded.
     pub fn filename(&self) -> String {
         match self {

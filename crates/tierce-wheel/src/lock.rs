@@ -180,6 +180,20 @@ impl Lock {
         Lock::new(&self.target, packages.cloned().collect())
     }
 
+    /// The same with wheels of this machine known by their file names alone: what is installed does
+    /// not depend on where they lie. Whoever fetches them has to have them by their digests.
+    pub fn without_local_paths(self) -> Self {
+        let Lock { target, mut packages, .. } = self;
+        for package in &mut packages {
+            if let Source::Wheel { file, .. } = &mut package.source
+                && file.location.is_local()
+            {
+                file.location = Location::Path(file.filename.as_str().into());
+            }
+        }
+        Lock::new(&target, packages)
+    }
+
     /// What the packages were chosen for.
     pub fn target(&self) -> &Target {
         &self.target
