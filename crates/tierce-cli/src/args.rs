@@ -1,9 +1,15 @@
 //! The command line.
 
+mod builder;
+
+pub use builder::{BuilderCommand, FlavorCommand, RegisterArgs, TestArgs, UpdateArgs};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
-use tierce::{Export, Platform};
+use std::str::FromStr;
+use tierce::config::UnknownImage;
+use tierce::{Export, Platform, Reference, ReferenceError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +42,15 @@ pub enum Command {
     Run(RunArgs),
     /// Show an image's platforms, layers and settings
     Inspect(InspectArgs),
+    /// Show the settings, and where each comes from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show, follow, wait for or stop builds in the background
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Choose, configure and test builders
+    #[command(subcommand)]
+    Builder(BuilderCommand),
     /// Show or clean the local store
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -50,10 +65,10 @@ pub enum Command {
     Schema,
 }
 
-/// Which image: a tierce.toml, a directory that holds one.
+/// Which image: a tierce.toml, a directory that holds one, or an imageSpec.yaml.
 #[derive(Debug, Args)]
 pub struct SpecArgs {
-    /// A tierce.toml, or the directory that holds it
+    /// A tierce.toml, the directory that holds it, or an ImageSpec as YAML
     #[arg(value_name = "SPEC", default_value = ".")]
     pub spec: PathBuf,
 }
@@ -71,12 +86,86 @@ pub struct NamingArgs {
     pub platform: Vec<Platform>,
 }
 
+/// What the command line says instead of the configuration.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SettingArgs {
+    /// Build with this builder, whatever the image and the configuration say
+    #[arg(long, value_name = "NAME")]
+    pub builder: Option<String>,
+    /// What to do when nobody can tell whether the image exists: assume-present, build or fail
+    #[arg(long, value_name = "POLICY")]
+    pub unknown: Option<UnknownImage>,
+    /// What image a name stands for; without a name it is `default`. May be repeated
+    #[arg(long = "image", id = "named-image", value_name = "[NAME=]URI")]
+    pub image: Vec<NamedImage>,
+}
+
+/// `NAME=URI`, or `URI` for the image named `default`.
+#[derive(Clone, Debug)]
+pub struct NamedImage {
+    pub name: String,
+    pub image: Reference,
+}
+
+impl FromStr for NamedImage {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let (name, image) = text.split_once('=').unwrap_or(("default", text));
+        Ok(NamedImage { name: name.to_owned(), image: image.parse()? })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting, as config.toml would have it
+    Show(ConfigShowArgs),
+    /// Print one setting's value
+    Get {
+        /// The setting, as `config show` prints it: registry, check-cache.ttl
+        key: String,
+        #[command(flatten)]
+        args: ConfigShowArgs,
+    },
+    /// Print the files with settings: the workspace's, the user's, Flyte's
+    Path {
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// How to print the result on standard output
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print the JSON Schema of config.toml
+    Schema,
+}
+
 #[derive(Debug, Args)]
-pub struct BuildArgs {
+pub struct ConfigShowArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
+    /// Say of each setting where it comes from
+    #[arg(long)]
+    pub origin: bool,
+    /// The registry of images that name none, as ghcr.io/me
+    #[arg(short, long)]
+    pub registry: Option<String>,
+    #[command(flatten)]
+    pub settings: SettingArgs,
+    /// How to print the result on standard output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// A tierce.toml, the directory that holds it, or an ImageSpec as YAML; several are built
+    /// together, with the settings of the first one's workspace
+    #[arg(value_name = "SPEC", default_value = ".")]
+    pub specs: Vec<PathBuf>,
     #[command(flatten)]
     pub naming: NamingArgs,
+    #[command(flatten)]
+    pub settings: SettingArgs,
     /// Push the image to its registry
     #[arg(long)]
     pub push: bool,
@@ -90,9 +179,19 @@ pub struct BuildArgs {
     /// every layer again
     #[arg(long)]
     pub force: bool,
-    /// Say whether the image would be built, but make nothing
+    /// Say whether the image would be built, and how, but make nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Ask the registry even if the image was seen there not long ago
+    #[arg(long)]
+    pub no_check_cache: bool,
+    /// How whoever runs the image brings its code: with anything but `none` the image's code
+    /// bundle is left out of it
+    #[arg(long, value_enum, value_name = "STYLE")]
+    pub copy_style: Option<CopyStyle>,
+    /// Build in the background and print the run's id; see `tierce runs`
+    #[arg(long, conflicts_with = "dry_run")]
+    pub detach: bool,
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value_t, env = "TIERCE_PROGRESS")]
     pub progress: Progress,
@@ -107,6 +206,8 @@ pub struct KeyArgs {
     pub spec: SpecArgs,
     #[command(flatten)]
     pub naming: NamingArgs,
+    #[command(flatten)]
+    pub settings: SettingArgs,
     /// How to print the result on standard output
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -118,6 +219,8 @@ pub struct PlanArgs {
     pub spec: SpecArgs,
     #[command(flatten)]
     pub naming: NamingArgs,
+    #[command(flatten)]
+    pub settings: SettingArgs,
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value_t, env = "TIERCE_PROGRESS")]
     pub progress: Progress,
@@ -146,6 +249,8 @@ pub struct RunArgs {
     /// Give the container no network
     #[arg(long)]
     pub no_network: bool,
+    #[command(flatten)]
+    pub settings: SettingArgs,
     /// How to show the build's progress on standard error
     #[arg(long, value_enum, default_value_t, env = "TIERCE_PROGRESS")]
     pub progress: Progress,
@@ -158,6 +263,54 @@ pub struct InspectArgs {
     /// How to print the result on standard output
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// Show the runs, the newest first
+    List {
+        /// How to print them on standard output
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print what happened in a run
+    Logs {
+        /// The run's id, or the beginning of it
+        id: String,
+        /// Go on until the run ends
+        #[arg(short, long)]
+        follow: bool,
+        /// How to print it: lines, or one JSON object an event
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Wait for runs to end; exits as the first build that failed would have
+    Wait {
+        /// The runs' ids, or the beginnings of them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        /// How to print the results: URIs, or one JSON object a run
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Stop runs
+    Cancel {
+        /// The runs' ids, or the beginnings of them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        /// Kill a run that has not stopped after so many seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+        patience: u32,
+    },
+    /// Forget runs that have ended
+    Prune {
+        /// Those that ended so many days ago
+        #[arg(long, value_name = "DAYS", default_value_t = 0)]
+        older_than: u32,
+        /// Only say which
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -187,6 +340,17 @@ pub struct DoctorArgs {
     /// How to print the report on standard output
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// How whoever runs an image brings its code there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CopyStyle {
+    /// The modules that the program has imported are copied when it runs
+    LoadedModules,
+    /// Everything is copied when it runs
+    All,
+    /// Nothing is copied: the code is in the image
+    None,
 }
 
 /// How progress is shown.

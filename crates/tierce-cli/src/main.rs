@@ -13,6 +13,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|a| a == tierce::SANDBOX_HELPER_ARGUMENT) {
         tierce::sandbox_helper_main();
     }
+    // A build in the background is this program, too, with a run to be.
+    if std::env::args_os().nth(1).is_some_and(|a| a == tierce::runs::RUN_ARGUMENT) {
+        return commands::run_in_background(std::env::args_os().skip(2));
+    }
     match args::Cli::try_parse() {
         Ok(cli) => commands::run(cli),
         Err(error) => commands::refuse(error),

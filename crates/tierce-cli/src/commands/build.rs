@@ -1,30 +1,252 @@
 //! `tierce build`
 
+use super::failure::{CliError, Failure};
+use super::plan::write_platform;
+use super::project::Project;
 use super::{Done, print_json, print_line, project};
-use crate::args::{BuildArgs, Format};
-use tierce::{Export, Settings, Status};
+use crate::args::{BuildArgs, CopyStyle, Format, SpecArgs};
+use crate::ui::{self, units};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use tierce::runs::{Runs, StartRun};
+use tierce::{
+    CheckCache, CodeSource, Diagnostic, Error, Events, Export, ImageBuild, Settings, Status,
+    Tierce, offline,
+};
+
+/// What came of each image, in the order of the command line.
+type Builds = Vec<Result<ImageBuild, Error>>;
 
 pub fn run(args: BuildArgs) -> Done {
-    let mut project = project::load(&args.spec, &args.naming, &Settings::load()?)?;
-    project.options.push = args.push;
-    project.options.exports = args.output;
-    if args.load {
-        project.options.exports.push(Export::Load);
+    let (detach, progress, format) = (args.detach, args.progress, args.format);
+    let (settings, projects) = prepare(args)?;
+    if detach {
+        return start(&settings, one(&projects)?, format);
     }
-    project.options.force = args.force;
-    project.options.dry_run = args.dry_run;
-    let build = project::drive(args.progress, async move |tierce, events| {
-        Ok(tierce.build(&project.image, &project.options, &events).await?)
+    if let [_] = projects.as_slice() {
+        let build = project::drive(settings, progress, async move |tierce, events| {
+            build_one(&tierce, &projects, &events).await
+        })?;
+        return show_one(&build, format);
+    }
+    let names: Vec<String> = projects.iter().map(|p| p.spec.clone()).collect();
+    let builds = project::drive(settings, progress, async move |tierce, events| {
+        Ok(build_all(&tierce, projects, &events).await)
     })?;
-    match args.format {
-        Format::Json => print_json(&build),
-        Format::Text => {
-            match build.status {
-                Status::Present => eprintln!("{} is there already", build.uri),
-                Status::WouldBuild => eprintln!("{} would be built", build.uri),
-                Status::Built | Status::AssumedPresent => {}
-            }
-            print_line(&build.uri)
+    show_all(&names, &builds, format)
+}
+
+/// What is to be built, and with which settings.
+pub fn prepare(args: BuildArgs) -> Result<(Settings, Vec<Project>), Failure> {
+    let registry = args.naming.registry.as_deref();
+    let specs: Vec<SpecArgs> = args.specs.iter().cloned().map(|spec| SpecArgs { spec }).collect();
+    if specs.len() > 1 && (args.detach || !args.output.is_empty()) {
+        let text = "--detach and --output take one SPEC";
+        return Err(CliError::Usage(text.to_owned()).into());
+    }
+    let first = specs.first().expect("there is a default");
+    let mut all = project::settings(first, &args.settings, registry)?;
+    let mut projects = vec![];
+    for spec in &specs {
+        let mut settings = project::settings(spec, &args.settings, registry)?;
+        let mut project = project::load(spec, &args.naming, &args.settings, &mut settings)?;
+        // Where a specification says that secrets are, they are for it alone; files are named by
+        // their secrets, and the first one to name a file is right.
+        for (id, path) in settings.secrets.files {
+            all.secrets.files.entry(id).or_insert(path);
         }
+        let elsewhere = !args.output.is_empty() || args.load;
+        let options = &mut project.options;
+        options.push = args.push || (project.pushes && !elsewhere);
+        options.exports.clone_from(&args.output);
+        if args.load {
+            options.exports.push(Export::Load);
+        }
+        options.force |= args.force;
+        options.dry_run = args.dry_run;
+        if args.no_check_cache {
+            options.check_cache = CheckCache::Bypass;
+        }
+        match args.copy_style {
+            None => {}
+            // Nothing was imported here that could tell which modules are meant.
+            Some(CopyStyle::None) => {
+                options.code = CodeSource::Image { root: ".".into(), loaded: None };
+            }
+            Some(CopyStyle::LoadedModules | CopyStyle::All) => options.code = CodeSource::Runner,
+        }
+        projects.push(project);
+    }
+    Ok((all, projects))
+}
+
+fn one(projects: &[Project]) -> Result<&Project, Failure> {
+    match projects {
+        [project] => Ok(project),
+        _ => Err(CliError::Usage("only one SPEC is built this way".to_owned()).into()),
+    }
+}
+
+/// Builds the only one of `projects`.
+pub async fn build_one(
+    tierce: &Tierce,
+    projects: &[Project],
+    events: &Events,
+) -> Result<ImageBuild, Failure> {
+    let project = one(projects)?;
+    project.warn(events);
+    Ok(tierce.build(&project.image, &project.options, events).await?)
+}
+
+async fn build_all(tierce: &Tierce, projects: Vec<Project>, events: &Events) -> Builds {
+    projects.iter().for_each(|project| project.warn(events));
+    let images: Vec<_> = projects.into_iter().map(|p| (p.image, p.options)).collect();
+    tierce.build_all(&images, events).await
+}
+
+/// Starts a process that builds it. What is wrong with the specification is found before.
+fn start(settings: &Settings, project: &Project, format: Format) -> Done {
+    let prepared = offline(settings).prepare(&project.image, &project.options)?;
+    let start = StartRun {
+        program: std::env::current_exe().map_err(CliError::Program)?,
+        arguments: std::env::args_os().skip(1).collect(),
+        uri: prepared.name.to_string(),
+    };
+    let run = Runs::open(&settings.store).start(&start)?;
+    match format {
+        Format::Json => {
+            let mut build = ImageBuild::new(start.uri, Status::Started);
+            build.run = Some(run.id().to_string());
+            print_json(&build)
+        }
+        Format::Text => {
+            eprintln!("building {} in the background", start.uri);
+            print_line(run.id().as_str())
+        }
+    }
+}
+
+fn show_one(build: &ImageBuild, format: Format) -> Done {
+    if let Format::Json = format {
+        return print_json(build);
+    }
+    match build.status {
+        Status::Present => eprintln!("{} is there already", build.uri),
+        Status::WouldBuild => {
+            let rendered = rendered(build);
+            eprint!(
+                "{} would be built{}{rendered}",
+                build.uri,
+                if rendered.is_empty() { "\n" } else { ":\n" }
+            );
+        }
+        Status::Unmodified => eprintln!("{} is used as it is", build.uri),
+        Status::Skipped => eprintln!("{} is not built inside of an execution", build.uri),
+        Status::Built | Status::AssumedPresent | Status::Started => {}
+    }
+    print_line(&build.uri)
+}
+
+/// What a builder would be given, for people; its base's first.
+fn rendered(build: &ImageBuild) -> String {
+    let mut text = String::new();
+    if let Some(base) = build.base.as_deref().filter(|base| base.status == Status::WouldBuild) {
+        let _ = writeln!(text, "\nfirst its base, {}:{}", base.uri, rendered(base));
+    }
+    let Some(rendering) = &build.rendering else { return text };
+    for platform in rendering.plan.iter().flat_map(|plan| &plan.platforms) {
+        write_platform(&mut text, platform);
+    }
+    if let Some(dockerfile) = &rendering.dockerfile {
+        let _ = writeln!(text, "\n{}", dockerfile.trim_end());
+    }
+    if !rendering.context.is_empty() {
+        let _ = writeln!(text, "\ncontext:");
+        rendering.context.iter().for_each(|file| {
+            let _ = writeln!(text, "  {file}");
+        });
+    }
+    if let Some(command) = &rendering.command {
+        let _ = writeln!(text, "\n{command}");
+    }
+    text
+}
+
+/// A table, and what failed; exits as the first failure would.
+fn show_all(specs: &[String], builds: &Builds, format: Format) -> Done {
+    let failure = builds.iter().find_map(|build| build.as_ref().err());
+    let code = failure.map_or(0, |error| error.kind().exit_code());
+    match format {
+        Format::Json => {
+            let entries: Vec<Value> = specs.iter().zip(builds).map(entry).collect();
+            print_json(&entries)?;
+        }
+        Format::Text => {
+            for (spec, build) in specs.iter().zip(builds) {
+                match build {
+                    Ok(build) => eprint!("{}", rendered(build)),
+                    Err(error) => {
+                        eprintln!("{spec}:");
+                        ui::report(error);
+                    }
+                }
+            }
+            print_line(&table(specs, builds))?;
+        }
+    }
+    Ok(code)
+}
+
+/// One image's result, for programs.
+fn entry((spec, build): (&String, &Result<ImageBuild, Error>)) -> Value {
+    let mut entry = match build {
+        Ok(build) => serde_json::to_value(build).expect("results have only string keys"),
+        Err(error) => json!({
+            "status": "failed",
+            "error": {
+                "code": error.code(),
+                "message": error.to_string(),
+                "hint": error.hint(),
+            },
+        }),
+    };
+    entry["spec"] = json!(spec);
+    entry
+}
+
+fn table(specs: &[String], builds: &Builds) -> String {
+    let rows: Vec<[String; 4]> = specs
+        .iter()
+        .zip(builds)
+        .map(|(spec, build)| match build {
+            Ok(build) => [
+                build.uri.clone(),
+                word(build.status).to_owned(),
+                build.digest.map_or_else(|| "-".to_owned(), |digest| digest.short()),
+                units::millis(build.millis),
+            ],
+            Err(error) => {
+                [spec.clone(), "failed".to_owned(), "-".to_owned(), error.code().to_owned()]
+            }
+        })
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let (first, second, third) = (width(0), width(1), width(2));
+    let line = |row: &[String; 4]| {
+        format!("{:first$}  {:second$}  {:third$}  {}", row[0], row[1], row[2], row[3])
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The status as JSON has it.
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Present => "present",
+        Status::AssumedPresent => "assumed-present",
+        Status::Built => "built",
+        Status::WouldBuild => "would-build",
+        Status::Unmodified => "unmodified",
+        Status::Skipped => "skipped",
+        Status::Started => "started",
     }
 }

@@ -32,15 +32,27 @@ pub enum CliError {
         /// Why.
         source: std::io::Error,
     },
+    /// A `tierce.toml` wants the modules that a program has loaded, and there is no program.
+    #[error("code: which modules are loaded is known only to the program that has loaded them")]
+    NoModules,
     /// `--env` without a value.
     #[error("--env {0:?} is not NAME=VALUE")]
     Env(String),
+    /// `tierce config get` of what is no setting.
+    #[error("there is no setting {key}")]
+    NoSetting {
+        /// What was asked for.
+        key: String,
+    },
     /// Standard output cannot be written to.
     #[error("cannot write the result")]
     Stdout(#[source] std::io::Error),
     /// No threads can be started.
     #[error("cannot start threads")]
     Runtime(#[source] std::io::Error),
+    /// The program cannot find itself.
+    #[error("cannot find the running program")]
+    Program(#[source] std::io::Error),
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
@@ -74,9 +86,12 @@ impl Diagnostic for CliError {
             CliError::Usage(_) => "cli/usage",
             CliError::NoSpec(_) => "cli/no-spec",
             CliError::ReadSpec { .. } => "cli/unreadable-spec",
+            CliError::NoModules => "cli/no-modules",
             CliError::Env(_) => "cli/invalid-env",
+            CliError::NoSetting { .. } => "cli/no-setting",
             CliError::Stdout(_) => "cli/stdout",
             CliError::Runtime(_) => "cli/runtime",
+            CliError::Program(_) => "cli/program",
             CliError::Interrupted => "cli/interrupted",
         }
     }
@@ -86,8 +101,12 @@ impl Diagnostic for CliError {
             CliError::Usage(_)
             | CliError::NoSpec(_)
             | CliError::ReadSpec { .. }
-            | CliError::Env(_) => ErrorKind::User,
-            CliError::Stdout(_) | CliError::Runtime(_) => ErrorKind::Environment,
+            | CliError::NoModules
+            | CliError::Env(_)
+            | CliError::NoSetting { .. } => ErrorKind::User,
+            CliError::Stdout(_) | CliError::Runtime(_) | CliError::Program(_) => {
+                ErrorKind::Environment
+            }
             CliError::Interrupted => ErrorKind::Interrupted,
         }
     }
@@ -103,6 +122,8 @@ impl Diagnostic for CliError {
                  base = { debian = \"bookworm\", python = true }\n  pip = [\"requests\"]"
                     .into(),
             ),
+            CliError::NoModules => Some("Copy all of it: code = \"all\".".into()),
+            CliError::NoSetting { .. } => Some("`tierce config show` prints them all.".into()),
             CliError::Interrupted => Some("Nothing is half-done: run it again to go on.".into()),
             _ => None,
         }

@@ -4,12 +4,13 @@ use super::{Done, print_json, print_line, project};
 use crate::args::{Format, InspectArgs, Progress};
 use crate::ui::units;
 use std::fmt::Write;
-use tierce::{ImageReport, PlatformReport};
+use tierce::{ImageReport, PlatformReport, Settings};
 
 pub fn run(args: InspectArgs) -> Done {
-    let report = project::drive(Progress::Quiet, async move |tierce, events| {
-        Ok(tierce.inspect(&args.image, &events).await?)
-    })?;
+    let report =
+        project::drive(Settings::load()?, Progress::Quiet, async move |tierce, events| {
+            Ok(tierce.inspect(&args.image, &events).await?)
+        })?;
     match args.format {
         Format::Json => print_json(&report),
         Format::Text => print_line(text(&report).trim_end()),

@@ -1,13 +1,16 @@
 //! `tierce key`
 
 use super::{Done, print_json, print_line, project};
-use crate::args::{Format, KeyArgs};
+use crate::args::{Format, KeyArgs, Progress};
+use crate::ui;
 use serde_json::json;
-use tierce::{Settings, offline};
+use tierce::{Events, offline};
 
 pub fn run(args: KeyArgs) -> Done {
-    let settings = Settings::load()?;
-    let project = project::load(&args.spec, &args.naming, &settings)?;
+    let registry = args.naming.registry.as_deref();
+    let mut settings = project::settings(&args.spec, &args.settings, registry)?;
+    let project = project::load(&args.spec, &args.naming, &args.settings, &mut settings)?;
+    project.warn(&Events::new(ui::sink(Progress::Plain)));
     let prepared = offline(&settings).prepare(&project.image, &project.options)?;
     match args.format {
         Format::Text => print_line(&prepared.name.to_string()),

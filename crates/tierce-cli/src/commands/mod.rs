@@ -1,14 +1,19 @@
 //! One module a command.
 
+mod background;
 mod build;
+mod builder;
 mod cache;
+mod config;
 mod doctor;
 mod failure;
+mod imagespec;
 mod inspect;
 mod key;
 mod plan;
 mod project;
 mod run;
+mod runs;
 
 use crate::args::{Cli, Command};
 use crate::ui;
@@ -20,6 +25,8 @@ use std::process::ExitCode;
 /// What a command that went well exits with; `run` passes on its program's code.
 type Done = Result<u8, Failure>;
 
+pub use background::run as run_in_background;
+
 /// Runs the command and turns what came of it into an exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
@@ -28,6 +35,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Run(args) => run::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Runs(args) => runs::run(args),
+        Command::Builder(command) => builder::run(command),
         Command::Cache(args) => cache::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions { shell } => completions(shell),

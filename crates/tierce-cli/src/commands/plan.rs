@@ -3,11 +3,14 @@
 use super::{Done, print_json, print_line, project};
 use crate::args::{Format, PlanArgs};
 use std::fmt::Write;
-use tierce::{PlatformPlan, Settings};
+use tierce::PlatformPlan;
 
 pub fn run(args: PlanArgs) -> Done {
-    let project = project::load(&args.spec, &args.naming, &Settings::load()?)?;
-    let plan = project::drive(args.progress, async move |tierce, events| {
+    let registry = args.naming.registry.as_deref();
+    let mut settings = project::settings(&args.spec, &args.settings, registry)?;
+    let project = project::load(&args.spec, &args.naming, &args.settings, &mut settings)?;
+    let plan = project::drive(settings, args.progress, async move |tierce, events| {
+        project.warn(&events);
         Ok(tierce.plan(&project.image, &project.options, &events).await?)
     })?;
     match args.format {
@@ -20,7 +23,8 @@ pub fn run(args: PlanArgs) -> Done {
     }
 }
 
-fn write_platform(text: &mut String, plan: &PlatformPlan) {
+/// A plan for people.
+pub fn write_platform(text: &mut String, plan: &PlatformPlan) {
     let _ = writeln!(text, "\n{}", plan.platform);
     let title = plan.layers.iter().map(|l| l.title.chars().count()).max().unwrap_or(0).min(60);
     for layer in &plan.layers {

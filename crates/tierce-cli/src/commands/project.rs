@@ -1,54 +1,151 @@
 //! What the commands that work on a specification have in common.
 
 use super::failure::{CliError, Failure};
-use crate::args::{NamingArgs, Progress, SpecArgs};
+use super::imagespec;
+use crate::args::{NamingArgs, Progress, SettingArgs, SpecArgs};
 use crate::ui;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use tierce::manifest::{Manifest, SourceKind};
-use tierce::{BuildOptions, Cancel, Events, Image, Settings, Tierce};
+use tierce::config::Overrides;
+use tierce::imagespec::Warning;
+use tierce::manifest::{Manifest, ManifestFiles, SourceKind};
+use tierce::spec::{Base, CopyStyle, ImageName, Step};
+use tierce::{BuildOptions, Cancel, CodeSource, Events, Image, Settings, Tierce, build_options};
 
 /// A specification, read.
 pub struct Project {
+    /// The specification, as the command line names it.
+    pub spec: String,
     pub image: Image,
     pub options: BuildOptions,
+    /// Whether it is pushed without being asked to, as flytekit does.
+    pub pushes: bool,
+    warnings: Vec<Warning>,
+}
+
+impl Project {
+    /// Says what the specification asks for and does not get.
+    pub fn warn(&self, events: &Events) {
+        for warning in &self.warnings {
+            events.warn(warning.code, &warning.message);
+        }
+    }
 }
 
 /// Reads the specification and applies what the command line says about names and platforms.
-pub fn load(spec: &SpecArgs, naming: &NamingArgs, settings: &Settings) -> Result<Project, Failure> {
+/// Where it says where secrets are, that is added to the settings.
+pub fn load(
+    spec: &SpecArgs,
+    naming: &NamingArgs,
+    wishes: &SettingArgs,
+    settings: &mut Settings,
+) -> Result<Project, Failure> {
     let file = locate(&spec.spec)?;
     let text = std::fs::read_to_string(&file)
         .map_err(|source| CliError::ReadSpec { path: file.display().to_string(), source })?;
-    let manifest = Manifest::parse(&text, &file.display().to_string())?;
+    let name = file.display().to_string();
     let root = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let mut image = manifest.image_with(|src| match root.join(src).is_dir() {
+    let options = BuildOptions {
+        root: root.clone(),
+        platforms: naming.platform.clone(),
+        builder: wishes.builder.clone(),
+        ..build_options(settings)
+    };
+    let mut project = match imagespec::is_one(&file) {
+        true => {
+            let lowered = imagespec::lower(&text, &name, &root, settings)?;
+            let files = lowered.secret_files.into_iter().map(|(id, path)| (id.variable(), path));
+            settings.secrets.files.extend(files);
+            Project {
+                spec: spec.spec.display().to_string(),
+                pushes: settings.image_spec.push && lowered.image.registry().is_some(),
+                image: lowered.image,
+                options: BuildOptions { force: lowered.force, ..options },
+                warnings: lowered.warnings,
+            }
+        }
+        false => {
+            let image = manifest(&text, &file, &root)?;
+            // Nobody else brings the code of an image that is built by hand.
+            let code = CodeSource::Image { root: PathBuf::from("."), loaded: None };
+            let options = BuildOptions { code, ..options };
+            let spec = spec.spec.display().to_string();
+            Project { spec, image, options, pushes: false, warnings: vec![] }
+        }
+    };
+    if let Some(tag) = &naming.tag {
+        project.image = project.image.with_tag(tag.as_str());
+    }
+    if let Some(registry) = &naming.registry {
+        project.image = project.image.with_registry(registry.as_str());
+    }
+    let ignored = settings.warnings.iter();
+    project.warnings.extend(
+        ignored.map(|message| Warning { code: "config/ignored", message: message.clone() }),
+    );
+    Ok(project)
+}
+
+/// The settings for a specification, and what the command line says instead.
+pub fn settings(
+    spec: &SpecArgs,
+    wishes: &SettingArgs,
+    registry: Option<&str>,
+) -> Result<Settings, Failure> {
+    let folder = match spec.spec.is_dir() {
+        true => Some(spec.spec.as_path()),
+        false => spec.spec.parent().filter(|parent| !parent.as_os_str().is_empty()),
+    };
+    let overrides = Overrides {
+        // One that is none is shown where the image is validated.
+        registry: registry.and_then(|registry| registry.parse().ok()),
+        builder: wishes.builder.clone(),
+        unknown: wishes.unknown,
+        images: wishes.image.iter().map(|i| (i.name.clone(), i.image.clone())).collect(),
+    };
+    Ok(Settings::load_for(folder.unwrap_or(Path::new(".")), overrides)?)
+}
+
+/// The image of a `tierce.toml`.
+fn manifest(text: &str, file: &Path, root: &Path) -> Result<Image, Failure> {
+    let manifest = Manifest::parse_with(text, file, &HostFiles)?;
+    let image = manifest.image_with(|src| match root.join(src).is_dir() {
         true => SourceKind::Folder,
         false => SourceKind::File,
     });
     // Problems are shown where they stand in the file.
     manifest.validate(&image)?;
-    if image.name().is_none() {
-        // As cargo and npm would: a project that says no name has its directory's.
-        if let Some(name) = directory_name(&root) {
-            image = image.with_name(name);
-        }
+    if wants_loaded_modules(&image) {
+        return Err(CliError::NoModules.into());
     }
-    if let Some(tag) = &naming.tag {
-        image = image.with_tag(tag.as_str());
+    if image.name().is_some() {
+        return Ok(image);
     }
-    if let Some(registry) = &naming.registry {
-        image = image.with_registry(registry.as_str());
+    // As cargo and npm would: a project that says no name has its directory's.
+    Ok(directory_name(root).map_or(image.clone(), |name| image.with_name(name)))
+}
+
+/// The manifests that manifests name, on this machine.
+struct HostFiles;
+
+impl ManifestFiles for HostFiles {
+    fn read(&self, file: &Path) -> std::io::Result<String> {
+        std::fs::read_to_string(file)
     }
-    let options = BuildOptions {
-        root,
-        default_registry: settings.registry.clone(),
-        platforms: naming.platform.clone(),
-        ..BuildOptions::default()
-    };
-    Ok(Project { image, options })
+
+    fn identity(&self, file: &Path) -> PathBuf {
+        file.canonicalize().unwrap_or_else(|_| file.to_owned())
+    }
+}
+
+/// Whether the image, or one below it, has a code bundle of what a program has loaded.
+fn wants_loaded_modules(image: &Image) -> bool {
+    let loaded = |step: &Step| matches!(step, Step::CodeBundle(bundle) if bundle.style == CopyStyle::LoadedModules);
+    image.steps().iter().any(loaded)
+        || matches!(image.base(), Base::Image(below) if wants_loaded_modules(below))
 }
 
 fn locate(spec: &Path) -> Result<PathBuf, Failure> {
@@ -61,27 +158,37 @@ fn locate(spec: &Path) -> Result<PathBuf, Failure> {
 
 /// The directory's name as a repository path may have it.
 fn directory_name(root: &Path) -> Option<String> {
-    let name = root.canonicalize().ok()?.file_name()?.to_str()?.to_lowercase();
-    let name: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let name = name.trim_matches('-');
-    (!name.is_empty()).then(|| name.to_owned())
+    ImageName::of_folder(root.canonicalize().ok()?.file_name()?.to_str()?)
 }
 
-/// Runs `work` on a new runtime until it is done or Ctrl-C is pressed. The first Ctrl-C asks the
-/// work to stop and lets it clean up; the second ends the program.
-pub fn drive<T, F>(progress: Progress, work: impl FnOnce(Tierce, Events) -> F) -> Result<T, Failure>
+/// Runs `work` on a new runtime until it is done or Ctrl-C is pressed, and shows its progress. The
+/// first Ctrl-C asks the work to stop and lets it clean up; the second ends the program.
+pub fn drive<T, F>(
+    settings: Settings,
+    progress: Progress,
+    work: impl FnOnce(Tierce, Events) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    drive_with(settings, Events::new(ui::sink(progress)), work)
+}
+
+/// The same, with events that go elsewhere.
+pub fn drive_with<T, F>(
+    settings: Settings,
+    events: Events,
+    work: impl FnOnce(Tierce, Events) -> F,
+) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
     init_tracing();
-    let settings = Settings::load()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
     let cancel = Cancel::new();
-    let events = Events::new(ui::sink(progress));
     let result = runtime.block_on(async {
         let tierce = Tierce::open(settings, &cancel)?;
         let foreground = tierce.native().context().foreground.clone();

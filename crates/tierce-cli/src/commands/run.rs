@@ -4,7 +4,7 @@ use super::failure::CliError;
 use super::{Done, project};
 use crate::args::{NamingArgs, RunArgs, SpecArgs};
 use std::path::Path;
-use tierce::{RunOptions, Settings};
+use tierce::RunOptions;
 
 pub fn run(args: RunArgs) -> Done {
     let mut env = vec![];
@@ -20,18 +20,23 @@ pub fn run(args: RunArgs) -> Done {
         network: !args.no_network,
     };
     // What exists as a path is a specification; everything else names an image.
-    let project = match Path::new(&args.image).exists() {
+    let is_spec = Path::new(&args.image).exists();
+    let spec = SpecArgs { spec: if is_spec { args.image.clone().into() } else { ".".into() } };
+    let mut settings = project::settings(&spec, &args.settings, None)?;
+    let project = match is_spec {
         false => None,
         true => {
-            let spec = SpecArgs { spec: args.image.clone().into() };
             let naming = NamingArgs { registry: None, tag: None, platform: vec![] };
-            Some(project::load(&spec, &naming, &Settings::load()?)?)
+            Some(project::load(&spec, &naming, &args.settings, &mut settings)?)
         }
     };
     let image = args.image;
-    project::drive(args.progress, async move |tierce, events| {
+    project::drive(settings, args.progress, async move |tierce, events| {
         Ok(match &project {
-            Some(p) => tierce.run_spec(&p.image, &p.options, &options, &events).await?,
+            Some(p) => {
+                p.warn(&events);
+                tierce.run_spec(&p.image, &p.options, &options, &events).await?
+            }
             None => tierce.run_image(&image, &options, &events).await?,
         })
     })

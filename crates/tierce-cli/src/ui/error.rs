@@ -3,30 +3,34 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 use tierce::Diagnostic;
+use tierce::runs::RunFailure;
 
 /// Writes `error` to standard error and gives the exit code for its kind.
 pub fn report(error: &dyn Diagnostic) -> u8 {
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    eprint!("{}", render(error, color));
+    report_failure(&RunFailure::of(error));
     error.kind().exit_code()
 }
 
-fn render(error: &dyn Diagnostic, color: bool) -> String {
+/// Writes an error, of this process or of another one, to standard error.
+pub fn report_failure(failure: &RunFailure) {
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    eprint!("{}", render(failure, color));
+}
+
+fn render(failure: &RunFailure, color: bool) -> String {
     let (red, cyan, off) = if color { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+    let RunFailure { code, message, causes, hint } = failure;
     let mut text = String::new();
-    let _ = writeln!(text, "{red}error{off}[{}]: {error}", error.code());
-    let mut cause = error.source();
-    let mut said = error.to_string();
-    while let Some(error) = cause {
-        let line = error.to_string();
+    let _ = writeln!(text, "{red}error{off}[{code}]: {message}");
+    let mut said = message;
+    for cause in causes {
         // A transparent wrapper says what its cause says.
-        if line != said {
-            let _ = writeln!(text, "  because {}", line.trim_end().replace('\n', "\n    "));
+        if cause != said {
+            let _ = writeln!(text, "  because {}", cause.trim_end().replace('\n', "\n    "));
         }
-        said = line;
-        cause = error.source();
+        said = cause;
     }
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = hint {
         let _ = writeln!(text, "{cyan}hint{off}: {hint}");
     }
     text

@@ -10,7 +10,8 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use tierce::{BuildEvent, EventSink};
 
-pub use error::report;
+pub use error::{report, report_failure};
+pub use plain::Plain;
 
 /// The sink for `progress`.
 pub fn sink(progress: Progress) -> Arc<dyn EventSink> {

@@ -13,18 +13,27 @@ pub struct Plain {
 
 impl EventSink for Plain {
     fn emit(&self, event: &BuildEvent) {
-        match event {
-            BuildEvent::BuildStarted { uri, builder } => eprintln!("building {uri} ({builder})"),
+        if let Some(line) = self.line(event) {
+            eprintln!("{line}");
+        }
+    }
+}
+
+impl Plain {
+    /// The line for an event, if it is worth one.
+    pub fn line(&self, event: &BuildEvent) -> Option<String> {
+        Some(match event {
+            BuildEvent::BuildStarted { uri, builder } => format!("building {uri} ({builder})"),
             BuildEvent::StepStarted { step, title, .. } => {
-                eprintln!("#{} {title}", step.0);
                 self.lock().insert(*step, title.clone());
+                format!("#{} {title}", step.0)
             }
-            BuildEvent::StepProgress { .. } => {}
+            BuildEvent::StepProgress { .. } => return None,
             BuildEvent::StepOutput { step, line, .. } => {
                 let titles = self.lock();
                 let title: String =
                     titles.get(step).map(|t| t.chars().take(24).collect()).unwrap_or_default();
-                eprintln!("#{} {title} | {line}", step.0);
+                format!("#{} {title} | {line}", step.0)
             }
             BuildEvent::StepFinished { step, outcome, detail, millis } => {
                 let outcome = match outcome {
@@ -32,22 +41,20 @@ impl EventSink for Plain {
                     Outcome::Made => "done",
                 };
                 let detail = detail.as_deref().map(|d| format!(", {d}")).unwrap_or_default();
-                eprintln!("#{} {outcome} in {}{detail}", step.0, units::millis(*millis));
+                format!("#{} {outcome} in {}{detail}", step.0, units::millis(*millis))
             }
             BuildEvent::StepFailed { step, millis } => {
                 let title = self.lock().remove(step).unwrap_or_default();
-                eprintln!("#{} failed after {}: {title}", step.0, units::millis(*millis));
+                format!("#{} failed after {}: {title}", step.0, units::millis(*millis))
             }
-            BuildEvent::Warning { code, message } => eprintln!("warning[{code}]: {message}"),
+            BuildEvent::Warning { code, message } => format!("warning[{code}]: {message}"),
             BuildEvent::BuildFinished { uri, digest, millis } => {
                 let digest = digest.as_deref().map(|d| format!("@{d}")).unwrap_or_default();
-                eprintln!("built {uri}{digest} in {}", units::millis(*millis));
+                format!("built {uri}{digest} in {}", units::millis(*millis))
             }
-        }
+        })
     }
-}
 
-impl Plain {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<StepId, String>> {
         self.titles.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

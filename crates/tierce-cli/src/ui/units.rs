@@ -25,6 +25,16 @@ pub fn millis(ms: u64) -> String {
     }
 }
 
+/// How long ago something was: `now`, `5 min`, `3 h`, `12 days`.
+pub fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => "now".to_owned(),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -125,13 +125,15 @@ impl Runs {
         }
         if effect == Effect::Remove {
             let unfinished = |name: &str| name.starts_with(UNFINISHED);
-            self.directories(unfinished)?.iter().for_each(|(_, path)| drop(remove(path)));
+            for (_, path) in self.directories(unfinished)? {
+                remove(&path);
+            }
         }
         Ok(gone)
     }
 
     fn all(&self) -> Result<Vec<Run>, RunError> {
-        let runs = self.directories(|name| RunId::is_one(name))?;
+        let runs = self.directories(RunId::is_one)?;
         let run = |(name, directory)| Run { id: RunId::new(name), directory };
         Ok(runs.into_iter().map(run).collect())
     }

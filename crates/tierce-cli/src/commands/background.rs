@@ -1,0 +1,45 @@
+//! A build in the background, from inside.
+
+use super::failure::{CliError, Failure};
+use super::{build, project};
+use crate::args::{Cli, Command};
+use crate::ui;
+use clap::Parser;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tierce::Events;
+use tierce::runs::ActiveRun;
+
+/// Builds what a `tierce build --detach` asked for. `args` are the run's directory and then those
+/// of the command.
+pub fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let directory = PathBuf::from(args.next().unwrap_or_default());
+    let run = match ActiveRun::adopt(&directory) {
+        Ok(run) => run,
+        Err(error) => return ExitCode::from(ui::report(&error)),
+    };
+    let built = work(&run, args);
+    let result = built.as_ref().map_err(|failure| &*failure.0 as _);
+    match run.finish(result) {
+        Ok(code) => ExitCode::from(code),
+        // The run is lost, and this is what it leaves in its output.
+        Err(error) => ExitCode::from(ui::report(&error)),
+    }
+}
+
+fn work(
+    run: &ActiveRun,
+    args: impl Iterator<Item = OsString>,
+) -> Result<tierce::ImageBuild, Failure> {
+    let args = std::iter::once(OsString::from("tierce")).chain(args);
+    let cli = Cli::try_parse_from(args).map_err(|e| CliError::Usage(e.to_string()))?;
+    let Command::Build(args) = cli.command else {
+        return Err(CliError::Usage("only builds run in the background".to_owned()).into());
+    };
+    let sink = run.sink().map_err(CliError::Stdout)?;
+    let (settings, projects) = build::prepare(args)?;
+    project::drive_with(settings, Events::new(sink), async move |tierce, events| {
+        build::build_one(&tierce, &projects, &events).await
+    })
+}
