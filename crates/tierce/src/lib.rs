@@ -24,6 +24,7 @@ mod doctor;
 mod error;
 mod inspect;
 mod open;
+pub mod runs;
 mod options;
 
 pub use cache::Cache;
@@ -40,6 +41,7 @@ pub use tierce_engine::{
     BuildError, BuildEvent, BuildOptions, EventSink, Events, Export, ImageBuild, ImageBuildEngine,
     NoEvents, Outcome, OutputStream, Prepared, Status, StepId, StepKind, UnknownPolicy,
 };
+pub use tierce_imagespec as imagespec;
 pub use tierce_native::{Action, NativeError, PlanReport, PlannedLayer, PlatformPlan, RunOptions};
 pub use tierce_oci::{Diagnostic, Digest, ErrorKind, Platform, Reference};
 pub use tierce_sandbox::Cancel;
