@@ -230,7 +230,26 @@ fn without_null(schema: &mut serde_json::Value) {
 impl ConfigFile {
     /// Makes relative paths relative to the file's folder, and `~/` the user's home.
     pub(crate) fn resolve_paths(&mut self, folder: &Path, home: Option<&Path>) {
-        let ConfigFile { store, registries, debian, secrets, docker, buildkit, flavors, .. } = self;
+        // A new field must be looked at here.
+        let ConfigFile {
+            registry: _,
+            builder: _,
+            store,
+            index: _,
+            unknown: _,
+            debian_base: _,
+            images: _,
+            registries,
+            check_cache: _,
+            debian,
+            secrets,
+            image_spec: _,
+            docker,
+            podman: _,
+            buildkit,
+            builders: _,
+            flavors,
+        } = self;
         let mut paths: Vec<&mut PathBuf> = vec![];
         paths.extend(store);
         for registry in registries.values_mut() {
