@@ -46,8 +46,9 @@ pub enum CodeSource {
     Image {
         /// The folder with the code, relative to [`BuildOptions::root`].
         root: PathBuf,
-        /// The files of the modules that the program has imported, below `root`.
-        loaded: Vec<PathBuf>,
+        /// The files of the modules that the program has imported, below `root`; `None` where no
+        /// program has imported any, and bundles of loaded modules are whole.
+        loaded: Option<Vec<PathBuf>>,
     },
 }
 

@@ -210,7 +210,7 @@ fn code_is_brought_by_whoever_is_to_bring_it() {
     };
     let copied = |loaded: &[&str]| CodeSource::Image {
         root: "src".into(),
-        loaded: loaded.iter().map(Into::into).collect(),
+        loaded: Some(loaded.iter().map(Into::into).collect()),
     };
     let bundled = image().with_code_bundle(CopyStyle::LoadedModules, "/srv");
     assert_eq!(key(&bundled, CodeSource::Runner), key(&image(), CodeSource::Runner));
@@ -220,6 +220,8 @@ fn code_is_brought_by_whoever_is_to_bring_it() {
     let whole = image().with_code_bundle(CopyStyle::All, "/srv");
     let both = key(&whole, copied(&[]));
     assert_eq!(both, key(&bundled, copied(&["main.py", "other.py"])));
+    let unknown = CodeSource::Image { root: "src".into(), loaded: None };
+    assert_eq!(both, key(&bundled, unknown));
     // The code of an image below is decided about as well.
     let above = |below: Image| Image::from_image(below).with_name("above");
     assert_eq!(

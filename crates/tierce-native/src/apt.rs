@@ -2,8 +2,9 @@
 
 use crate::key::{KeyEncoder, LayerKey};
 use crate::layer::Stack;
+use crate::secret::key_parts;
 use crate::work::{CacheMount, Execution, Omit};
-use tierce_spec::Network;
+use tierce_spec::{Network, Secret};
 
 /// Where packages are downloaded to. Not apt's own directory: images of Docker's kind have a hook
 /// that empties that one after every run, and with it the cache.
@@ -27,7 +28,12 @@ const OPTIONS: [&str; 7] = [
 /// The lists and the downloaded packages are in caches that outlive the step, so no clean-up is
 /// needed and nothing is downloaded twice. apt does not drop to its own user for downloads: where
 /// only one id is mapped it could not, and every mapping must give the same layer.
-pub fn execution(packages: &[String], mut env: Vec<(String, String)>, stack: &Stack) -> Execution {
+pub fn execution(
+    packages: &[String],
+    secrets: &[Secret],
+    mut env: Vec<(String, String)>,
+    stack: &Stack,
+) -> Execution {
     let apt = |args: &[&str]| -> Vec<String> {
         let options = OPTIONS.iter().flat_map(|option| ["-o", option]);
         ["apt-get"]
@@ -61,15 +67,20 @@ pub fn execution(packages: &[String], mut env: Vec<(String, String)>, stack: &St
             CacheMount { name: format!("apt-archives-{}", stack.0), target: ARCHIVES.to_owned() },
         ],
         omit: Omit::PackageLeavings,
+        secrets: secrets.to_vec(),
     }
 }
 
 /// The key of an executed layer: what runs, as whom, where, with what, on top of what.
 pub fn execution_key(kind: &str, execution: &Execution, stack: &Stack) -> LayerKey {
-    let Execution { commands, env, cwd, user, network, caches, omit } = execution;
+    let Execution { commands, env, cwd, user, network, caches, omit, secrets } = execution;
     let mut key = KeyEncoder::new(kind).digest("stack", &stack.0.0);
     for command in commands {
         key = key.list("command", command);
+    }
+    // Not for steps without any: their keys are what they always were.
+    if !secrets.is_empty() {
+        key = key.list("secrets", key_parts(secrets));
     }
     key.list("env", env.iter().flat_map(|(name, value)| [name, value]))
         .text("cwd", cwd)

@@ -9,6 +9,7 @@ use crate::key::{KeyEncoder, LayerKey};
 use crate::layer::{Layer, LayerOutcome, LayerRecord};
 use crate::plan::{Node, PlanBuilder};
 use crate::python::Interpreter;
+use crate::secret::StepSecrets;
 use crate::work::{Omit, Work};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -89,6 +90,7 @@ impl Context {
             Base::Registry(reference) => self.registry_base(reference, platform, events).await,
             Base::Debian(debian) => self.debian_base(debian, platform, events).await,
             Base::Dockerfile(_) => Err(NativeError::ForeignBase("a Dockerfile")),
+            // An image of ours is a base only when it is built, and names were looked up before.
             Base::Image(_) | Base::Named(_) => Err(NativeError::ForeignBase("an image")),
         }
     }
@@ -235,12 +237,15 @@ impl Context {
             // Scripts of packages have no business on the network.
             process.network = tierce_sandbox::Network::None;
             process.time_limit = Some(crate::execute::TIME_LIMIT);
-            self.run(Job { process, title: part.name.to_owned() }, step).await?;
+            let (title, secrets) = (part.name.to_owned(), StepSecrets::default());
+            self.run(Job { process, title, secrets }, step).await?;
         }
-        self.diff(roots, scratch.path.clone(), started, Omit::PackageLeavings).await
+        let secrets = StepSecrets::default();
+        self.diff(roots, scratch.path.clone(), started, Omit::PackageLeavings, secrets).await
     }
 
-    async fn registry_base(
+    /// An image in a registry.
+    pub async fn registry_base(
         &self,
         reference: &Reference,
         platform: &Platform,
@@ -331,7 +336,7 @@ fn base_layers(
 
 /// What official Python images and their kin say of themselves: their configuration has the
 /// version, and they build Python into `/usr/local`.
-fn interpreter_of(config: &ImageConfig) -> Result<Option<Interpreter>, NativeError> {
+pub fn interpreter_of(config: &ImageConfig) -> Result<Option<Interpreter>, NativeError> {
     let env = config.env();
     let value = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
     // Images that tierce itself makes say it in a label.

@@ -9,11 +9,11 @@ use crate::plan::Operation;
 use crate::planner::{PlanMode, Planned};
 use async_trait::async_trait;
 use std::sync::Arc;
-use tierce_checkers::RegistryChecker;
+use tierce_checkers::{RegistryChecker, client_for};
 use tierce_engine::{
     Action, AnyDiagnostic, BuildRequest, BuilderError, Capabilities, Events, Export, ExportKind,
-    Gathered, ImageBuild, ImageBuilder, ImageChecker, LayerFact, PlanReport, PlannedLayer,
-    PlatformBuild, PlatformPlan, Presence, RegistryLogin, Status,
+    ImageBuild, ImageBuilder, ImageChecker, LayerFact, PlanReport, PlannedLayer, PlatformBuild,
+    PlatformPlan, Presence, RegistryLogin, Rendering, Status,
 };
 use tierce_oci::{Artifact, Platform, Reference};
 
@@ -35,19 +35,61 @@ impl NativeBuilder {
     }
 
     /// What a build would do.
-    pub async fn plan(
+    async fn plan(
         &self,
-        gathered: &Gathered,
-        uri: String,
+        request: &BuildRequest,
         events: &Events,
-    ) -> Result<PlanReport, NativeError> {
-        let _session = self.context.store.session()?;
+    ) -> Result<PlanReport, Arc<NativeError>> {
+        let _session = self.context.store.session().map_err(NativeError::from)?;
+        let context = self.context_for(request)?;
+        let below = request.base.as_deref();
         let mut platforms = vec![];
-        for platform in gathered.resolved.platforms() {
-            let planned = self.context.plan(gathered, platform, PlanMode::Show, events).await?;
+        for platform in &request.platforms {
+            let mode = PlanMode::Show;
+            let planned = context.plan(&request.gathered, below, platform, mode, events).await?;
             platforms.push(self.describe(planned));
         }
-        Ok(PlanReport { uri, platforms })
+        Ok(PlanReport { uri: request.uri.clone(), platforms })
+    }
+
+    /// The context, with the secrets and the credentials that the image brings.
+    fn context_for(&self, request: &BuildRequest) -> Result<Arc<Context>, NativeError> {
+        let context = self.context.with_secrets(request.secrets.clone());
+        if request.login.is_none() {
+            return Ok(Arc::new(context));
+        }
+        let client = client_for(&self.context.registry, request.login.as_ref());
+        let client = client.map_err(|error| NativeError::Part(error))?;
+        Ok(Arc::new(context.with_registry(client)))
+    }
+
+    /// Does `work` on a thread of its own: its future borrows in ways that the compiler cannot
+    /// prove to be `Send`. Dropping the future that this gives stops that one, by way of `alive`.
+    async fn on_a_thread<T, F>(
+        &self,
+        request: &BuildRequest,
+        events: &Events,
+        work: impl FnOnce(Self, BuildRequest, Events) -> F + Send + 'static,
+    ) -> Result<T, BuilderError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Arc<NativeError>>>,
+    {
+        let (me, request, events) = (self.clone(), request.clone(), events.clone());
+        let (alive, stopped) = tokio::sync::oneshot::channel::<()>();
+        let runtime = tokio::runtime::Handle::current();
+        let result = tokio::task::spawn_blocking(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    result = work(me, request, events) => result,
+                    _ = stopped => Err(Arc::new(NativeError::Interrupted)),
+                }
+            })
+        })
+        .await
+        .unwrap_or_else(|e| Err(Arc::new(e.into())));
+        drop(alive);
+        result.map_err(|e| BuilderError(e.on_disk_of(self.context.store.root()) as AnyDiagnostic))
     }
 
     fn describe(&self, planned: Planned) -> PlatformPlan {
@@ -103,15 +145,17 @@ impl NativeBuilder {
 
     async fn build_platform(
         &self,
+        context: &Arc<Context>,
         request: &BuildRequest,
         platform: &Platform,
         events: &Events,
     ) -> Result<(Artifact, PlatformBuild), Arc<NativeError>> {
         let refresh = Refresh::new(request.refresh);
         let mode = PlanMode::Build(refresh.clone());
-        let planned = self.context.plan(&request.gathered, platform, mode, events).await?;
+        let below = request.base.as_deref();
+        let planned = context.plan(&request.gathered, below, platform, mode, events).await?;
         let plan = Arc::new(planned.plan);
-        let maker = Maker::new(self.context.clone(), plan.clone(), events.clone(), refresh);
+        let maker = Maker::new(context.clone(), plan.clone(), events.clone(), refresh);
         let layers = maker.run().await?;
         let draft = plan.assemble(&layers);
         let facts = draft.layers().iter().map(fact).collect();
@@ -128,11 +172,17 @@ impl NativeBuilder {
     ) -> Result<ImageBuild, Arc<NativeError>> {
         let _session = self.context.store.session().map_err(NativeError::from)?;
         self.context.sweep();
+        let context = self.context_for(request)?;
+        for id in request.secrets.too_short() {
+            let what = "is too short to be found in what steps make and hidden in what they say";
+            events.warn("secret/too-short", format!("the secret {id} {what}"));
+        }
         let before = self.context.registry.requests();
         let mut images = vec![];
         let mut platforms = vec![];
         for platform in &request.platforms {
-            let (image, build) = self.build_platform(request, platform, events).await?;
+            let built = self.build_platform(&context, request, platform, events).await;
+            let (image, build) = built?;
             images.push(image);
             platforms.push(build);
         }
@@ -140,10 +190,12 @@ impl NativeBuilder {
             [one] => one.clone(),
             several => draft::index(several),
         };
+        // All inputs are read: from here on the result has its name.
+        request.verify().await.map_err(NativeError::from)?;
         self.context.remember(&local_name(&request.uri), &image)?;
         let mut bytes_uploaded = 0;
         for export in &request.exports {
-            bytes_uploaded += self.context.export(&mut image, export, &request.uri, events).await?;
+            bytes_uploaded += context.export(&mut image, export, &request.uri, events).await?;
         }
         Ok(ImageBuild {
             platforms,
@@ -202,23 +254,22 @@ impl ImageBuilder for NativeBuilder {
         request: &BuildRequest,
         events: &Events,
     ) -> Result<ImageBuild, BuilderError> {
-        // A thread of its own drives the build: its future borrows in ways that the compiler
-        // cannot prove to be `Send`. Dropping this future stops that one, by way of `alive`.
-        let (me, request, events) = (self.clone(), request.clone(), events.clone());
-        let (alive, stopped) = tokio::sync::oneshot::channel::<()>();
-        let runtime = tokio::runtime::Handle::current();
-        let result = tokio::task::spawn_blocking(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    result = me.build_all(&request, &events) => result,
-                    _ = stopped => Err(Arc::new(NativeError::Interrupted)),
-                }
-            })
-        })
-        .await
-        .unwrap_or_else(|e| Err(Arc::new(e.into())));
-        drop(alive);
-        result.map_err(|e| BuilderError(e.on_disk_of(self.context.store.root()) as AnyDiagnostic))
+        let work = async move |me: Self, request: BuildRequest, events: Events| {
+            me.build_all(&request, &events).await
+        };
+        self.on_a_thread(request, events, work).await
+    }
+
+    async fn render(
+        &self,
+        request: &BuildRequest,
+        events: &Events,
+    ) -> Result<Rendering, BuilderError> {
+        let work = async move |me: Self, request: BuildRequest, events: Events| {
+            me.plan(&request, &events).await
+        };
+        let plan = self.on_a_thread(request, events, work).await?;
+        Ok(Rendering { plan: Some(plan), ..Rendering::default() })
     }
 
     fn checkers(

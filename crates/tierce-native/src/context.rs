@@ -2,19 +2,23 @@
 
 use crate::error::NativeError;
 use crate::run::Foreground;
+use crate::turns::Turns;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tierce_fetch::Fetcher;
 use tierce_oci::{Descriptor, Platform, Reference};
 use tierce_registry::Client;
 use tierce_sandbox::{Cancel, Helper, IdMapping, ProbeError, Sandbox};
+use tierce_secret::Secrets;
 use tierce_store::{Lock, LockMode, ScratchDir, Store};
 use tierce_wheel::{Uv, UvSettings};
 use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
-/// What the native builder takes from its surroundings.
-#[derive(Clone, Debug)]
+/// What the native builder takes from its surroundings. `Debug` shows little: there may be
+/// credentials in variables and addresses.
+#[derive(Clone)]
 pub struct NativeSettings {
     /// How the sandbox re-executes this program.
     pub helper: Helper,
@@ -28,6 +32,8 @@ pub struct NativeSettings {
     pub uv_variables: Vec<(String, String)>,
     /// The package index of images that name none.
     pub index: Option<Url>,
+    /// Where the user's credentials for package indexes are.
+    pub index_credentials: IndexCredentialFiles,
     /// The Debian mirror of bases that name none.
     pub debian_mirror: Option<Url>,
     /// The mirror of Debian's security archive.
@@ -36,6 +42,23 @@ pub struct NativeSettings {
     pub debian_keyring: Option<PathBuf>,
     /// Directories with programs, to find `docker` and `podman` in.
     pub search_path: Vec<PathBuf>,
+}
+
+impl fmt::Debug for NativeSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeSettings").field("helper", &self.helper).finish_non_exhaustive()
+    }
+}
+
+/// Where the user's credentials for package indexes are, besides their URLs.
+#[derive(Clone, Default)]
+pub struct IndexCredentialFiles {
+    /// A netrc file.
+    pub netrc: Option<PathBuf>,
+    /// uv's credentials file, which `uv auth login` writes.
+    pub uv: Option<PathBuf>,
+    /// Indexes by the names that uv's variables `UV_INDEX_NAME_PASSWORD` call them.
+    pub names: Vec<(String, Url)>,
 }
 
 /// The sandbox that this machine offers.
@@ -48,6 +71,7 @@ pub struct Chosen {
 }
 
 /// What every part of a build works with.
+#[derive(Clone)]
 pub struct Context {
     /// What the builder was told of its surroundings.
     pub settings: NativeSettings,
@@ -65,9 +89,13 @@ pub struct Context {
     pub cores: Arc<Semaphore>,
     /// The same for unpacking: what is unpacked for one step must not hold up the layers of
     /// others.
-    pub unpacks: Semaphore,
-    chosen: OnceLock<Result<Chosen, Arc<ProbeError>>>,
-    uv: OnceCell<Uv>,
+    pub unpacks: Arc<Semaphore>,
+    /// Which layers are being made in this process.
+    pub turns: Turns,
+    /// The values of the secrets of a build.
+    pub secrets: Secrets,
+    chosen: Arc<OnceLock<Result<Chosen, Arc<ProbeError>>>>,
+    uv: Arc<OnceCell<Uv>>,
 }
 
 impl Context {
@@ -88,10 +116,22 @@ impl Context {
             cancel,
             foreground: Foreground::default(),
             cores: Arc::new(Semaphore::new(cores)),
-            unpacks: Semaphore::new(cores),
-            chosen: OnceLock::new(),
-            uv: OnceCell::new(),
+            unpacks: Arc::new(Semaphore::new(cores)),
+            turns: Turns::default(),
+            secrets: Secrets::default(),
+            chosen: Arc::default(),
+            uv: Arc::default(),
         }
+    }
+
+    /// The same, with registries as `client` sees them.
+    pub fn with_registry(&self, client: Client) -> Self {
+        Context { registry: client, ..self.clone() }
+    }
+
+    /// The same, for a build with these secrets.
+    pub fn with_secrets(&self, secrets: Secrets) -> Self {
+        Context { secrets, ..self.clone() }
     }
 
     /// The sandbox. What the machine offers is tried out once, when something first has to run.

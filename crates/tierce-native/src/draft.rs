@@ -115,6 +115,29 @@ impl Draft {
         self.config.set_env("VIRTUAL_ENV", prefix);
     }
 
+    /// Sets a label, or removes it. It is no step of anybody's and so not in the history.
+    pub fn label(&mut self, name: &str, value: Option<String>) {
+        let labels = &mut self.config.config.labels;
+        match value {
+            Some(value) => {
+                labels.get_or_insert_default().insert(name.to_owned(), value);
+            }
+            None => {
+                if let Some(all) = labels.as_mut() {
+                    all.remove(name);
+                }
+                if labels.as_ref().is_some_and(|all| all.is_empty()) {
+                    *labels = None;
+                }
+            }
+        }
+    }
+
+    /// The value of a label.
+    pub fn labelled(&self, name: &str) -> Option<&str> {
+        self.config.config.labels.as_ref()?.get(name).map(String::as_str)
+    }
+
     /// The value of a variable.
     pub fn env(&self, name: &str) -> Option<String> {
         self.config.env().into_iter().find(|(n, _)| n == name).map(|(_, value)| value)

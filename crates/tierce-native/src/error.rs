@@ -27,6 +27,17 @@ pub enum NativeError {
         /// What it last said.
         tail: Vec<String>,
     },
+    /// What a step made has the value of a secret in it.
+    #[error("the value of the secret {secret} is in {place}")]
+    SecretLeaked {
+        /// The secret.
+        secret: tierce_spec::SecretId,
+        /// Where, without the value.
+        place: String,
+    },
+    /// A step needs a secret that was not looked up.
+    #[error("the secret {0} has no value")]
+    NoSecretValue(tierce_spec::SecretId),
     /// The user stopped the build.
     #[error("interrupted")]
     Interrupted,
@@ -218,6 +229,7 @@ macro_rules! parts {
 parts!(
     tierce_debian::OpenError,
     tierce_engine::GatherError,
+    tierce_engine::VerifyError,
     tierce_debian::PackagesError,
     tierce_debian::DebError,
     tierce_debian::ResolveError,
@@ -237,6 +249,7 @@ parts!(
     tierce_wheel::LockError,
     tierce_wheel::UvError,
     tierce_wheel::WheelError,
+    crate::local_wheels::LocalWheelError,
 );
 
 impl Diagnostic for NativeError {
@@ -245,6 +258,8 @@ impl Diagnostic for NativeError {
             NativeError::Part(e) => e.code(),
             NativeError::StepFailed { exit: Exit::TimedOut, .. } => "step/timed-out",
             NativeError::StepFailed { .. } => "step/failed",
+            NativeError::SecretLeaked { .. } => "secret/leaked",
+            NativeError::NoSecretValue(_) => "secret/no-value",
             NativeError::Interrupted => "build/interrupted",
             NativeError::DiffId { .. } => "base/diff-id-mismatch",
             NativeError::DamagedBlob(_) => "store/damaged-blob",
@@ -277,7 +292,9 @@ impl Diagnostic for NativeError {
     fn kind(&self) -> ErrorKind {
         match self {
             NativeError::Part(e) => e.kind(),
-            NativeError::StepFailed { .. } | NativeError::BuiltWheels { .. } => ErrorKind::Step,
+            NativeError::StepFailed { .. }
+            | NativeError::SecretLeaked { .. }
+            | NativeError::BuiltWheels { .. } => ErrorKind::Step,
             NativeError::Interrupted => ErrorKind::Interrupted,
             NativeError::DiffId { .. }
             | NativeError::InconsistentBase(_)
@@ -302,7 +319,7 @@ impl Diagnostic for NativeError {
             | NativeError::NoImage(_)
             | NativeError::ForeignBase(_)
             | NativeError::NoCommand => ErrorKind::User,
-            NativeError::Task(_) => ErrorKind::Bug,
+            NativeError::Task(_) | NativeError::NoSecretValue(_) => ErrorKind::Bug,
         }
     }
 
@@ -312,6 +329,12 @@ impl Diagnostic for NativeError {
             NativeError::StepFailed { tail, .. } if tail.is_empty() => return None,
             NativeError::StepFailed { tail, .. } => {
                 format!("its last output was:\n  {}", tail.join("\n  "))
+            }
+            NativeError::SecretLeaked { .. } => {
+                "Nothing of the step was kept. Have it use the value without writing it down, or \
+                 delete what it wrote in the same step. A value that is an ordinary word is found \
+                 in ordinary files: choose a longer one."
+                    .to_owned()
             }
             NativeError::NoExecution(e) => {
                 let more = e.hint().map(|hint| format!("{hint} ")).unwrap_or_default();

@@ -3,12 +3,14 @@
 use crate::context::Context;
 use crate::error::NativeError;
 use crate::layer::{Layer, LayerOutcome};
+use crate::secret::StepSecrets;
 use crate::work::{Execution, Omit};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tierce_engine::{OutputStream, StepHandle};
 use tierce_sandbox::{DiffOptions, Exit, Mount, Network, Process, Stream};
+use tierce_secret::Secrets;
 use tierce_store::LockMode;
 
 /// How long a step may take before it is taken for hung.
@@ -23,6 +25,8 @@ pub struct Job {
     pub process: Process,
     /// What its errors call it.
     pub title: String,
+    /// What it sees, and must not be heard saying.
+    pub secrets: StepSecrets,
 }
 
 impl Context {
@@ -34,15 +38,28 @@ impl Context {
         lowers: Vec<Layer>,
         step: &StepHandle,
     ) -> Result<LayerOutcome, NativeError> {
+        let secrets = StepSecrets::new(&execution.secrets, &self.secrets)?;
         let roots = self.materialise(&lowers, step).await?;
         let scratch = self.scratch("step")?;
+        let own_caches = match secrets.is_empty() {
+            true => None,
+            false => Some(self.scratch("step-caches")?),
+        };
         let mut locks = vec![];
         let mut mounts = vec![];
-        for cache in &execution.caches {
-            // apt refuses to share its directories: whoever comes second waits.
-            locks.push(self.lock(format!("cache-{}", cache.name), LockMode::Exclusive).await?);
-            let name = format!("{}-{}", self.sandbox()?.variant, cache.name);
-            let source = self.store.cache_dir(&name)?;
+        for (index, cache) in execution.caches.iter().enumerate() {
+            let source = match &own_caches {
+                // Programs write what they like into them, and later steps see it: what has seen
+                // a secret has caches of its own, which end with it.
+                Some(own) => own.path.join(index.to_string()),
+                None => {
+                    // apt refuses to share its directories: whoever comes second waits.
+                    let lock = format!("cache-{}", cache.name);
+                    locks.push(self.lock(lock, LockMode::Exclusive).await?);
+                    let name = format!("{}-{}", self.sandbox()?.variant, cache.name);
+                    self.store.cache_dir(&name)?
+                }
+            };
             mounts.push(Mount::Cache { source, target: cache.target.clone() });
         }
         let started = now();
@@ -58,10 +75,12 @@ impl Context {
             process.mounts = mounts.clone();
             process.ca_bundle = self.settings.ca_bundle.clone();
             process.time_limit = Some(TIME_LIMIT);
-            self.run(Job { process, title: title.to_owned() }, step).await?;
+            secrets.give(&mut process);
+            let (title, secrets) = (title.to_owned(), secrets.clone());
+            self.run(Job { process, title, secrets }, step).await?;
         }
         drop(locks);
-        self.diff(roots, scratch.path.clone(), started, execution.omit).await
+        self.diff(roots, scratch.path.clone(), started, execution.omit, secrets).await
     }
 
     /// Runs a program to its end; anything but success is an error with its last lines.
@@ -69,11 +88,12 @@ impl Context {
         let sandbox = self.sandbox()?.sandbox.clone();
         let cancel = self.cancel.clone();
         let step = step.reporter();
-        let Job { process, title } = job;
+        let Job { process, title, secrets } = job;
         tokio::task::spawn_blocking(move || {
-            let mut lines = Lines::default();
+            let mut lines = Lines::new(secrets.hidden().clone());
             let mut tail: VecDeque<String> = VecDeque::new();
             let mut emit = |stream: Stream, line: String| {
+                let line = secrets.hidden().redact(&line).into_owned();
                 if tail.len() == TAIL {
                     tail.pop_front();
                 }
@@ -95,13 +115,14 @@ impl Context {
         .await?
     }
 
-    /// The changes in `scratch` as a layer in the store.
+    /// The changes in `scratch` as a layer in the store, unless there are secrets in them.
     pub async fn diff(
         &self,
         lowers: Vec<PathBuf>,
         scratch: PathBuf,
         started: i64,
         omit: Omit,
+        secrets: StepSecrets,
     ) -> Result<LayerOutcome, NativeError> {
         let sandbox = self.sandbox()?.sandbox.clone();
         let store = self.store.clone();
@@ -113,6 +134,7 @@ impl Context {
             match sandbox.diff(&scratch, &options, file)? {
                 None => Ok(LayerOutcome::Empty),
                 Some(info) => {
+                    secrets.search_layer(staged.path())?;
                     staged.commit(&info.descriptor.digest)?;
                     Ok(info.into())
                 }
@@ -161,31 +183,38 @@ fn output_stream(stream: Stream) -> OutputStream {
 }
 
 /// Cuts output into lines, each stream by itself.
-#[derive(Default)]
 struct Lines {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// What no line may be cut through.
+    secrets: Secrets,
 }
 
 /// A line without an end is cut here, so that memory stays flat.
 const LONGEST_LINE: usize = 16 * 1024;
 
 impl Lines {
+    fn new(secrets: Secrets) -> Self {
+        Lines { stdout: vec![], stderr: vec![], secrets }
+    }
+
     fn push(&mut self, stream: Stream, bytes: &[u8], emit: &mut impl FnMut(Stream, String)) {
+        let longest = LONGEST_LINE.max(4 * self.secrets.overlap());
         let pending = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
         for &byte in bytes {
-            match byte {
-                b'\n' => emit(stream, text(pending)),
-                _ => pending.push(byte),
-            }
-            if byte == b'\n' || pending.len() >= LONGEST_LINE {
-                if byte != b'\n' {
-                    emit(stream, text(pending));
-                }
+            if byte == b'\n' {
+                emit(stream, text(pending));
                 pending.clear();
+                continue;
+            }
+            pending.push(byte);
+            if pending.len() >= longest {
+                let cut = self.secrets.cut(pending);
+                emit(stream, text(&pending[..cut]));
+                pending.drain(..cut);
             }
         }
     }

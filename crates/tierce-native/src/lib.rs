@@ -9,13 +9,17 @@ mod assembled;
 mod base;
 mod builder;
 mod context;
+mod credentials;
 mod draft;
 mod error;
 mod execute;
 mod export;
+mod image_base;
 mod images;
+mod installed;
 mod key;
 mod layer;
+mod local_wheels;
 mod lock_inside;
 mod make;
 mod pip;
@@ -23,12 +27,15 @@ mod plan;
 mod planner;
 mod probe;
 mod python;
+mod python_steps;
 mod rootfs;
 mod run;
+mod secret;
+mod turns;
 mod work;
 
 pub use builder::{NativeBuilder, local_name};
-pub use context::{Context, NativeSettings, runs_here};
+pub use context::{Context, IndexCredentialFiles, NativeSettings, runs_here};
 pub use error::NativeError;
 pub use key::LayerKey;
 pub use run::{Foreground, PlatformImage, RunOptions, platform_image};
@@ -36,6 +43,10 @@ pub use run::{Foreground, PlatformImage, RunOptions, platform_image};
 /// The label of images whose Python is known, `<version>@<path>@<libc>`, so that images built on them
 /// need not look inside.
 pub const PYTHON_LABEL: &str = "dev.tierce.python";
+
+/// The label of images whose Python environment is known, distribution by distribution: what is
+/// added on top of it has to fit.
+pub const PACKAGES_LABEL: &str = "dev.tierce.python.packages";
 
 /// Bytes for people, in powers of 1000.
 fn size(bytes: u64) -> String {

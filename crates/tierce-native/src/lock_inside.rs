@@ -1,11 +1,11 @@
 //! Resolving inside the image, for packages that must be built to know what they require.
 
-use crate::context::{Context, pypi};
+use crate::context::Context;
 use crate::draft::DEFAULT_PATH;
 use crate::error::NativeError;
 use crate::execute::Job;
 use crate::layer::Layer;
-use crate::pip::{InsideRequest, PipRequest, build_cache};
+use crate::pip::{InsideRequest, PipRequest};
 use std::path::{Path, PathBuf};
 use tierce_engine::{Events, Outcome, StepKind};
 use tierce_sandbox::{Mount, Process};
@@ -16,6 +16,7 @@ const UV: &str = "/run/tierce/lock/uv";
 const PROJECT: &str = "/run/tierce/lock/project";
 const CACHE: &str = "/run/tierce/lock/cache";
 const OUT: &str = "/run/tierce/lock/out";
+const WHEELS: &str = "/run/tierce/lock/wheels";
 
 /// A lock larger than this is not one, in bytes.
 const LARGEST_LOCK: u64 = 64 << 20;
@@ -40,9 +41,9 @@ impl Context {
         std::fs::create_dir_all(&out).map_err(NativeError::io(&out))?;
 
         // The user's own uv may be linked against the host's libraries: the pinned one is not.
-        let index = self.settings.index.clone().unwrap_or_else(pypi);
-        let uv = Uv::fetch(&self.fetcher, &self.store, &index).await?;
-        let wanted = seen_inside(&inside.request, &request.interpreter.path)?;
+        let uv = Uv::fetch(&self.fetcher, &self.store, &self.uv_index()).await?;
+        let mut wanted = seen_inside(&inside.request, &request.interpreter.path)?;
+        wanted.requirements.extend(inside.local.requirements_below(WHEELS));
         let (input, output) = (format!("{OUT}/requirements.in"), format!("{OUT}/pylock.toml"));
         let command = uv.lock_command(&wanted)?.with_files(&input, &output);
         let file = out.join("requirements.in");
@@ -54,15 +55,20 @@ impl Context {
         process.cwd = PROJECT.to_owned();
         let project = host.path().join("project");
         copy_requirements(&inside.request, &project)?;
-        process.mounts = self.lock_mounts(uv.program(), &project, &out, below)?;
+        let seen = self.seen_by_uv(request);
+        let own_cache = self.own_cache(&seen)?;
+        let cache = self.build_cache(own_cache.as_ref(), below)?;
+        process.mounts = lock_mounts(uv.program(), &project, &out, cache);
+        process.mounts.extend(self.local_mounts(&inside.local, WHEELS));
         process.ca_bundle.clone_from(&self.settings.ca_bundle);
         process.time_limit = Some(crate::execute::TIME_LIMIT);
-        match self.run(Job { process, title: title.to_owned() }, &step).await {
+        seen.give(&mut process);
+        let (title, secrets) = (title.to_owned(), seen.clone());
+        match self.run(Job { process, title, secrets }, &step).await {
             Ok(()) => {}
             Err(NativeError::StepFailed { tail, .. }) => {
                 let target = inside.request.target.to_string();
-                let said = redact(tail.join("\n"), &inside.request);
-                return Err(LockError::from_uv(&said, &target).into());
+                return Err(LockError::from_uv(&tail.join("\n"), &target).into());
             }
             Err(error) => return Err(error),
         }
@@ -73,32 +79,25 @@ impl Context {
             true => std::fs::read(&file).map_err(NativeError::io(&file))?,
             false => vec![],
         };
-        let lock = Uv::answer(&pylock, &inside.request)?;
-        self.remember_lock(&inside.key, &lock)?;
+        let lock = Uv::answer(&pylock, &inside.request)?.without_local_paths();
+        self.remember_lock(&inside.key, &lock, &seen)?;
         step.finish(Outcome::Made, format!("{} packages", lock.packages().len()));
         Ok(lock)
     }
+}
 
-    fn lock_mounts(
-        &self,
-        uv: &Path,
-        project: &Path,
-        out: &Path,
-        below: &[Layer],
-    ) -> Result<Vec<Mount>, NativeError> {
-        let read_only = |source: &Path, target: &str| Mount::Bind {
-            source: source.to_owned(),
-            target: target.to_owned(),
-            read_only: true,
-        };
-        let cache = self.store.cache_dir(&build_cache(&self.sandbox()?.variant, below))?;
-        Ok(vec![
-            read_only(uv, UV),
-            read_only(project, PROJECT),
-            Mount::Cache { source: cache, target: CACHE.to_owned() },
-            Mount::Cache { source: out.to_owned(), target: OUT.to_owned() },
-        ])
-    }
+fn lock_mounts(uv: &Path, project: &Path, out: &Path, cache: PathBuf) -> Vec<Mount> {
+    let read_only = |source: &Path, target: &str| Mount::Bind {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        read_only: true,
+    };
+    vec![
+        read_only(uv, UV),
+        read_only(project, PROJECT),
+        Mount::Cache { source: cache, target: CACHE.to_owned() },
+        Mount::Cache { source: out.to_owned(), target: OUT.to_owned() },
+    ]
 }
 
 /// Copies the requirements files, and those that they include, to where only they are: code that
@@ -125,17 +124,6 @@ fn copy_requirements(request: &LockRequest, to: &Path) -> Result<(), NativeError
     Ok(())
 }
 
-/// uv's words without the passwords of indexes.
-fn redact(text: String, request: &LockRequest) -> String {
-    request.indexes().iter().filter_map(|i| i.password().map(str::to_owned)).fold(
-        text,
-        |text, password| match password.is_empty() {
-            true => text,
-            false => text.replace(&password, "****"),
-        },
-    )
-}
-
 /// The request with the paths and the environment that hold inside the image.
 fn seen_inside(request: &LockRequest, interpreter: &str) -> Result<LockRequest, NativeError> {
     let mut inside = request.clone();
@@ -151,7 +139,10 @@ fn seen_inside(request: &LockRequest, interpreter: &str) -> Result<LockRequest, 
         *file = below;
     }
     // The host's paths mean nothing there; certificates are shown to every step anyway.
-    let of_the_host = |name: &str| name.starts_with("SSL_") || ["HOME", "NETRC"].contains(&name);
+    let of_the_host = |name: &str| {
+        name.starts_with("SSL_")
+            || ["HOME", "NETRC", "XDG_DATA_HOME", "UV_CREDENTIALS_DIR"].contains(&name)
+    };
     inside.env.retain(|(name, _)| !of_the_host(name));
     for (name, value) in [("PATH", DEFAULT_PATH), ("HOME", "/root")] {
         inside.env.push((name.to_owned(), value.to_owned()));

@@ -103,6 +103,7 @@ impl Maker {
             self.events.step(kind(&node.work), &node.title).finish(Outcome::Cached, size);
             return Ok(self.layer(node, outcome, true));
         }
+        let _turn = self.context.turns.take(node.key).await;
         // Processes that make the same layer at once take turns, and the later ones find it done.
         let lock = format!("layer-{}", node.key.0.hex());
         let store = self.context.store.clone();

@@ -1,11 +1,14 @@
 //! Resolving, fetching and building an image's Python packages.
 
-use crate::context::{Context, pypi};
+use crate::context::Context;
+use crate::credentials::without_credentials;
 use crate::error::NativeError;
 use crate::execute::Job;
 use crate::key::KeyEncoder;
 use crate::layer::{Layer, LayerOutcome};
+use crate::local_wheels::LocalWheels;
 use crate::python::{Interpreter, PREFIX, PythonLayers, Together};
+use crate::secret::{StepSecrets, key_parts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +20,9 @@ use tierce_spec::PythonEnvironment;
 use tierce_store::RecordKind;
 use tierce_wheel::{
     BucketPolicy, BuildIndexes, BuildJob, BuildPaths, CompileJob, FetchEvent, FetchSettings,
-    InstallPlan, InstallTarget, Lock, LockError, LockRequest, LockedPackage, Prereleases, Source,
-    SourcePolicy, StoredWheel, Target, fetch_sources, fetch_wheels, write_bytecode_layer,
+    IndexCredentials, InstallPlan, InstallTarget, Lock, LockError, LockRequest, LockedPackage,
+    Prereleases, Source, SourcePolicy, StoredWheel, Target, fetch_sources, fetch_wheels,
+    write_bytecode_layer,
 };
 
 /// What requests resolved to.
@@ -54,6 +58,8 @@ pub enum Resolution {
 pub struct InsideRequest {
     /// The request, with this machine's paths.
     pub request: LockRequest,
+    /// The wheels of the host that come with it.
+    pub local: LocalWheels,
     /// The key to remember the answer by.
     pub key: Digest,
 }
@@ -70,6 +76,10 @@ pub struct PipRequest<'a> {
     pub platform: &'a Platform,
     /// Resolve again what was resolved before.
     pub refresh: bool,
+    /// What resolving and building see.
+    pub secrets: StepSecrets,
+    /// Who asks indexes.
+    pub credentials: IndexCredentials,
 }
 
 impl Context {
@@ -83,7 +93,7 @@ impl Context {
         events: &Events,
     ) -> Result<(Arc<PythonLayers>, Together), NativeError> {
         let mut settings = FetchSettings::new(&request.gathered.root);
-        settings.indexes = self.indexes(request);
+        settings.credentials = request.credentials.clone();
         let mut wheels = self.fetch(&lock, &settings, events).await?;
         wheels.extend(self.build_sources(&lock, &settings, request, below, events).await?);
         let version = request.interpreter.version;
@@ -118,7 +128,9 @@ impl Context {
         let environment = request.environment;
         let target =
             Target::new(request.interpreter.version, request.platform, request.interpreter.libc)?;
-        let key = self.lock_key(request, &target);
+        let local = LocalWheels::choose(request, &target)?;
+        self.import_local_wheels(&local).await?;
+        let key = self.lock_key(request, &target, &local);
         let step = events.step(StepKind::Resolve, "resolve Python packages");
         if !request.refresh
             && let Some(record) = self.store.record::<LockRecord>(LOCK, &key)
@@ -127,9 +139,12 @@ impl Context {
             step.finish(Outcome::Cached, format!("{} packages", lock.packages().len()));
             return Ok(Resolution::Lock(lock));
         }
-        let requirements = environment.packages.iter().map(|p| (*p).to_owned()).collect();
+        let requirements: Vec<String> =
+            environment.packages.iter().map(|p| (*p).to_owned()).collect();
         let cache = self.store.cache_dir("uv")?;
-        let mut wanted = LockRequest::new(target, requirements, &request.gathered.root, &cache);
+        let root = &request.gathered.root;
+        let mut wanted = LockRequest::new(target, requirements.clone(), root, &cache);
+        wanted.requirements.extend(self.local_requirements(&local)?);
         wanted.requirement_files = environment
             .requirements
             .iter()
@@ -141,46 +156,39 @@ impl Context {
             if options.pre { Prereleases::Allow } else { Prereleases::IfNecessary };
         wanted.extra_args.clone_from(&options.extra_args);
         wanted.sources = SourcePolicy::Allow;
-        wanted.env.clone_from(&self.settings.uv_variables);
+        wanted.env = self.uv_environment(request);
+        wanted.secrets = self.seen_by_uv(request).hidden().clone();
         match self.uv().await?.lock(&wanted).await {
             Ok(lock) => {
-                self.remember_lock(&key, &lock)?;
+                let lock = lock.without_local_paths();
+                self.remember_lock(&key, &lock, &self.seen_by_uv(request))?;
                 step.finish(Outcome::Made, format!("{} packages", lock.packages().len()));
                 Ok(Resolution::Lock(lock))
             }
             Err(LockError::NeedsBuild { .. }) => {
                 step.finish(Outcome::Made, "packages must be built to know more".to_owned());
-                Ok(Resolution::Inside(Box::new(InsideRequest { request: wanted, key })))
+                wanted.requirements = requirements;
+                let inside = InsideRequest { request: wanted, local, key };
+                Ok(Resolution::Inside(Box::new(inside)))
             }
             Err(error) => Err(error.into()),
         }
     }
 
     /// Remembers what a request resolved to.
-    pub fn remember_lock(&self, key: &Digest, lock: &Lock) -> Result<(), NativeError> {
+    pub fn remember_lock(
+        &self,
+        key: &Digest,
+        lock: &Lock,
+        seen: &StepSecrets,
+    ) -> Result<(), NativeError> {
+        seen.search_text(lock.bytes(), "what the Python packages were resolved to")?;
         let pylock = String::from_utf8_lossy(lock.bytes()).into_owned();
         Ok(self.store.put_record(LOCK, key, &LockRecord { pylock })?)
     }
 
-    /// The index instead of PyPI and those asked before it, with credentials.
-    fn index_urls(&self, request: &PipRequest<'_>) -> (Option<String>, Vec<String>) {
-        let options = &request.environment.options;
-        let url = |u: &tierce_spec::ServiceUrl| u.as_url().to_string();
-        let default = || self.settings.index.as_ref().map(ToString::to_string);
-        let index = options.index.as_ref().map(url).or_else(default);
-        (index, options.extra_indexes.iter().map(url).collect())
-    }
-
-    /// The indexes in use, with the credentials that files on them may need.
-    fn indexes(&self, request: &PipRequest<'_>) -> Vec<url::Url> {
-        let options = &request.environment.options;
-        let named = options.index.iter().chain(&options.extra_indexes).map(|u| u.as_url().clone());
-        let default = self.settings.index.clone().filter(|_| options.index.is_none());
-        named.chain(default).collect()
-    }
-
     /// All that the resolution depends on but the state of the index.
-    fn lock_key(&self, request: &PipRequest<'_>, target: &Target) -> Digest {
+    fn lock_key(&self, request: &PipRequest<'_>, target: &Target, local: &LocalWheels) -> Digest {
         let environment = request.environment;
         let options = &environment.options;
         let file = |(step, _): &(usize, &Path)| {
@@ -188,15 +196,18 @@ impl Context {
         };
         let files: Vec<Digest> = environment.requirements.iter().filter_map(file).collect();
         let index = options.index.as_ref().map(ToString::to_string);
-        let index = index.or_else(|| self.settings.index.clone().map(public));
+        let index =
+            index.or_else(|| self.settings.index.as_ref().map(|i| without_credentials(i.as_str())));
         KeyEncoder::new("python-lock")
             .text("target", &target.to_string())
             .list("packages", &environment.packages)
             .list("files", files.iter().map(|d| *d.as_bytes()))
+            .list("wheels", local.key_parts())
             .text("index", index.as_deref().unwrap_or_default())
             .list("extra-indexes", options.extra_indexes.iter().map(ToString::to_string))
             .text("pre", if options.pre { "yes" } else { "no" })
             .list("extra-args", &options.extra_args)
+            .list("secrets", key_parts(&options.secrets))
             .finish()
             .0
     }
@@ -276,8 +287,10 @@ impl Context {
         events: &Events,
     ) -> Result<StoredWheel, NativeError> {
         let title = format!("build {}", package.name);
-        let indexes = self.indexes(request);
-        let key = built_key(package, request, below, indexes);
+        let seen = self.seen_by_uv(request);
+        let (index, extra) = self.index_urls(request);
+        let indexes = index.iter().chain(&extra).map(|url| without_credentials(url));
+        let key = built_key(package, request, below, indexes.collect());
         let step = events.step(StepKind::Execute, &title);
         if !request.refresh
             && let Some(record) = self.store.record::<BuiltRecord>(BUILT, &key)
@@ -300,7 +313,6 @@ impl Context {
             out: "/run/tierce/build/out",
             cache: "/run/tierce/build/cache",
         };
-        let (index, extra) = self.index_urls(request);
         let indexes = BuildIndexes { index: index.as_deref(), extra: &extra, exclude_newer: None };
         let Some(job) = BuildJob::new(package, &paths, &indexes) else {
             let (package, kind) = (package.name.to_string(), "its version control system");
@@ -308,7 +320,9 @@ impl Context {
         };
         let out = host.path().join("out");
         std::fs::create_dir_all(&out).map_err(NativeError::io(&out))?;
-        let mounts = self.build_mounts(&paths, &source, &out, below).await?;
+        let own_cache = self.own_cache(&seen)?;
+        let cache = self.build_cache(own_cache.as_ref(), below)?;
+        let mounts = self.build_mounts(&paths, &source, &out, cache).await?;
         for argv in &job.commands {
             let mut process = Process::new(roots.clone(), scratch.path.clone(), argv.clone());
             let mut env = job.env.clone();
@@ -318,9 +332,11 @@ impl Context {
             process.mounts.clone_from(&mounts);
             process.ca_bundle.clone_from(&self.settings.ca_bundle);
             process.time_limit = Some(crate::execute::TIME_LIMIT);
-            self.run(Job { process, title: title.clone() }, &step).await?;
+            seen.give(&mut process);
+            let (title, secrets) = (title.clone(), seen.clone());
+            self.run(Job { process, title, secrets }, &step).await?;
         }
-        let wheel = self.import_built(package, &out, settings)?;
+        let wheel = self.import_built(package, &out, settings, &seen)?;
         let record = BuiltRecord { filename: wheel.filename.to_string(), digest: wheel.digest };
         self.store.put_record(BUILT, &key, &record)?;
         step.finish(Outcome::Made, wheel.filename.to_string());
@@ -332,18 +348,15 @@ impl Context {
         paths: &BuildPaths<'_>,
         source: &BuildSource,
         out: &Path,
-        below: &[Layer],
+        cache: PathBuf,
     ) -> Result<Vec<Mount>, NativeError> {
         // The user's own uv may be linked against the host's libraries: the pinned one is not.
-        let index = self.settings.index.clone().unwrap_or_else(pypi);
-        let uv = tierce_wheel::Uv::fetch(&self.fetcher, &self.store, &index).await?;
-        let variant = &self.sandbox()?.variant;
+        let uv = tierce_wheel::Uv::fetch(&self.fetcher, &self.store, &self.uv_index()).await?;
         let bind = |source: &Path, target: &str, read_only: bool| Mount::Bind {
             source: source.to_owned(),
             target: target.to_owned(),
             read_only,
         };
-        let cache = self.store.cache_dir(&build_cache(variant, below))?;
         let mut mounts = vec![
             bind(uv.program(), paths.uv, true),
             Mount::Cache { source: cache, target: paths.cache.to_owned() },
@@ -360,6 +373,7 @@ impl Context {
         package: &LockedPackage,
         out: &Path,
         settings: &FetchSettings,
+        seen: &StepSecrets,
     ) -> Result<StoredWheel, NativeError> {
         let entries = std::fs::read_dir(out).map_err(NativeError::io(out))?;
         let wheels: Vec<PathBuf> = entries
@@ -370,7 +384,10 @@ impl Context {
             .filter(|path| path.extension().is_some_and(|e| e == "whl"))
             .collect();
         match wheels.as_slice() {
-            [wheel] => Ok(StoredWheel::import(&self.store, wheel, settings)?),
+            [wheel] => {
+                seen.search_wheel(wheel)?;
+                Ok(StoredWheel::import(&self.store, wheel, settings)?)
+            }
             wheels => Err(NativeError::BuiltWheels {
                 package: package.name.to_string(),
                 count: wheels.len(),
@@ -411,7 +428,8 @@ impl Context {
             Mount::Bind { source: list, target: LIST.to_owned(), read_only: true },
         ];
         process.time_limit = Some(crate::execute::TIME_LIMIT);
-        self.run(Job { process, title: "compile Python modules".to_owned() }, step).await?;
+        let (title, secrets) = ("compile Python modules".to_owned(), StepSecrets::default());
+        self.run(Job { process, title, secrets }, step).await?;
         let target = python.target.clone();
         let outcome =
             self.assemble(move |writer| Ok(write_bytecode_layer(&out, &target, writer)?)).await?;
@@ -450,19 +468,12 @@ impl BuildSource {
     }
 }
 
-/// The cache of builds on these layers. What a build leaves in it runs in later builds, so it is
-/// not shared with other images.
-pub fn build_cache(variant: &str, below: &[Layer]) -> String {
-    let layers = below.iter().map(|l| *l.record.diff_id.0.as_bytes());
-    format!("{variant}-uv-{}", KeyEncoder::new("uv-cache").list("below", layers).finish())
-}
-
 /// A wheel depends on its source, on the interpreter, and on what the image offers to build with.
 fn built_key(
     package: &LockedPackage,
     request: &PipRequest<'_>,
     below: &[Layer],
-    indexes: Vec<url::Url>,
+    indexes: Vec<String>,
 ) -> Digest {
     let source = match &package.source {
         Source::Sdist { file, .. } => file.digest.to_string(),
@@ -477,16 +488,9 @@ fn built_key(
         .text("interpreter", &request.interpreter.path)
         .text("platform", &request.platform.to_string())
         // Where what builds it came from.
-        .list("indexes", indexes.into_iter().map(public))
+        .list("indexes", indexes)
+        .list("secrets", key_parts(&request.environment.options.secrets))
         .list("below", below.iter().map(|l| *l.record.diff_id.0.as_bytes()))
         .finish()
         .0
-}
-
-/// The index without its credentials, which are no part of what a request asks for.
-fn public(mut index: url::Url) -> String {
-    // Both fail only for URLs that can't have credentials.
-    let _ = index.set_username("");
-    let _ = index.set_password(None);
-    index.to_string()
 }

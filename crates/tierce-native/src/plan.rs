@@ -28,6 +28,8 @@ pub enum Operation {
     Configure(Step),
     /// The Python environment comes into the search path.
     ActivateVenv(String),
+    /// What is in the Python environment is known from here on, or not any more.
+    Installed(Option<String>),
     /// The node of this index becomes a layer.
     Layer(usize),
 }
@@ -108,6 +110,12 @@ impl PlanBuilder {
         self.plan.operations.push(Operation::ActivateVenv(prefix.to_owned()));
     }
 
+    /// Says what is in the Python environment from here on; `None` where that is not known.
+    pub fn installed(&mut self, packages: Option<String>) {
+        self.config.label(crate::PACKAGES_LABEL, packages.clone());
+        self.plan.operations.push(Operation::Installed(packages));
+    }
+
     /// The plan as it is at this point.
     pub fn snapshot(&self) -> Plan {
         self.plan.clone()
@@ -129,6 +137,9 @@ impl Plan {
                     draft.apply(step);
                 }
                 Operation::ActivateVenv(prefix) => draft.activate_venv(prefix),
+                Operation::Installed(packages) => {
+                    draft.label(crate::PACKAGES_LABEL, packages.clone());
+                }
                 Operation::Layer(index) => match &layers[*index] {
                     Some(layer) => draft.push(layer.clone()),
                     None => draft.note(&self.nodes[*index].created_by),

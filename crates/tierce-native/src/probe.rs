@@ -5,7 +5,7 @@ use crate::error::NativeError;
 use crate::layer::Layer;
 use crate::python::Interpreter;
 use std::sync::{Arc, Mutex, PoisonError};
-use tierce_engine::{Events, Outcome, StepKind};
+use tierce_engine::{Events, Outcome, StepHandle, StepKind};
 use tierce_sandbox::{Exit, Network, Process, Stream};
 use tierce_store::RecordKind;
 use tierce_wheel::Libc;
@@ -38,11 +38,32 @@ impl Context {
             step.finish(Outcome::Cached, answer.clone());
             return parse(&answer);
         }
-        let roots = self.materialise(layers, &step).await?;
+        let question = Question {
+            argv: [name, "-I", "-S", "-c", QUESTION].map(str::to_owned).to_vec(),
+            env: vec![("PATH".to_owned(), search_path)],
+            longest: 4096,
+        };
+        let answer = self.ask(question, layers, &step).await?;
+        let text = answer.ok_or(NativeError::NoInterpreter)?;
+        let interpreter = parse(&text)?;
+        self.store.put_record(INTERPRETER, &key.0, &text)?;
+        step.finish(Outcome::Made, text);
+        Ok(interpreter)
+    }
+
+    /// What a program in an image of these layers says, if it ends well. No such program, or none
+    /// that runs: both are no answer.
+    pub async fn ask(
+        &self,
+        question: Question,
+        layers: &[Layer],
+        step: &StepHandle,
+    ) -> Result<Option<String>, NativeError> {
+        let Question { argv, env, longest } = question;
+        let roots = self.materialise(layers, step).await?;
         let scratch = self.scratch("probe")?;
-        let argv = [name, "-I", "-S", "-c", QUESTION].map(str::to_owned).to_vec();
         let mut process = Process::new(roots, scratch.path.clone(), argv);
-        process.env = vec![("PATH".to_owned(), search_path)];
+        process.env = env;
         process.network = Network::None;
         process.time_limit = Some(std::time::Duration::from_secs(60));
         let sandbox = self.sandbox()?.sandbox.clone();
@@ -52,8 +73,8 @@ impl Context {
         let exit = tokio::task::spawn_blocking(move || {
             let mut output = |stream: Stream, bytes: &[u8]| {
                 let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-                // The answer is one line; whatever says more is not listened to.
-                if stream == Stream::Stdout && heard.len() < 4096 {
+                // Whatever says more than an answer can be is not listened to.
+                if stream == Stream::Stdout && heard.len() < longest {
                     heard.extend_from_slice(bytes);
                 }
             };
@@ -65,16 +86,21 @@ impl Context {
             String::from_utf8_lossy(&said).trim().to_owned()
         };
         match exit {
-            Ok(Exit::Code(0)) => {}
-            Ok(Exit::Cancelled) => return Err(NativeError::Interrupted),
-            // No such program, or none that runs: both mean that the user has to say more.
-            Ok(_) | Err(_) => return Err(NativeError::NoInterpreter),
+            Ok(Exit::Code(0)) => Ok(Some(text)),
+            Ok(Exit::Cancelled) => Err(NativeError::Interrupted),
+            Ok(_) | Err(_) => Ok(None),
         }
-        let interpreter = parse(&text)?;
-        self.store.put_record(INTERPRETER, &key.0, &text)?;
-        step.finish(Outcome::Made, text);
-        Ok(interpreter)
     }
+}
+
+/// A program to ask something.
+pub struct Question {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
+    /// How long its answer can be, in bytes.
+    pub longest: usize,
 }
 
 /// Reads `path version [libc version]`.

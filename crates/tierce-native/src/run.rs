@@ -133,7 +133,8 @@ fn environment(config: &ImageConfig, own: &[(String, String)]) -> Vec<(String, S
     env
 }
 
-fn layers(
+/// The layers of one platform's part of `image`.
+pub fn layers(
     image: &Artifact,
     manifest: &Manifest,
     config: &ImageConfig,

@@ -5,7 +5,7 @@ use crate::python::PythonLayers;
 use std::sync::Arc;
 use tierce_engine::Source;
 use tierce_layer::LayerPath;
-use tierce_spec::Network;
+use tierce_spec::{Network, Secret};
 
 /// What makes a layer.
 #[derive(Clone)]
@@ -67,6 +67,8 @@ pub struct Execution {
     pub caches: Vec<CacheMount>,
     /// What is left out of the layer.
     pub omit: Omit,
+    /// What the commands see and must not write anywhere.
+    pub secrets: Vec<Secret>,
 }
 
 /// What is left out of a layer since it differs from run to run and nobody needs it.

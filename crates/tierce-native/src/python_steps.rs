@@ -1,0 +1,385 @@
+//! From an image's Python steps to the layers that make its environment.
+
+use crate::assembled::COMPRESSION;
+use crate::draft::DEFAULT_PATH;
+use crate::error::NativeError;
+use crate::installed::{Installed, removal};
+use crate::key::{KeyEncoder, LayerKey};
+use crate::layer::Layer;
+use crate::make::Maker;
+use crate::pip::{PipRequest, Resolution};
+use crate::plan::Node;
+use crate::planner::{Foundation, Planner, environment};
+use crate::python::{Interpreter, PREFIX, PythonLayers, Together};
+use crate::secret::StepSecrets;
+use crate::work::{Execution, Omit, Work};
+use std::sync::Arc;
+use tierce_oci::{Diagnostic, Platform};
+use tierce_spec::{Bytecode, Network, PythonEnvironment, PythonRequest};
+use tierce_wheel::{BucketPolicy, LayerKind, Lock, LockedPackage, PackageName};
+
+/// The code of the error that there is no solution.
+const UNSATISFIABLE: &str = "python/unsatisfiable";
+
+/// What an environment is made for.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    interpreter: &'a Interpreter,
+    platform: &'a Platform,
+}
+
+/// How an environment comes into an image.
+struct Placement {
+    /// How many packages were asked for.
+    requested: usize,
+    /// What the interpreter runs on that compiles the modules; `None` where none are compiled.
+    compile: Option<Foundation>,
+    /// Whether there is no environment yet.
+    is_new: bool,
+}
+
+impl Planner<'_> {
+    /// Plans the image's Python environment, at the place of the first of the steps that make it.
+    pub async fn python(&mut self, index: usize) -> Result<(), NativeError> {
+        let resolved = &self.gathered.resolved;
+        let Some(environment) = resolved.python_environment() else { return Ok(()) };
+        // All steps make one environment, at the place of the first of them.
+        if environment.position != index {
+            return Ok(());
+        }
+        let compile = compiles(resolved.image().bytecode(), resolved.platforms().len());
+        let platform = self.builder.platform().clone();
+        if compile {
+            self.context.require_execution(&platform, "compiling Python modules")?;
+        }
+        let found = self.interpreter(resolved.image().python(), &platform).await?;
+        let Some((interpreter, foundation)) = found else { return Ok(()) };
+        let installed = self.installed(&platform).await?;
+        if self.open_end.is_some() {
+            return Ok(());
+        }
+        let found = Found { interpreter: &interpreter, platform: &platform };
+        let Some((lock, below)) = self.lock(&environment, installed.as_ref(), found).await? else {
+            return Ok(());
+        };
+        let there = installed.clone().unwrap_or_default();
+        self.remove(&there.replaced_by(&lock), &platform)?;
+        let added = lock.without(&|package| there.has(package));
+        let packages = there.with(&added).to_string();
+        if !added.packages().is_empty() || installed.is_none() {
+            // Each group has two layers when it is compiled: half as many groups, then.
+            let max_layers = if compile { 20 } else { 40 };
+            let policy = BucketPolicy { max_layers, ..BucketPolicy::default() };
+            let request = self.request(&environment, found)?;
+            let (context, events) = (self.context, self.events);
+            let layers = context.python_layers(added, &policy, &request, &below, events).await?;
+            let placement = Placement {
+                requested: environment.packages.len(),
+                compile: compile.then_some(foundation),
+                is_new: installed.is_none(),
+            };
+            self.place(&layers.0, &layers.1, placement);
+        }
+        self.builder.installed(Some(packages));
+        Ok(())
+    }
+
+    /// What is installed where the environment goes; `None` where there is none, or where the
+    /// plan has to end because of it.
+    async fn installed(&mut self, platform: &Platform) -> Result<Option<Installed>, NativeError> {
+        let config = self.builder.config();
+        if config.env("VIRTUAL_ENV").as_deref() != Some(PREFIX) {
+            return Ok(None);
+        }
+        if let Some(known) = config.labelled(crate::PACKAGES_LABEL) {
+            return Ok(Some(Installed::parse(known)));
+        }
+        self.context.require_execution(platform, "looking at the base's Python packages")?;
+        if self.mode.is_show() {
+            let why = "the base is asked for its Python packages first; what follows depends on it";
+            self.open_end = Some(why.to_owned());
+            return Ok(None);
+        }
+        let below = self.make_below().await?;
+        self.context.probe_installed(&below, self.events).await
+    }
+
+    fn request<'b>(
+        &self,
+        environment: &'b PythonEnvironment<'b>,
+        found: Found<'b>,
+    ) -> Result<PipRequest<'b>, NativeError>
+    where
+        Self: 'b,
+    {
+        let wanted = &environment.options.secrets;
+        let secrets = match self.mode.is_show() {
+            true => StepSecrets::of_those_there(wanted, &self.context.secrets),
+            false => StepSecrets::new(wanted, &self.context.secrets)?,
+        };
+        Ok(PipRequest {
+            credentials: self.context.index_credentials(environment, self.gathered, &secrets)?,
+            secrets,
+            environment,
+            gathered: self.gathered,
+            interpreter: found.interpreter,
+            platform: found.platform,
+            refresh: self.mode.refresh().is_wanted(),
+        })
+    }
+
+    /// What the environment resolves to, together with what is installed already, and the layers
+    /// below where something has to be built on them. `None` where the plan has to end.
+    async fn lock(
+        &mut self,
+        environment: &PythonEnvironment<'_>,
+        installed: Option<&Installed>,
+        found: Found<'_>,
+    ) -> Result<Option<(Lock, Vec<Layer>)>, NativeError> {
+        let mut attempts = installed.map_or_else(|| vec![vec![]], Installed::attempts);
+        loop {
+            let more = attempts.remove(0);
+            let mut whole = environment.clone();
+            whole.packages.extend(more.iter().map(String::as_str));
+            match self.lock_once(&whole, installed, found).await {
+                Err(error) if error.code() == UNSATISFIABLE && !attempts.is_empty() => {}
+                result => return result,
+            }
+        }
+    }
+
+    async fn lock_once(
+        &mut self,
+        environment: &PythonEnvironment<'_>,
+        installed: Option<&Installed>,
+        found: Found<'_>,
+    ) -> Result<Option<(Lock, Vec<Layer>)>, NativeError> {
+        let request = self.request(environment, found)?;
+        let mut below = None;
+        let lock = match self.context.python_lock(&request, self.events).await? {
+            Resolution::Lock(lock) => lock,
+            Resolution::Inside(_) if self.mode.is_show() => {
+                self.open_end = Some(
+                    "packages must be built to know what they require; what follows depends on it"
+                        .to_owned(),
+                );
+                return Ok(None);
+            }
+            Resolution::Inside(inside) => {
+                let layers = below.insert(self.make_below().await?);
+                self.context.lock_inside(&inside, &request, layers, self.events).await?
+            }
+        };
+        let is_there = |p: &&LockedPackage| installed.is_some_and(|installed| installed.has(p));
+        let to_build: Vec<&str> =
+            lock.to_build().filter(|p| !is_there(p)).map(|p| p.name.as_str()).collect();
+        let below = match to_build.as_slice() {
+            [] => vec![],
+            names if self.mode.is_show() => {
+                self.open_end = Some(format!(
+                    "{} will be built from source first; what follows depends on the result",
+                    names.join(", ")
+                ));
+                return Ok(None);
+            }
+            _ => match below {
+                Some(below) => below,
+                None => self.make_below().await?,
+            },
+        };
+        Ok(Some((lock, below)))
+    }
+
+    /// Removes packages of the base that others of their name come in place of.
+    fn remove(
+        &mut self,
+        packages: &[&PackageName],
+        platform: &Platform,
+    ) -> Result<(), NativeError> {
+        if packages.is_empty() {
+            return Ok(());
+        }
+        let names = packages.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ");
+        let title = format!("remove {names} from {PREFIX}");
+        self.context.require_execution(platform, &title)?;
+        let execution = Execution {
+            commands: vec![removal(packages)],
+            env: environment(self.builder.config()),
+            cwd: "/".to_owned(),
+            user: String::new(),
+            network: Network::None,
+            caches: vec![],
+            omit: Omit::Logs,
+            secrets: vec![],
+        };
+        self.execute("python-remove", title, execution);
+        Ok(())
+    }
+
+    /// Adds the environment's layers.
+    fn place(&mut self, python: &Arc<PythonLayers>, together: &Together, placement: Placement) {
+        let Placement { requested, compile, is_new } = placement;
+        let venv = is_new.then(|| {
+            self.builder.layer(Node {
+                key: LayerKey(python.venv().key(COMPRESSION)),
+                title: format!("venv {PREFIX}"),
+                created_by: format!("venv {PREFIX} on {}", python.interpreter.path),
+                work: Work::Venv(python.clone()),
+            })
+        });
+        let mut wheels = vec![];
+        for (group, plan) in python.groups.iter().enumerate() {
+            let names = group_names(&python.lock, plan);
+            wheels.push(self.builder.layer(Node {
+                key: LayerKey(plan.key(&python.target, COMPRESSION)),
+                title: format!("wheels {}", group_title(&plan.kind, &names)),
+                created_by: format!("pip {}", names.join(" ")),
+                work: Work::Wheels(python.clone(), group),
+            }));
+        }
+        if let Some(foundation) = compile {
+            // Not what an interpreter is said to be, but what it is: its path, and every layer
+            // that it runs on. Bytecode is never checked against its source, so one image's
+            // interpreter must not be able to write what another image ships.
+            let interpreter = KeyEncoder::new("interpreter")
+                .digest("foundation", &foundation.stack.0.0)
+                .text("path", &python.interpreter.path)
+                .finish();
+            let disputed = &together.disputed;
+            for (group, plan) in python.groups.iter().enumerate() {
+                let names = group_names(&python.lock, plan);
+                let needs = (0..foundation.nodes).chain(venv).chain([wheels[group]]).collect();
+                let key = plan.bytecode_key(&python.target, &interpreter.0);
+                let key = match disputed.is_empty() {
+                    true => LayerKey(key),
+                    false => KeyEncoder::new("bytecode")
+                        .digest("group", &key)
+                        .list("without", disputed)
+                        .finish(),
+                };
+                self.builder.layer(Node {
+                    key,
+                    title: format!("compile {}", group_title(&plan.kind, &names)),
+                    created_by: format!("compile {}", names.join(" ")),
+                    work: Work::Bytecode { python: python.clone(), group, needs },
+                });
+            }
+        }
+        if let Some(key) = together.top {
+            self.builder.layer(Node {
+                key: LayerKey(key),
+                title: "environment".to_owned(),
+                created_by: format!("pip: {requested} requested"),
+                work: Work::Environment(python.clone()),
+            });
+        }
+        self.builder.activate_venv(PREFIX);
+    }
+
+    /// Makes everything planned so far, since something has to run on it now.
+    async fn make_below(&self) -> Result<Vec<Layer>, NativeError> {
+        let plan = Arc::new(self.builder.snapshot());
+        let refresh = self.mode.refresh();
+        let maker = Maker::new(self.context.clone(), plan.clone(), self.events.clone(), refresh);
+        let made = maker.run().await.map_err(|e| NativeError::Part(e))?;
+        Ok(plan.base.layers().iter().cloned().chain(made.into_iter().flatten()).collect())
+    }
+
+    /// The image's Python, checked against what the image asks for, and what it runs on. `None`
+    /// where the plan has to end because of it.
+    async fn interpreter(
+        &mut self,
+        request: Option<&PythonRequest>,
+        platform: &Platform,
+    ) -> Result<Option<(Interpreter, Foundation)>, NativeError> {
+        let here = Foundation { nodes: self.builder.len(), stack: self.builder.stack() };
+        let (known, foundation) = match (&self.interpreter, request) {
+            (Some(known), _) => (known.clone(), self.base),
+            (None, Some(PythonRequest { version: Some(version), interpreter: Some(path) })) => {
+                let version = version.to_string().parse()?;
+                let libc = tierce_wheel::Libc::DEFAULT;
+                (Interpreter { path: path.clone(), version, libc }, here)
+            }
+            (None, request) => {
+                let name = match request {
+                    Some(PythonRequest { interpreter: Some(path), .. }) => path.clone(),
+                    Some(PythonRequest { version: Some(version), interpreter: None }) => {
+                        format!("python{}.{}", version.major, version.minor)
+                    }
+                    Some(PythonRequest { version: None, interpreter: None }) | None => {
+                        "python3".to_owned()
+                    }
+                };
+                match self.probe(&name, platform).await? {
+                    Some(found) => (found, here),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let Some(PythonRequest { version, interpreter }) = request else {
+            return Ok(Some((known, foundation)));
+        };
+        if let Some(version) = version {
+            let (found, wanted) = (known.version.to_string(), version.to_string());
+            if found != wanted && !found.starts_with(&format!("{wanted}.")) {
+                return Err(NativeError::WrongPython { wanted, found });
+            }
+        }
+        let path = interpreter.clone().unwrap_or(known.path);
+        Ok(Some((Interpreter { path, ..known }, foundation)))
+    }
+
+    /// Asks the image's own interpreter, as it is at this point, who it is.
+    async fn probe(
+        &mut self,
+        name: &str,
+        platform: &Platform,
+    ) -> Result<Option<Interpreter>, NativeError> {
+        if self.context.require_execution(platform, "looking for Python").is_err() {
+            return Err(NativeError::NoInterpreter);
+        }
+        if self.mode.is_show() {
+            self.open_end =
+                Some("the image is asked for its Python first; what follows depends on it".into());
+            return Ok(None);
+        }
+        let below = self.make_below().await?;
+        if below.is_empty() {
+            return Err(NativeError::NoInterpreter);
+        }
+        let path = self.builder.config().env("PATH").unwrap_or_else(|| DEFAULT_PATH.to_owned());
+        Ok(Some(self.context.probe_python(name, &below, path, self.events).await?))
+    }
+}
+
+/// Whether modules are compiled. Said by the image alone, never by the machine: the same
+/// specification must not name two images. Images for several platforms are not compiled unless
+/// they say so, since few machines could.
+fn compiles(bytecode: Bytecode, platforms: usize) -> bool {
+    match bytecode {
+        Bytecode::Compile => true,
+        Bytecode::Skip => false,
+        Bytecode::Auto => platforms == 1,
+    }
+}
+
+fn group_names(lock: &Lock, plan: &tierce_wheel::LayerPlan) -> Vec<String> {
+    plan.wheels
+        .iter()
+        .map(|wheel| {
+            let package = lock.packages().iter().find(|p| p.name == *wheel.name());
+            match package.and_then(|p| p.version.as_ref()) {
+                Some(version) => format!("{}=={version}", wheel.name()),
+                None => wheel.name().to_string(),
+            }
+        })
+        .collect()
+}
+
+fn group_title(kind: &LayerKind, names: &[String]) -> String {
+    match (kind, names) {
+        (LayerKind::Own(_), [name]) => name.clone(),
+        (_, names) if names.len() <= 3 => names.join(" "),
+        (_, names) => format!("{} and {} more", names[..2].join(" "), names.len() - 2),
+    }
+}
