@@ -44,6 +44,17 @@ pub(crate) fn trimmed(value: &[u8]) -> &[u8] {
     value.trim_ascii()
 }
 
+/// What is hidden besides [`forms`]: what others have in common with the value, too. Nothing is
+/// lost where that is hidden once too often.
+pub(crate) fn more_to_hide(value: &[u8]) -> BTreeSet<Vec<u8>> {
+    let value = trimmed(value);
+    let core = core(value);
+    match core.len() < value.len() {
+        true => lines(value, value).chain(base64(value)).chain(words(value)).collect(),
+        false => BTreeSet::new(),
+    }
+}
+
 /// All forms of `value`; none where it is too short.
 pub(crate) fn forms(value: &[u8]) -> BTreeSet<Vec<u8>> {
     let value = trimmed(value);

@@ -13,6 +13,14 @@ const HIDDEN: &[u8] = b"****";
 /// The forms in which the values can be met.
 #[derive(Default)]
 pub(crate) struct Patterns {
+    /// What is searched for in what was made.
+    search: Finder,
+    /// What is hidden in texts, where that is more.
+    hide: Option<Finder>,
+}
+
+#[derive(Default)]
+struct Finder {
     /// Whose each form is.
     owners: Vec<SecretId>,
     longest: usize,
@@ -20,14 +28,8 @@ pub(crate) struct Patterns {
     automaton: Option<AhoCorasick>,
 }
 
-impl Patterns {
-    pub fn of(values: &BTreeMap<SecretId, SecretValue>) -> Self {
-        let mut all: BTreeMap<Vec<u8>, &SecretId> = BTreeMap::new();
-        for (id, value) in values {
-            for form in forms::forms(value.expose()) {
-                all.entry(form).or_insert(id);
-            }
-        }
+impl Finder {
+    fn new(all: BTreeMap<Vec<u8>, &SecretId>) -> Self {
         let longest = all.keys().map(Vec::len).max().unwrap_or(0);
         let automaton = AhoCorasick::builder()
             // A whole value is hidden rather than a part of it.
@@ -35,11 +37,38 @@ impl Patterns {
             .build(all.keys())
             .expect("so few forms of limited length make a small automaton");
         let automaton = (!all.is_empty()).then_some(automaton);
-        Patterns { owners: all.into_values().cloned().collect(), longest, automaton }
+        Finder { owners: all.into_values().cloned().collect(), longest, automaton }
+    }
+
+    fn find(&self, bytes: &[u8]) -> Option<&SecretId> {
+        let found = self.automaton.as_ref()?.find(bytes)?;
+        self.owners.get(found.pattern().as_usize())
+    }
+}
+
+impl Patterns {
+    pub fn of(values: &BTreeMap<SecretId, SecretValue>) -> Self {
+        let mut search: BTreeMap<Vec<u8>, &SecretId> = BTreeMap::new();
+        let mut more = BTreeMap::new();
+        for (id, value) in values {
+            for form in forms::forms(value.expose()) {
+                search.entry(form).or_insert(id);
+            }
+            more.extend(forms::more_to_hide(value.expose()).into_iter().map(|form| (form, id)));
+        }
+        let hide = (!more.is_empty()).then(|| {
+            more.extend(search.iter().map(|(form, id)| (form.clone(), *id)));
+            Finder::new(more)
+        });
+        Patterns { search: Finder::new(search), hide }
+    }
+
+    fn hide(&self) -> &Finder {
+        self.hide.as_ref().unwrap_or(&self.search)
     }
 
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(automaton) = &self.automaton else { return Cow::Borrowed(text) };
+        let Some(automaton) = &self.hide().automaton else { return Cow::Borrowed(text) };
         let bytes = text.as_bytes();
         let mut out: Vec<u8> = vec![];
         // Where the last value ended. What follows it at once is a part of the same one.
@@ -63,19 +92,14 @@ impl Patterns {
 
     pub fn cut(&self, text: &[u8]) -> usize {
         // What starts before this ends within the text.
-        let at = text.len() - text.len().min(self.longest.saturating_sub(1));
-        let mut found = self.automaton.iter().flat_map(|automaton| automaton.find_iter(text));
+        let at = text.len() - text.len().min(self.longest_hidden().saturating_sub(1));
+        let mut found = self.hide().automaton.iter().flat_map(|automaton| automaton.find_iter(text));
         let through = found.find(|m| m.start() < at && at < m.end());
         through.map_or(at, |m| m.start())
     }
 
-    pub fn longest(&self) -> usize {
-        self.longest
-    }
-
-    fn find(&self, bytes: &[u8]) -> Option<&SecretId> {
-        let found = self.automaton.as_ref()?.find(bytes)?;
-        self.owners.get(found.pattern().as_usize())
+    pub fn longest_hidden(&self) -> usize {
+        self.hide().longest
     }
 }
 
@@ -93,17 +117,17 @@ impl<'a> Scanner<'a> {
 
     /// Takes in the next piece; the secret whose value it completes, if any.
     pub fn feed(&mut self, piece: &[u8]) -> Option<&'a SecretId> {
-        let keep = self.patterns.longest.checked_sub(1)?;
+        let keep = self.patterns.search.longest.checked_sub(1)?;
         let head = &piece[..piece.len().min(keep)];
         if !self.tail.is_empty() {
             self.tail.extend_from_slice(head);
-            let found = self.patterns.find(&self.tail);
+            let found = self.patterns.search.find(&self.tail);
             if found.is_some() || head.len() == piece.len() {
                 self.keep_last(keep);
                 return found;
             }
         }
-        let found = self.patterns.find(piece);
+        let found = self.patterns.search.find(piece);
         self.tail.clear();
         self.tail.extend_from_slice(&piece[piece.len().saturating_sub(keep)..]);
         found
@@ -112,7 +136,7 @@ impl<'a> Scanner<'a> {
     /// Searches these bytes alone; what came before and comes after is another text.
     pub fn search(&mut self, whole: &[u8]) -> Option<&'a SecretId> {
         self.reset();
-        self.patterns.find(whole)
+        self.patterns.search.find(whole)
     }
 
     /// Forgets what came so far: another file starts.

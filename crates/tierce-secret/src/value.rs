@@ -113,7 +113,7 @@ impl Secrets {
 
     /// How many bytes before its end a text may have to be cut.
     pub fn overlap(&self) -> usize {
-        self.0.patterns.longest().saturating_sub(1)
+        self.0.patterns.longest_hidden().saturating_sub(1)
     }
 
     /// What finds the values in bytes.
