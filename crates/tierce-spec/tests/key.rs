@@ -80,7 +80,7 @@ fn different_images_have_different_keys() {
         slim().with_source_file("ab", "a/"),
         slim().with_env_vars([("A", "BC")]),
         slim().with_env_vars([("AB", "C")]),
-        slim().with_env_vars([("A", "B"), ("C", "D")]),
+        slim().with_env_vars([("A", "thkteorhwvaccr6gudzjt25zy"), ("C", "D")]),
         slim().with_env_vars([("A", "B")]).with_env_vars([("C", "D")]),
         slim().with_env_vars([("C", "D")]).with_env_vars([("A", "B")]),
         slim().with_labels([("A", "BC")]),
@@ -318,6 +318,28 @@ fn golden_vectors_hold() {
     }
     let files = std::fs::read_dir(&folder).unwrap().count();
     assert_eq!(seen, files - 1, "each manifest in golden/ has a line in KEYS");
+}
+
+/// The same for what no `tierce.toml` says, append-only too.
+#[test]
+fn vectors_of_the_api_hold() {
+    let search = SearchPath { before: vec!["/a".into()], after: vec!["/b".into(), "/c".into()] };
+    let mounted = Secret::new("token").with_mount("/run/token");
+    let vectors = [
+        (slim().with_search_path("PATH", search), "thu45b3wzhheqhta63whswqaw"),
+        (slim().with_python(PythonRequest::at("/opt/bin/python3")), "thkteorhwvaccr6gudzjt25zy"),
+        (
+            slim().with_wheels("dist", PipOptions::new().with_secrets([mounted])),
+            "tbs3fddz5qb2ikwoebbdix3bc",
+        ),
+        (
+            slim().with_source_folder("src", "/x", SourceOptions::new().with_only(["a", "b/c"])),
+            "tpijoz4ope6urgtp4thqo2dyc",
+        ),
+    ];
+    let found: Vec<String> = vectors.iter().map(|(image, _)| key(image).tag()).collect();
+    let expected: Vec<&str> = vectors.iter().map(|(_, tag)| *tag).collect();
+    assert_eq!(found, expected);
 }
 
 // ---- Properties ----

@@ -4,7 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use tierce_oci::{Diagnostic, Platform};
-use tierce_spec::{Image, Network, PipOptions, SourceOptions};
+use tierce_spec::{
+    Apt, Commands, CopyStyle, DockerfileBase, Image, Network, PipOptions, Secret, SourceOptions,
+    Step,
+};
 
 fn problems(image: &Image) -> Vec<String> {
     match image.validate() {
@@ -203,5 +206,161 @@ fn options_that_would_read_this_machine_are_refused() {
     ] {
         let options = PipOptions::new().with_extra_args([arg]);
         assert_eq!(problems(&slim().with_pip_packages(["a"], options)), [""; 0], "{arg:?}");
+    }
+}
+
+/// A command that sees these.
+fn seeing(secrets: impl IntoIterator<Item = Secret>) -> Image {
+    let (commands, secrets) = (vec!["make".into()], secrets.into_iter().collect());
+    slim().with_step(Step::Commands(Commands { commands, network: Network::Host, secrets }))
+}
+
+#[test]
+fn secrets_have_names_and_places() {
+    let at = |path: &str| problems(&seeing([Secret::new("token").with_mount(path)]));
+    for path in
+        ["/root/.netrc", "/run/secrets/token", "/etc/./x", "/device", "/run/tiercel", "/procs/a"]
+    {
+        assert_eq!(at(path), [""; 0], "{path:?}");
+    }
+    for path in [
+        "",
+        "token",
+        "./token",
+        "/",
+        "//",
+        "/.",
+        "/run/",
+        "/run/.",
+        "/a/../b",
+        "/a\0",
+        "/proc",
+        "/proc/1",
+        "//proc//self",
+        "/./sys/x",
+        "/dev/shm/x",
+        "/run/tierce/x",
+    ] {
+        assert_eq!(at(path), ["spec/invalid-secret run.secrets[0].mount"], "{path:?}");
+    }
+    for name in ["token", "PYPI_TOKEN", "a.b-c", "x509"] {
+        assert_eq!(problems(&seeing([Secret::new(name).with_group(name)])), [""; 0], "{name:?}");
+    }
+    for name in ["", ".hidden", "a b", "a/b", "..", "é", "a=b"] {
+        let found = problems(&seeing([Secret::new(name).with_group("g")]));
+        assert_eq!(found, ["spec/invalid-secret run.secrets[0].key"], "{name:?}");
+        let found = problems(&seeing([Secret::new("k").with_group(name)]));
+        assert_eq!(found, ["spec/invalid-secret run.secrets[0].group"], "{name:?}");
+    }
+    // A variable needs a name that is one, a file does not.
+    assert_eq!(problems(&seeing([Secret::new("2fa")])), ["spec/invalid-secret run.secrets[0]"]);
+    assert_eq!(problems(&seeing([Secret::new("2fa").with_mount("/x")])), [""; 0]);
+    assert_eq!(problems(&seeing([Secret::new("2fa").with_env("CODE")])), [""; 0]);
+    let bad = Secret::new("a").with_env("A B");
+    assert_eq!(problems(&seeing([bad])), ["spec/invalid-env-name run.secrets[0].env"]);
+}
+
+#[test]
+fn two_secrets_are_not_seen_in_one_place() {
+    let duplicate = ["spec/duplicate-secret run.secrets[1]"];
+    let pair = |a: Secret, b: Secret| problems(&seeing([a, b]));
+    let (a, b) = (|| Secret::new("a"), || Secret::new("b"));
+    assert_eq!(pair(a(), b()), [""; 0]);
+    assert_eq!(pair(a(), a()), [""; 0], "the same twice is one");
+    assert_eq!(pair(a(), b().with_env("A")), duplicate);
+    assert_eq!(pair(a().with_mount("/x"), b().with_mount("/x")), duplicate);
+    // Steps have nothing to do with each other.
+    let image = seeing([a()]).with_step(Step::Apt(Apt {
+        packages: vec!["git".into()],
+        secrets: vec![b().with_env("A")],
+    }));
+    assert_eq!(problems(&image), [""; 0]);
+    assert_eq!(image.secrets().len(), 2);
+    let login = slim().with_registry_secret(a().with_mount("/x"));
+    assert_eq!(problems(&login), ["spec/invalid-secret registry-secret"]);
+}
+
+#[test]
+fn bases_are_checked_as_what_they_are() {
+    let dockerfile = |change: fn(&mut DockerfileBase)| {
+        let mut base = DockerfileBase::new("Dockerfile");
+        change(&mut base);
+        problems(&Image::from_dockerfile(base))
+    };
+    assert_eq!(dockerfile(|_| ()), [""; 0]);
+    assert_eq!(dockerfile(|b| b.file = "".into()), ["spec/invalid-source base.dockerfile"]);
+    assert_eq!(dockerfile(|b| b.file = "..".into()), ["spec/invalid-source base.dockerfile"]);
+    assert_eq!(dockerfile(|b| b.context = Some("".into())), ["spec/invalid-source base.context"]);
+    assert_eq!(dockerfile(|b| b.target = Some("a b".into())), ["spec/invalid-target base.target"]);
+    for name in ["", "A-B", "A.B", "1A", "A B", "A="] {
+        let base = DockerfileBase {
+            build_args: [(name.to_owned(), "x".to_owned())].into(),
+            ..DockerfileBase::new("Dockerfile")
+        };
+        let expected = [format!("spec/invalid-build-arg base.build-args.{name:?}")];
+        assert_eq!(problems(&Image::from_dockerfile(base)), expected);
+    }
+    // Nothing is added to what a Dockerfile makes, but to an image on top of it.
+    let legacy = Image::from_dockerfile(DockerfileBase::new("Dockerfile"));
+    assert_eq!(problems(&legacy.with_cmd(["a"])), ["spec/not-extendable base"]);
+    let above = Image::from_image(legacy.with_name("legacy")).with_cmd(["a"]);
+    assert_eq!(problems(&above), [""; 0]);
+    for name in ["", "a b", "a/b", "a=b"] {
+        let found = problems(&Image::from_ref(name));
+        assert_eq!(found, ["spec/invalid-image-name base.ref"], "{name:?}");
+    }
+    // What is wrong below is said with how far below.
+    let below = slim().with_workdir("x").with_user("a b");
+    let found = problems(&Image::from_image(Image::from_image(below)).with_user("a b"));
+    let expected = [
+        "spec/invalid-user user",
+        "spec/invalid-workdir base.base.workdir",
+        "spec/invalid-user base.base.user",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn single_files_bundles_and_builders() {
+    let only = |file: &str| {
+        let options = SourceOptions::new().with_only(["ok/m.py", file]);
+        problems(&slim().with_source_folder("src", "/src", options))
+    };
+    for file in ["m.py", "./pkg/m.py", "pkg//m.py"] {
+        assert_eq!(only(file), [""; 0], "{file:?}");
+    }
+    for file in ["", ".", "..", "../m.py", "a/../b", "/m.py"] {
+        assert_eq!(only(file), ["spec/invalid-source copy.only[1]"], "{file:?}");
+    }
+    let bundle = |dst: &str| problems(&slim().with_code_bundle(CopyStyle::All, dst));
+    assert_eq!(bundle("."), [""; 0]);
+    assert_eq!(bundle("../x"), ["spec/invalid-destination code.dst"]);
+    for name in ["", "my builder", "a/b", "-x", ".x"] {
+        assert_eq!(problems(&slim().with_builder(name)), ["spec/invalid-builder builder"]);
+    }
+    assert_eq!(problems(&slim().with_builder("buildkit.eu-1_a")), [""; 0]);
+    assert_eq!(
+        problems(&slim().with_wheels("", PipOptions::new())),
+        ["spec/invalid-source wheels"]
+    );
+    let ignore = slim().with_dockerignore("");
+    assert_eq!(problems(&ignore), ["spec/invalid-source dockerignore"]);
+    for registry in
+        ["ghcr.io/team", "localhost:5000", "[::1]:5000/a", "registry.example.com:443/a/b"]
+    {
+        assert_eq!(problems(&slim().with_registry(registry)), [""; 0], "{registry:?}");
+    }
+    for registry in [
+        "",
+        "https://ghcr.io",
+        "ghcr.io/Team",
+        "ghcr.io/team:1",
+        "ghcr.io/team@sha256",
+        "ghcr.io//a",
+        "a b",
+        "ghcr.io/team?x",
+    ] {
+        let found = problems(&slim().with_registry(registry));
+        assert_eq!(found, ["spec/invalid-registry registry"], "{registry:?}");
     }
 }

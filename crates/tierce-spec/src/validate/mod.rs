@@ -132,11 +132,15 @@ fn check_tag(tag: &str) -> Result<(), Fault> {
 /// A name that stands in command lines and in configuration files.
 fn check_word(code: &'static str, name: &str) -> Result<(), Fault> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    match !name.is_empty() && name.chars().all(fits) {
+    // A dash at the beginning makes an option of it.
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    match begins && name.chars().all(fits) {
         true => Ok(()),
         false => Err(Fault::new(
             code,
-            format!("{name:?} is not a name: expected letters, digits, _ - and ."),
+            format!(
+                "{name:?} is not a name: expected letters, digits, _ - and ., starting with a letter or digit"
+            ),
         )),
     }
 }
