@@ -170,6 +170,23 @@ fn bases_come_from_mirrors() {
     tierce(&project, ["build", "--force", "--output", "oci:out"]).fails(4, "registry/unreachable");
 }
 
+#[test]
+fn names_of_images_are_looked_up() {
+    let project = Project::new("name = \"app\"\nbase = { ref = \"ours\" }\n");
+    let key = |args: &[&str]| tierce(&project, ["key"].iter().chain(args).copied());
+    assert_eq!(key(&[]).run().code, 2);
+    let on = |base: &str| {
+        project.write("direct/tierce.toml", format!("name = \"app\"\nbase = {base:?}\n"));
+        key(&["direct"]).ok().line().to_owned()
+    };
+    assert_eq!(key(&["--image", "ours=r.example/x:1"]).ok().line(), on("r.example/x:1"));
+    user_config(&project, "images.ours = \"r.example/user:1\"\n");
+    assert_eq!(key(&[]).ok().line(), on("r.example/user:1"));
+    assert_eq!(key(&["--image", "ours=r.example/x:1"]).ok().line(), on("r.example/x:1"));
+    project.write("../tierce.toml", "[workspace.images]\nours = \"r.example/workspace:1\"\n");
+    assert_eq!(key(&[]).ok().line(), on("r.example/workspace:1"));
+}
+
 /// A certificate of a new authority for `localhost`, and the authority's.
 fn certificates(project: &Project) -> Option<[PathBuf; 4]> {
     let files = ["ca.pem", "ca.key", "leaf.pem", "leaf.key"].map(|name| project.beside(name));
