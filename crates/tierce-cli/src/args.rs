@@ -1,8 +1,10 @@
 //! The command line.
 
 mod builder;
+mod render;
 
 pub use builder::{BuilderCommand, FlavorCommand, RegisterArgs, TestArgs, UpdateArgs};
+pub use render::RenderArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -38,6 +40,8 @@ pub enum Command {
     Key(KeyArgs),
     /// Show what a build would make, take from the cache and execute, and why
     Plan(PlanArgs),
+    /// Print the Dockerfile and the build context that other builders would get
+    Render(RenderArgs),
     /// Run a command in an image, without any container engine
     Run(RunArgs),
     /// Show an image's platforms, layers and settings

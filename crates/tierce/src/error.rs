@@ -1,6 +1,7 @@
 //! Any failure of the library's operations.
 
 use std::sync::Arc;
+use tierce_dockerfile::RenderError;
 use tierce_engine::BuildError;
 use tierce_native::NativeError;
 use tierce_oci::{Diagnostic, ErrorKind};
@@ -18,6 +19,9 @@ pub enum Error {
     /// An image could not be read from a file or directory.
     #[error(transparent)]
     Import(#[from] Arc<ImportError>),
+    /// An image could not be written as a Dockerfile.
+    #[error(transparent)]
+    Render(Arc<RenderError>),
 }
 
 impl From<NativeError> for Error {
@@ -32,6 +36,7 @@ impl Error {
             Error::Build(e) => e,
             Error::Native(e) => &**e,
             Error::Import(e) => &**e,
+            Error::Render(e) => &**e,
         }
     }
 }

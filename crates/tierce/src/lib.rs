@@ -24,6 +24,7 @@ mod doctor;
 mod error;
 mod inspect;
 mod open;
+mod render;
 pub mod runs;
 mod options;
 
@@ -33,9 +34,11 @@ pub use error::Error;
 pub use inspect::{ImageReport, LayerReport, PlatformReport};
 pub use open::{OpenError, Tierce, offline};
 pub use options::build_options;
+pub use render::{RenderWishes, render};
 
 pub use tierce_config as config;
 pub use tierce_config::{ConfigError, DebianBase, Settings};
+pub use tierce_dockerfile as dockerfile;
 pub use tierce_engine::ExportError as ExportFormatError;
 pub use tierce_engine::{
     BuildError, BuildEvent, BuildOptions, EventSink, Events, Export, ImageBuild, ImageBuildEngine,

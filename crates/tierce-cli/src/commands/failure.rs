@@ -47,6 +47,14 @@ pub enum CliError {
     /// Standard output cannot be written to.
     #[error("cannot write the result")]
     Stdout(#[source] std::io::Error),
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// No threads can be started.
     #[error("cannot start threads")]
     Runtime(#[source] std::io::Error),
@@ -90,6 +98,7 @@ impl Diagnostic for CliError {
             CliError::Env(_) => "cli/invalid-env",
             CliError::NoSetting { .. } => "cli/no-setting",
             CliError::Stdout(_) => "cli/stdout",
+            CliError::Write { .. } => "cli/not-written",
             CliError::Runtime(_) => "cli/runtime",
             CliError::Program(_) => "cli/program",
             CliError::Interrupted => "cli/interrupted",
@@ -104,9 +113,10 @@ impl Diagnostic for CliError {
             | CliError::NoModules
             | CliError::Env(_)
             | CliError::NoSetting { .. } => ErrorKind::User,
-            CliError::Stdout(_) | CliError::Runtime(_) | CliError::Program(_) => {
-                ErrorKind::Environment
-            }
+            CliError::Stdout(_)
+            | CliError::Write { .. }
+            | CliError::Runtime(_)
+            | CliError::Program(_) => ErrorKind::Environment,
             CliError::Interrupted => ErrorKind::Interrupted,
         }
     }

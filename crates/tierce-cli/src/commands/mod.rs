@@ -12,6 +12,7 @@ mod inspect;
 mod key;
 mod plan;
 mod project;
+mod render;
 mod run;
 mod runs;
 
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Build(args) => build::run(args),
         Command::Key(args) => key::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Render(args) => render::run(args),
         Command::Run(args) => run::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Config(args) => config::run(args),
