@@ -2,7 +2,6 @@
 
 mod support;
 
-use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -29,11 +28,8 @@ fn build(engine: &Engine, image: &Image, root: &Path) -> (Rendered, Built) {
 
 /// Runs `test` with every engine that works here, each in the dialect that is its own.
 fn with_engines(test: impl Fn(&Engine)) {
-    for engine in [Engine::buildah(), Engine::docker(true), Engine::docker(false)] {
-        if let Some(engine) = engine {
-            test(&engine);
-        }
-    }
+    let engines = [Engine::buildah(), Engine::docker(true), Engine::docker(false)];
+    engines.iter().flatten().for_each(test);
 }
 
 /// What a step sees and a configuration says, whatever characters are in it.
