@@ -125,7 +125,8 @@ fn environment(config: &ImageConfig, own: &[(String, String)]) -> Vec<(String, S
         env.retain(|(n, _)| n != name);
         env.push((name.clone(), value.clone()));
     }
-    for (name, value) in [("PATH", DEFAULT_PATH), ("HOME", "/root"), ("TERM", "xterm")] {
+    // HOME is that of the user, which the sandbox looks up.
+    for (name, value) in [("PATH", DEFAULT_PATH), ("TERM", "xterm")] {
         if !env.iter().any(|(n, _)| n == name) {
             env.push((name.to_owned(), value.to_owned()));
         }
