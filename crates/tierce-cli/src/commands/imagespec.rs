@@ -4,7 +4,7 @@ use super::failure::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use tierce::imagespec::{DefaultBase, ImageSpec, Lowered, Surroundings};
+use tierce::imagespec::{BuilderRules, DefaultBase, ImageSpec, Lowered, Surroundings};
 use tierce::{DebianBase, Platform, Settings};
 
 /// Whether a file is an ImageSpec, by its name.
@@ -28,11 +28,17 @@ pub fn lower(text: &str, name: &str, root: &Path, settings: &Settings) -> Result
         DebianBase::Suite(suite) => DefaultBase::Suite(suite.clone()),
         DebianBase::Image(template) => DefaultBase::Image(template.to_string()),
     };
+    let builder = spec.fields().builder.as_ref().or(settings.builder.as_ref());
+    let builder = BuilderRules {
+        name: builder.cloned().unwrap_or_else(|| "native".to_owned()),
+        ..BuilderRules::default()
+    };
     let surroundings = Surroundings {
         host: Platform::host(),
         folders,
         requirements,
         default_base,
+        builder,
         force: settings.image_spec.force_push,
         ..Surroundings::default()
     };
