@@ -67,6 +67,12 @@ pub enum RunError {
         /// The run.
         id: RunId,
     },
+    /// The process is not one of those that can be seen from here.
+    #[error("the run {id} is a process of another container or machine")]
+    Elsewhere {
+        /// The run.
+        id: RunId,
+    },
     /// The process ended without a result: it was killed, or the machine went down.
     #[error("the run {id} is lost: its process ended without a result{}", quoted(output))]
     Lost {
@@ -95,6 +101,7 @@ impl Diagnostic for RunError {
             RunError::Spawn(_) | RunError::Stillborn { .. } => "runs/not-started",
             RunError::NotOurs { .. } => "runs/not-ours",
             RunError::Starting { .. } => "runs/starting",
+            RunError::Elsewhere { .. } => "runs/elsewhere",
             RunError::Lost { .. } => "runs/lost",
         }
     }
@@ -109,6 +116,7 @@ impl Diagnostic for RunError {
             | RunError::Spawn(_)
             | RunError::Stillborn { .. }
             | RunError::Starting { .. }
+            | RunError::Elsewhere { .. }
             | RunError::Lost { .. } => ErrorKind::Environment,
         }
     }
@@ -120,6 +128,7 @@ impl Diagnostic for RunError {
             }
             RunError::Ambiguous { .. } => Some("Give more of the id.".into()),
             RunError::Starting { .. } => Some("Try again in a moment.".into()),
+            RunError::Elsewhere { .. } => Some("Cancel it where it was started.".into()),
             RunError::Lost { .. } => {
                 Some("The store is whole: start the build again to go on.".into())
             }

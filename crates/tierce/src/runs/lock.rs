@@ -2,6 +2,7 @@
 //!
 //! Whoever looks takes the lock shared, so that lookers don't take each other for the run.
 
+use super::active::RUN_ARGUMENT;
 use super::error::RunError;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -86,6 +87,15 @@ pub(super) enum Holder {
     Process(Pid),
     /// Somebody who did not say so yet.
     Unknown,
+}
+
+/// Whether this process is the run's. It is not where the run belongs to another container that
+/// shares the store: its number is somebody else's here.
+pub(super) fn is_process(pid: Pid, directory: &Path) -> bool {
+    let arguments = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    let mut arguments = arguments.split(|b| *b == 0).skip(1);
+    arguments.next() == Some(RUN_ARGUMENT.as_bytes())
+        && arguments.next() == Some(directory.as_os_str().as_encoded_bytes())
 }
 
 pub(super) fn holder(directory: &Path) -> Result<Holder, RunError> {

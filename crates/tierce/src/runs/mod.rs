@@ -199,8 +199,14 @@ impl Run {
     /// [`RunError::Lost`] where it left no result.
     pub fn wait(&self) -> Result<RunResult, RunError> {
         lock::wait_until_free(&self.directory)?;
-        read(&self.directory, record::RESULT)?
-            .ok_or_else(|| RunError::Lost { id: self.id.clone(), output: self.output() })
+        match read(&self.directory, record::RESULT)? {
+            Some(result) => Ok(result),
+            None if self.directory.exists() => {
+                Err(RunError::Lost { id: self.id.clone(), output: self.output() })
+            }
+            // It was forgotten meanwhile.
+            None => Err(RunError::Unknown { prefix: self.id.to_string() }),
+        }
     }
 
     /// Asks it to stop, and kills its processes where it has not within `patience`; blocks the
@@ -228,7 +234,12 @@ impl Run {
         loop {
             match lock::holder(&self.directory)? {
                 Holder::Nobody => return Ok(None),
-                Holder::Process(pid) => return Ok(Some(pid)),
+                Holder::Process(pid) if lock::is_process(pid, &self.directory) => {
+                    return Ok(Some(pid));
+                }
+                // It may have ended just now, and be nobody any more.
+                Holder::Process(_) if !lock::is_held(&self.directory) => return Ok(None),
+                Holder::Process(_) => return Err(RunError::Elsewhere { id: self.id.clone() }),
                 // It is being started.
                 Holder::Unknown if started.elapsed() < Duration::from_secs(10) => {
                     std::thread::sleep(PAUSE);
