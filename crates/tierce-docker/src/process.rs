@@ -1,6 +1,6 @@
 //! Programs that are run for a build, and leave nothing behind.
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -159,19 +159,70 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let Some(group) = self.group else { return };
-        // podman removes its containers when it is asked to end, and leaves them when killed.
-        let _ = kill_process_group(group, Signal::TERM);
-        std::thread::spawn(move || {
-            let step = Duration::from_millis(50);
-            for _ in 0..GRACE.as_millis() / step.as_millis() {
-                if test_kill_process_group(group).is_err() {
-                    return;
-                }
-                std::thread::sleep(step);
-            }
-            let _ = kill_process_group(group, Signal::KILL);
-        });
+        // At once, as this process may be about to end; the rest is a thread's.
+        let containers = ask(group);
+        std::thread::spawn(move || insist(group, containers));
     }
+}
+
+/// Asks a program to end, and gives the containers that it runs.
+///
+/// podman runs a step's container in a session of its own, and when it is asked to end it leaves
+/// that running. When the container is killed, the step fails, and podman takes everything away
+/// as it does after any failure.
+fn ask(group: Pid) -> Vec<Pid> {
+    let containers = outsiders(group);
+    if containers.is_empty() {
+        let _ = kill_process_group(group, Signal::TERM);
+    }
+    for container in &containers {
+        let _ = kill_process(*container, Signal::KILL);
+    }
+    containers
+}
+
+/// Waits for a program that was asked to end, and kills it with all that it started.
+fn insist(group: Pid, mut containers: Vec<Pid>) {
+    let step = Duration::from_millis(50);
+    for _ in 0..GRACE.as_millis() / step.as_millis() {
+        if test_kill_process_group(group).is_err() {
+            return;
+        }
+        std::thread::sleep(step);
+        containers = outsiders(group);
+        for container in &containers {
+            let _ = kill_process(*container, Signal::KILL);
+        }
+    }
+    let _ = kill_process_group(group, Signal::KILL);
+    for container in containers {
+        let _ = kill_process(container, Signal::KILL);
+    }
+}
+
+/// The processes below the leader of `group` that are in other groups; none where there is no
+/// `/proc`.
+fn outsiders(group: Pid) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let stat = |entry: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // "4341 (a name) S <parent> <group> ...": the name may hold anything.
+        let pid = Pid::from_raw(text.split(' ').next()?.parse().ok()?)?;
+        let mut rest = text.rsplit_once(") ")?.1.split(' ').skip(1).map(str::parse::<i32>);
+        Some((pid, rest.next()?.ok()?, rest.next()?.ok()?))
+    };
+    let all: Vec<(Pid, i32, i32)> = processes.filter_map(stat).collect();
+    let mut found = vec![];
+    let mut open = vec![group.as_raw_nonzero().get()];
+    while let Some(parent) = open.pop() {
+        for (pid, _, own_group) in all.iter().filter(|(_, of, _)| *of == parent) {
+            open.push(pid.as_raw_nonzero().get());
+            if *own_group != group.as_raw_nonzero().get() {
+                found.push(*pid);
+            }
+        }
+    }
+    found
 }
 
 /// A word as a shell would take it.

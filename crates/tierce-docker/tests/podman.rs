@@ -158,6 +158,15 @@ async fn several_platforms_are_a_list() {
         let build = builder.build(&wanted, &Events::none()).await.unwrap();
         assert!(build.root.unwrap().media_type.is_index());
     }
+    // One after the other, too: podman's cache takes the one for the other.
+    for platform in [support::arm(), Platform::linux("amd64")] {
+        let single = image.with_platforms([platform.clone()]);
+        let wanted = request(&single, root.path(), "single:t1", vec![]);
+        builder.build(&wanted, &Events::none()).await.unwrap();
+        let mut inspect = podman.podman();
+        inspect.args(["inspect", "-f", "{{.Architecture}}", "localhost/single:t1"]);
+        assert_eq!(output(&mut inspect).trim(), platform.architecture);
+    }
     for platform in [Platform::linux("amd64"), support::arm()] {
         let found = registry_client().resolve(&reference, &platform).await.unwrap();
         assert_eq!(found.config.platform.architecture, platform.architecture);

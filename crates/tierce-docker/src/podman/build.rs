@@ -13,6 +13,25 @@ use tierce_engine::{BuildRequest, Events, ImageBuild, PlatformBuild, Status};
 use tierce_frontend::{Input, registry_base};
 use tierce_oci::Reference;
 
+/// Whether steps are cached, each by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layers {
+    /// As Docker does.
+    Cached,
+    /// Not at all. buildah takes what was made for one platform for another's, where both start
+    /// from nothing or from the same layers.
+    Apart,
+}
+
+impl Layers {
+    fn of(request: &BuildRequest) -> Self {
+        match request.platforms.as_slice() {
+            [_] => Layers::Cached,
+            _ => Layers::Apart,
+        }
+    }
+}
+
 impl PodmanBuilder {
     pub(super) async fn deliver(
         &self,
@@ -26,10 +45,14 @@ impl PodmanBuilder {
         let input = input.await?;
         self.refuse(request)?;
         let name = local_name(&request.uri).ok_or_else(|| engine.no_result())?;
-        self.run(request, &engine, &input, &name, events).await?;
+        self.run(request, &engine, &input, &name, Layers::of(request), events).await?;
         let mut result = ImageBuild::new(&request.uri, Status::Built);
         if let [platform] = request.platforms.as_slice() {
-            let image = engine.inspect(&name.to_string()).await?;
+            let mut image = engine.inspect(&name.to_string()).await?;
+            if image.as_ref().is_some_and(|image| !image.platform().serves(platform)) {
+                self.run(request, &engine, &input, &name, Layers::Apart, events).await?;
+                image = engine.inspect(&name.to_string()).await?;
+            }
             let digest = image.ok_or_else(|| engine.no_result())?.digest;
             let platform = platform.clone();
             result.platforms = vec![PlatformBuild { platform, digest, layers: vec![] }];
@@ -64,6 +87,7 @@ impl PodmanBuilder {
         engine: &Engine,
         input: &Input,
         name: &Reference,
+        layers: Layers,
         events: &Events,
     ) -> Result<(), DockerError> {
         let settings = &self.settings;
@@ -82,7 +106,7 @@ impl PodmanBuilder {
             let _ = engine.output(&["manifest", "rm", &name.to_string()]).await;
         }
         let mut arguments = vec!["build".to_owned()];
-        arguments.extend(self.build_arguments(request, input, name));
+        arguments.extend(self.build_arguments(request, input, name, layers));
         arguments.extend(secrets.arguments());
         arguments.extend(auth.iter().flat_map(|auth| auth.arguments()));
         let dockerfile = context.join(&input.rendered.dockerfile_path);
@@ -99,6 +123,7 @@ impl PodmanBuilder {
         request: &BuildRequest,
         input: &Input,
         name: &Reference,
+        layers: Layers,
     ) -> Vec<String> {
         let mut all = vec![];
         let mut option = |name: &str, value: String| all.extend([name.to_owned(), value]);
@@ -118,8 +143,10 @@ impl PodmanBuilder {
         for cache in &self.settings.cache_to {
             option("--cache-to", cache.clone());
         }
-        // Steps are cached each by itself, as Docker does.
-        all.push("--layers".to_owned());
+        all.push(match layers {
+            Layers::Cached => "--layers".to_owned(),
+            Layers::Apart => "--layers=false".to_owned(),
+        });
         if request.refresh {
             all.push("--no-cache".to_owned());
             if request.base.is_none() {
@@ -137,7 +164,7 @@ impl PodmanBuilder {
     pub(super) fn command_line(&self, request: &BuildRequest, input: &Input) -> String {
         let mut arguments = vec!["build".to_owned()];
         if let Some(name) = local_name(&request.uri) {
-            arguments.extend(self.build_arguments(request, input, &name));
+            arguments.extend(self.build_arguments(request, input, &name, Layers::of(request)));
         }
         for id in input.secrets.keys() {
             arguments.extend(["--secret".to_owned(), format!("id={id},src=...")]);
