@@ -48,6 +48,7 @@ pub use tierce_imagespec as imagespec;
 pub use tierce_native::{Action, NativeError, PlanReport, PlannedLayer, PlatformPlan, RunOptions};
 pub use tierce_oci::{Diagnostic, Digest, ErrorKind, Platform, Reference, ReferenceError};
 pub use tierce_sandbox::Cancel;
+pub use tierce_spec as spec;
 pub use tierce_spec::{Image, PipOptions, PythonRequest, SourceOptions, manifest};
 pub use tierce_store::{Effect, Keep, PrunePolicy, PruneReport, StoreInfo, Usage};
 
