@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::draft;
 use crate::error::NativeError;
+use crate::image_base::Below;
 use crate::layer::{Layer, LayerOutcome};
 use crate::make::{Maker, Refresh, recorded};
 use crate::plan::Operation;
@@ -42,7 +43,7 @@ impl NativeBuilder {
     ) -> Result<PlanReport, Arc<NativeError>> {
         let _session = self.context.store.session().map_err(NativeError::from)?;
         let context = self.context_for(request)?;
-        let below = request.base.as_deref();
+        let below = Below::of(request);
         let mut platforms = vec![];
         for platform in &request.platforms {
             let mode = PlanMode::Show;
@@ -152,7 +153,7 @@ impl NativeBuilder {
     ) -> Result<(Artifact, PlatformBuild), Arc<NativeError>> {
         let refresh = Refresh::new(request.refresh);
         let mode = PlanMode::Build(refresh.clone());
-        let below = request.base.as_deref();
+        let below = Below::of(request);
         let planned = context.plan(&request.gathered, below, platform, mode, events).await?;
         let plan = Arc::new(planned.plan);
         let maker = Maker::new(context.clone(), plan.clone(), events.clone(), refresh);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tierce_engine::Gathered;
 use tierce_secret::{SecretId, SecretValue};
 use tierce_spec::PythonEnvironment;
-use tierce_wheel::{IndexCredentials, named_index, named_indexes};
+use tierce_wheel::{IndexCredentials, named_index};
 use url::Url;
 
 /// uv's variables with addresses of indexes, which a secret may be the value of.
@@ -47,7 +47,9 @@ impl Context {
             // Whoever resolves the file says what is wrong with it.
             all = text.and_then(Result::ok).iter().fold(all, |all, t| all.with_text(t, &variable));
         }
-        let mut names = named_indexes(&options.extra_args);
+        let indexes = options.index.iter().chain(&options.extra_indexes);
+        let named = indexes.filter_map(|i| Some((i.name()?.to_owned(), i.as_url().clone())));
+        let mut names: Vec<(String, Url)> = named.collect();
         names.extend(self.settings.index_credentials.names.iter().cloned());
         for (name, value) in &own {
             if INDEX_VARIABLES.contains(&name.as_str()) {

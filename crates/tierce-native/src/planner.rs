@@ -6,6 +6,7 @@ use crate::base::ResolvedBase;
 use crate::context::Context;
 use crate::draft::{DEFAULT_PATH, Draft};
 use crate::error::NativeError;
+use crate::image_base::Below;
 use crate::key::KeyEncoder;
 use crate::layer::Stack;
 use crate::make::Refresh;
@@ -13,7 +14,7 @@ use crate::plan::{Node, Plan, PlanBuilder};
 use crate::python::Interpreter;
 use crate::work::{Execution, Omit, Work};
 use std::sync::Arc;
-use tierce_engine::{Events, Gathered, GatheredBase, ImageBuild, Source, Status};
+use tierce_engine::{Events, Gathered, GatheredBase, Source, Status};
 use tierce_layer::LayerPath;
 use tierce_oci::Platform;
 use tierce_spec::{Apt, Command, Commands, Labels, ResolvedStep, Step};
@@ -91,7 +92,7 @@ impl Context {
     pub async fn plan(
         self: &Arc<Self>,
         gathered: &Gathered,
-        below: Option<&ImageBuild>,
+        below: Option<Below<'_>>,
         platform: &Platform,
         mode: PlanMode,
         events: &Events,
@@ -105,24 +106,23 @@ impl Context {
     async fn plan_steps<'a>(
         self: &'a Arc<Self>,
         gathered: &'a Gathered,
-        below: Option<&ImageBuild>,
+        below: Option<Below<'_>>,
         platform: &Platform,
         mode: PlanMode,
         events: &'a Events,
     ) -> Result<Planner<'a>, NativeError> {
         let base = gathered.resolved.image().base();
         let (ResolvedBase { plan, links, interpreter }, open_end) = match (&gathered.base, below) {
-            (Some(GatheredBase::Image(image)), Some(build))
-                if build.status == Status::WouldBuild =>
+            (Some(GatheredBase::Image(image)), Some(below))
+                if below.build.status == Status::WouldBuild =>
             {
-                let below = build.base.as_deref();
-                let steps = self.plan_steps(image, below, platform, mode.clone(), events);
+                let steps = self.plan_steps(image, below.next(), platform, mode.clone(), events);
                 let Planner { builder: plan, links, interpreter, open_end, .. } =
                     Box::pin(steps).await?;
                 (ResolvedBase { plan, links, interpreter }, open_end)
             }
-            (Some(GatheredBase::Image(_)), Some(build)) => {
-                (self.image_base(build, platform, events).await?, None)
+            (Some(GatheredBase::Image(_)), Some(below)) => {
+                (self.image_base(below, platform, events).await?, None)
             }
             _ => (self.resolve_base(base, platform, events).await?, None),
         };
