@@ -237,3 +237,27 @@ fn local_wheels_that_can_not_be_taken_are_explained() {
         }
     }
 }
+
+#[test]
+fn local_wheels_are_seen_where_packages_have_to_be_built_to_be_resolved() {
+    // docopt has a source distribution only, which does not declare what it requires.
+    let project = Project::new(
+        "name = 'inside'\nbase = { debian = 'bookworm', python = true }\nbytecode = false\n\
+         pip = ['docopt==0.6.2', 'python-dateutil==2.9.0.post0']\nwheels = 'dist'\n",
+    )
+    .wheel("dist", "six", "1.99", ANY, "");
+    let doctor = tierce(&project, ["doctor"]).run();
+    if doctor.code != 0 {
+        eprintln!("skipped: nothing can be run in a sandbox here: {doctor}");
+        return;
+    }
+    let args = ["build", "--format", "json", "--output", "oci:out"];
+    let outcome = tierce(&project, args).ok();
+    let built: Value = outcome.json();
+    let tag = built["uri"].as_str().unwrap().rsplit_once(':').unwrap().1;
+    let Some(unpacked) = unpack(&project.path("out"), tag) else { return };
+    let site = unpacked.file("opt/venv/lib/python3.11/site-packages");
+    assert_eq!(read(site.join("six.py")), "WHEEL = '1.99 py3-none-any'\n");
+    assert!(site.join("docopt.py").is_file());
+    assert!(!site.join("six-1.99.dist-info/direct_url.json").exists());
+}
