@@ -1,16 +1,17 @@
 //! From a spec to an image, in the order of flytekit's Dockerfile.
 
+use crate::base::{default_base, is_bare, reference};
 use crate::error::ImageSpecError;
 use crate::{
-    BaseImage, DefaultBase, Field, Fields, ImageSpec, SourceCopyMode, Surroundings, TagFormat,
-    Warning, commands, options, validate, words,
+    BaseImage, Field, Fields, ImageSpec, SourceCopyMode, Surroundings, TagFormat, Warning,
+    commands, options, validate, words,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tierce_oci::{Digest, Platform, Reference};
+use tierce_oci::{Digest, Platform};
 use tierce_spec::{
-    Base, DebianBase, Image, Network, PipOptions, PythonRequest, PythonVersion, SearchPath, Secret,
-    SecretId, SourceOptions, digest_word,
+    Base, Image, Network, PipOptions, PythonRequest, SearchPath, Secret, SecretId, SourceOptions,
+    digest_word,
 };
 
 /// The group of secrets that are files of the host, by [`Lowered::secret_files`].
@@ -90,10 +91,6 @@ fn runtime_env(fields: &Fields) -> BTreeMap<String, String> {
         [] => BTreeMap::new(),
         packages => BTreeMap::from([(RUNTIME_PACKAGES.to_owned(), packages.join(" "))]),
     }
-}
-
-fn reference(text: &str) -> Result<Reference, ImageSpecError> {
-    text.parse().map_err(|source| ImageSpecError::Base { text: text.to_owned(), source })
 }
 
 /// A spec on its way to an image.
@@ -419,42 +416,6 @@ fn nvidia(image: &Image) -> Image {
     let path = SearchPath { before: vec![], after: NVIDIA_PATH.map(str::to_owned).to_vec() };
     let libraries = SearchPath { before: vec!["/usr/local/nvidia/lib64".into()], after: vec![] };
     image.with_search_path("PATH", path).with_search_path("LD_LIBRARY_PATH", libraries)
-}
-
-/// What specs start from that name no base.
-fn default_base(base: &DefaultBase, python: Option<PythonVersion>) -> Result<Base, ImageSpecError> {
-    let image = match (base, python) {
-        (DefaultBase::Suite(suite), Some(version)) if !is_python_of(suite, version) => {
-            format!("python:{version}-slim-{suite}")
-        }
-        (DefaultBase::Suite(suite), _) => {
-            let debian = DebianBase::new(suite).with_python(true);
-            return Ok(Base::Debian(debian.with_packages(["ca-certificates"])));
-        }
-        (DefaultBase::Image(image), Some(version)) => {
-            image.replace("{python}", &version.to_string())
-        }
-        (DefaultBase::Image(image), None) => image.replace("{python}", "3.12"),
-    };
-    Ok(Base::Registry(reference(&image)?))
-}
-
-/// Whether the suite's own Python is one of `version`. Which release of the series it is depends
-/// on the day, so nothing more exact is.
-fn is_python_of(suite: &str, version: PythonVersion) -> bool {
-    let minor = match suite {
-        "bullseye" => 9,
-        "bookworm" => 11,
-        "trixie" => 13,
-        _ => return false,
-    };
-    version == PythonVersion { major: 3, minor, patch: None }
-}
-
-/// Whether this is the plain image of a distribution, which has no Python.
-fn is_bare(reference: &Reference) -> bool {
-    const BARE: [&str; 2] = ["library/debian", "library/ubuntu"];
-    reference.registry() == "docker.io" && BARE.contains(&reference.repository())
 }
 
 fn asks_for_flytekit(fields: &Fields, surroundings: &Surroundings) -> bool {
