@@ -239,23 +239,7 @@ impl fmt::Debug for IndexCredentials {
     }
 }
 
-/// The indexes that arguments of uv's name: `--index NAME=URL`, `--default-index=NAME=URL`.
-pub fn named_indexes(args: &[String]) -> Vec<(String, Url)> {
-    let mut found = vec![];
-    let mut args = args.iter().map(String::as_str);
-    while let Some(arg) = args.next() {
-        let (option, value) = match arg.split_once('=') {
-            Some((option, value)) => (option, Some(value)),
-            None => (arg, None),
-        };
-        if ["--index", "--default-index"].contains(&option) {
-            found.extend(value.or_else(|| args.next()).and_then(named_index));
-        }
-    }
-    found
-}
-
-/// `NAME=URL`.
+/// An index and its name, as uv's variables with indexes give them: `NAME=URL`.
 pub fn named_index(text: &str) -> Option<(String, Url)> {
     let (name, url) = text.split_once('=')?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -373,14 +357,9 @@ mod tests {
     }
 
     #[test]
-    fn arguments_name_indexes() {
-        let args =
-            ["--pre", "--index", "a=https://a.example/x", "--default-index=b.c=https://b/?y=z"];
-        let args: Vec<String> = args.map(str::to_owned).into();
-        let found: Vec<(String, String)> =
-            named_indexes(&args).into_iter().map(|(n, u)| (n, u.to_string())).collect();
-        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(found, [pair("a", "https://a.example/x"), pair("b.c", "https://b/?y=z")]);
+    fn indexes_have_names() {
+        let named = named_index("b.c=https://b/?y=z").map(|(name, url)| (name, url.to_string()));
+        assert_eq!(named, Some(("b.c".to_owned(), "https://b/?y=z".to_owned())));
         assert_eq!(named_index("https://a/?x=https://b"), None);
     }
 }

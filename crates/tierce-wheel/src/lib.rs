@@ -35,7 +35,7 @@ pub mod zip;
 
 pub use build::{BuildIndexes, BuildJob, BuildPaths};
 pub use bytecode::{CompileJob, write_bytecode_layer};
-pub use credentials::{IndexCredentials, named_index, named_indexes};
+pub use credentials::{IndexCredentials, named_index};
 pub use entry_points::{EntryPoint, EntryPointError};
 pub use fetch::{
     FetchEvent, FetchObserver, FetchSettings, FetchWheelError, StoredArchive, StoredWheel,

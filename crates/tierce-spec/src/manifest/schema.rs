@@ -97,9 +97,8 @@ macro_rules! text_schema {
 }
 
 text_schema!(ServiceUrl, "ServiceUrl", {
-    "format": "uri",
-    "pattern": "^(https?|file)://",
-    "examples": ["https://pypi.example.com/simple"]
+    "pattern": "^([A-Za-z0-9_.-]+=)?(https?|file)://",
+    "examples": ["https://pypi.example.com/simple", "private=https://pypi.example.com/simple"]
 });
 text_schema!(ReferenceName, "ReferenceName", {
     "minLength": 1,
