@@ -207,7 +207,7 @@ pub(super) enum PipValue {
     /// Requirements: "fastapi", "uvicorn[standard]>=0.30".
     Packages(Vec<String>),
     /// Requirements, and where they come from.
-    Table(PipTable),
+    Table(Box<PipTable>),
 }
 
 /// Python packages, and where they come from.
@@ -333,7 +333,7 @@ impl<'de> Deserialize<'de> for PipValue {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         Forms::new("a list of requirements, or a table")
             .list(PipValue::Packages)
-            .table(PipValue::Table)
+            .table(|table| PipValue::Table(Box::new(table)))
             .read(d)
     }
 }

@@ -331,15 +331,16 @@ impl Builder<'_> {
                 let (packages, options) = (packages.clone(), PipOptions::default());
                 self.push(&["pip"], 0, Step::Pip(Pip { packages, options }));
             }
-            PipValue::Table(PipTable {
-                packages,
-                requirements,
-                index,
-                extra_indexes,
-                pre,
-                extra_args,
-                secrets: values,
-            }) => {
+            PipValue::Table(table) => {
+                let PipTable {
+                    packages,
+                    requirements,
+                    index,
+                    extra_indexes,
+                    pre,
+                    extra_args,
+                    secrets: values,
+                } = &**table;
                 let options = PipOptions {
                     index: index.clone(),
                     extra_indexes: extra_indexes.clone(),
