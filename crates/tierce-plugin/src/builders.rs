@@ -171,6 +171,11 @@ impl Builders {
         self.registered.get(name).map(|(builder, file)| (builder, file))
     }
 
+    /// The names of all registered builders.
+    pub fn registered_names(&self) -> impl Iterator<Item = &str> {
+        self.registered.keys().map(String::as_str)
+    }
+
     /// The registered builders of a flavor.
     pub fn of_flavor<'a>(&'a self, flavor: &'a str) -> impl Iterator<Item = &'a str> {
         let of = move |(builder, _): &&(Registered, PathBuf)| builder.flavor == flavor;

@@ -212,13 +212,8 @@ pub enum PluginError {
         source: AnyDiagnostic,
     },
     /// No scratch directory could be made.
-    #[error("cannot make a directory in {}", path.display())]
-    Scratch {
-        /// Where.
-        path: PathBuf,
-        /// The system's reason.
-        source: Arc<std::io::Error>,
-    },
+    #[error("cannot make a directory for the build context")]
+    Scratch(#[source] Arc<std::io::Error>),
 }
 
 /// Why an answer is not valid.
@@ -296,7 +291,7 @@ impl Diagnostic for PluginError {
             PluginError::Schema { .. } => "builder/invalid-schema",
             PluginError::Reported { .. } => "builder/failed",
             PluginError::Context { source, .. } => source.code(),
-            PluginError::Scratch { .. } => "builder/scratch",
+            PluginError::Scratch(_) => "builder/scratch",
         }
     }
 
@@ -332,9 +327,9 @@ impl Diagnostic for PluginError {
                 Some("There are buildkit, docker-20, podman and classic.".into())
             }
             PluginError::Secrets { .. } => Some("Build with another builder.".into()),
-            PluginError::Scratch { .. }
-            | PluginError::Platform { .. }
-            | PluginError::Base { .. } => None,
+            PluginError::Scratch(_) | PluginError::Platform { .. } | PluginError::Base { .. } => {
+                None
+            }
             _ => Some(
                 "This is a fault of the builder's program: `tierce builder test` shows what it \
                  does wrong."

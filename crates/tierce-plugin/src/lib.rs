@@ -12,6 +12,7 @@
 //! registry, store or engine: all of that comes in as values.
 
 mod builders;
+mod built_in;
 mod config;
 mod discover;
 mod error;
@@ -23,10 +24,13 @@ mod rename;
 mod schema;
 
 pub use builders::{BuilderEntry, Builders, OpenBuilderError, Origin};
+pub use built_in::BuiltInFlavor;
 pub use config::{ConfigDocument, ConfigFileError, Registered, RegisteredError, Section};
 pub use discover::{PROGRAM_PREFIX, SearchPath, valid_name};
 pub use error::{PluginError, Tail};
-pub use external::{ExternalBuilder, ExternalFlavor, ExternalSettings, RegistryChecker};
+pub use external::{
+    ExternalBuilder, ExternalFlavor, ExternalSettings, RegistryChecker, Scratch, ScratchDirectory,
+};
 pub use flavor::{Config, Flavor, FlavorDescription, FlavorOrigin, Flavors, UnknownFlavor};
 pub use process::Limits;
 pub use rename::Renamed;

@@ -18,15 +18,18 @@
 //! A program that uses this must call [`sandbox_helper_main`] first thing when its first argument
 //! is [`SANDBOX_HELPER_ARGUMENT`]: the sandbox re-executes it.
 
+mod builders;
 mod cache;
+mod checks;
 mod connect;
 mod doctor;
 mod error;
 mod inspect;
 mod open;
+mod options;
 mod render;
 pub mod runs;
-mod options;
+mod secrets;
 
 pub use cache::Cache;
 pub use doctor::{DoctorReport, Finding, doctor};
@@ -40,13 +43,17 @@ pub use tierce_config as config;
 pub use tierce_config::{ConfigError, DebianBase, Settings};
 pub use tierce_dockerfile as dockerfile;
 pub use tierce_engine::ExportError as ExportFormatError;
+pub use tierce_engine::{Action, PlanReport, PlannedLayer, PlatformPlan};
 pub use tierce_engine::{
-    BuildError, BuildEvent, BuildOptions, EventSink, Events, Export, ImageBuild, ImageBuildEngine,
-    NoEvents, Outcome, OutputStream, Prepared, Status, StepId, StepKind, UnknownPolicy,
+    BuildError, BuildEvent, BuildOptions, BuilderSource, Capabilities, CheckCache, CodeSource,
+    EventSink, Events, Existence, Export, ImageBuild, ImageBuildEngine, KnownBuilder, NoEvents,
+    NotChecked, Outcome, OutputStream, Prepared, Rendering, Status, StepId, StepKind,
+    UnknownPolicy,
 };
 pub use tierce_imagespec as imagespec;
-pub use tierce_native::{Action, NativeError, PlanReport, PlannedLayer, PlatformPlan, RunOptions};
+pub use tierce_native::{NativeError, RunOptions};
 pub use tierce_oci::{Diagnostic, Digest, ErrorKind, Platform, Reference, ReferenceError};
+pub use tierce_plugin as plugin;
 pub use tierce_sandbox::Cancel;
 pub use tierce_spec as spec;
 pub use tierce_spec::{Image, PipOptions, PythonRequest, SourceOptions, manifest};

@@ -1,15 +1,24 @@
 //! From settings to an engine.
 
 use crate::SANDBOX_HELPER_ARGUMENT;
+use crate::builders::builders;
+use crate::checks::StoredChecks;
 use crate::connect::registry_client;
 use crate::error::Error;
 use crate::options::execution;
+use crate::secrets::secret_resolver;
 use std::sync::Arc;
 use tierce_config::Settings;
-use tierce_engine::{BuildOptions, Events, GatherCache, ImageBuild, ImageBuildEngine, PlanReport};
+use tierce_engine::{
+    BuildOptions, Events, GatherCache, ImageBuild, ImageBuildEngine, ImageBuilder, NoopBuilder,
+    PlanReport,
+};
 use tierce_fetch::{Fetcher, HttpSettings};
-use tierce_native::{Context, NativeBuilder, NativeError, NativeSettings, RunOptions};
+use tierce_native::{
+    Context, IndexCredentialFiles, NativeBuilder, NativeError, NativeSettings, RunOptions,
+};
 use tierce_oci::{Diagnostic, ErrorKind};
+use tierce_plugin::Builders;
 use tierce_registry::ClientSettings;
 use tierce_sandbox::{Cancel, Helper};
 use tierce_spec::Image;
@@ -28,6 +37,9 @@ pub enum OpenError {
     /// The program cannot find itself, and so cannot start its sandbox.
     #[error("cannot find the running program")]
     Program(#[source] std::io::Error),
+    /// A builder is registered in a way that makes no sense.
+    #[error(transparent)]
+    Builder(#[from] tierce_plugin::RegisteredError),
 }
 
 impl Diagnostic for OpenError {
@@ -36,6 +48,7 @@ impl Diagnostic for OpenError {
             OpenError::Store(e) => e.code(),
             OpenError::Client(e) => e.code(),
             OpenError::Program(_) => "sandbox/program",
+            OpenError::Builder(e) => e.code(),
         }
     }
 
@@ -44,6 +57,7 @@ impl Diagnostic for OpenError {
             OpenError::Store(e) => e.kind(),
             OpenError::Client(e) => e.kind(),
             OpenError::Program(_) => ErrorKind::Environment,
+            OpenError::Builder(e) => e.kind(),
         }
     }
 
@@ -52,6 +66,7 @@ impl Diagnostic for OpenError {
             OpenError::Store(e) => e.hint(),
             OpenError::Client(e) => e.hint(),
             OpenError::Program(_) => None,
+            OpenError::Builder(e) => e.hint(),
         }
     }
 }
@@ -60,6 +75,7 @@ impl Diagnostic for OpenError {
 pub struct Tierce {
     engine: ImageBuildEngine,
     native: NativeBuilder,
+    builders: Builders,
 }
 
 /// An engine that can name images, and nothing else: it needs no store and no network.
@@ -87,23 +103,35 @@ impl Tierce {
             uv: UvSettings { search_path: settings.search_path.clone(), ..UvSettings::default() },
             uv_variables: settings.uv_variables.clone(),
             index: settings.index.clone(),
+            index_credentials: index_credentials(&settings),
             debian_mirror: settings.debian.mirror.clone(),
             debian_security_mirror: settings.debian.security_mirror.clone(),
             debian_keyring: settings.debian.keyring.clone(),
             search_path: settings.search_path.clone(),
         };
+        let checks = StoredChecks::new(store.clone(), settings.check_cache_ttl);
         let context = Context::new(native, store, Fetcher::new(http), registry, cancel.clone());
         let native = NativeBuilder::new(context);
         let mut engine = offline(&settings);
         engine.set_execution(execution(&settings));
+        engine.set_secrets(secret_resolver(&settings));
+        engine.set_check_records(Some(Arc::new(checks)));
         engine.register(Arc::new(native.clone()), 0);
+        engine.register(Arc::new(NoopBuilder), -10);
+        let builders = builders(&settings, &native, &native.context().registry)?;
+        engine.add_source(Arc::new(builders.clone()));
         engine.set_default(settings.builder);
-        Ok(Tierce { engine, native })
+        Ok(Tierce { engine, native, builders })
     }
 
     /// The engine.
     pub fn engine(&self) -> &ImageBuildEngine {
         &self.engine
+    }
+
+    /// The builders that are loaded when they are used, and their flavors.
+    pub fn builders(&self) -> &Builders {
+        &self.builders
     }
 
     /// The native builder.
@@ -125,15 +153,29 @@ impl Tierce {
         Ok(build)
     }
 
-    /// What a build would do.
+    /// Builds several images, some at once; what they have in common is built once. Results are
+    /// in the order of `images`.
+    pub async fn build_all(
+        &self,
+        images: &[(Image, BuildOptions)],
+        events: &Events,
+    ) -> Vec<Result<ImageBuild, Error>> {
+        let builds = self.engine.build_all(images, events).await;
+        builds.into_iter().map(|build| Ok(build?)).collect()
+    }
+
+    /// What a build by the native builder would do.
     pub async fn plan(
         &self,
         image: &Image,
         options: &BuildOptions,
         events: &Events,
     ) -> Result<PlanReport, Error> {
-        let prepared = self.engine.prepare(image, options)?;
-        Ok(self.native.plan(&prepared.gathered, prepared.name.to_string(), events).await?)
+        let native = Some(self.native.name().to_owned());
+        let options = BuildOptions { builder: native, ..options.clone() };
+        let ImageBuild { uri, rendering, .. } = self.engine.render(image, &options, events).await?;
+        let plan = rendering.and_then(|rendering| rendering.plan);
+        Ok(plan.unwrap_or(PlanReport { uri, platforms: vec![] }))
     }
 
     /// Builds the image if need be, and runs it; gives the exit code.
@@ -180,8 +222,18 @@ impl Tierce {
             return Ok(image);
         }
         let reference = name.parse().map_err(|_| NativeError::NoImage(name.to_owned()))?;
-        Ok(context.remote_image(&reference).await?)
+        let found = context.remote_image(&reference).await;
+        if found.as_ref().is_err_and(|error| error.code() == "registry/not-found") {
+            // Whoever saw it there a while ago must look again.
+            self.engine.forget(&reference);
+        }
+        Ok(found?)
     }
+}
+
+fn index_credentials(settings: &Settings) -> IndexCredentialFiles {
+    let found = settings.index_credentials.clone();
+    IndexCredentialFiles { netrc: found.netrc, uv: found.uv, names: found.names }
 }
 
 /// `PATH[:NAME]`; a path that exists with its colon is a path.

@@ -1,19 +1,18 @@
 //! A build request in the words of the protocol.
 
-use super::ExternalBuilder;
+use super::{ExternalBuilder, ScratchDirectory};
 use crate::error::PluginError;
 use crate::protocol::{BaseImage, BuildCall, Context, Login, Need, Output, SecretValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::sync::Arc;
-use tempfile::TempDir;
 use tierce_dockerfile::{BaseText, Dialect, RenderOptions, Rendered};
 use tierce_engine::{AnyDiagnostic, BuildRequest, Events, ImageBuild, Rendering};
 
 /// A call, and the directory of its context, which is removed with this value.
 pub(super) struct Prepared {
     pub call: BuildCall,
-    pub scratch: Option<TempDir>,
+    pub scratch: Option<Box<dyn ScratchDirectory>>,
 }
 
 impl ExternalBuilder {
@@ -135,22 +134,20 @@ impl ExternalBuilder {
     }
 
     /// Writes the context into a new directory.
-    async fn write_context(&self, rendered: &Rendered) -> Result<TempDir, PluginError> {
-        let parent = self.settings.scratch.clone();
+    async fn write_context(
+        &self,
+        rendered: &Rendered,
+    ) -> Result<Box<dyn ScratchDirectory>, PluginError> {
+        let make = self.settings.scratch.clone();
         let context = rendered.context.clone();
         let written = tokio::task::spawn_blocking(move || {
-            let scratch = |source| Unwritten::Scratch(parent.clone(), source);
-            std::fs::create_dir_all(&parent).map_err(scratch)?;
-            let directory =
-                tempfile::Builder::new().prefix("context-").tempdir_in(&parent).map_err(scratch)?;
+            let directory = make().map_err(Unwritten::Scratch)?;
             context.write_dir(&directory.path().join(CONTEXT)).map_err(Unwritten::Context)?;
             Ok(directory)
         });
         let written = written.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
         written.map_err(|unwritten| match unwritten {
-            Unwritten::Scratch(path, source) => {
-                PluginError::Scratch { path, source: Arc::new(source) }
-            }
+            Unwritten::Scratch(source) => PluginError::Scratch(Arc::new(source)),
             Unwritten::Context(source) => self.context_error(Arc::new(source)),
         })
     }
@@ -160,7 +157,7 @@ impl ExternalBuilder {
 const CONTEXT: &str = "context";
 
 enum Unwritten {
-    Scratch(std::path::PathBuf, std::io::Error),
+    Scratch(std::io::Error),
     Context(tierce_dockerfile::ContextError),
 }
 

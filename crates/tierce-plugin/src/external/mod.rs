@@ -11,8 +11,10 @@ use crate::process::{Limits, Program};
 use crate::protocol::{Call, Described, VERSION};
 use crate::schema::ConfigSchema;
 use async_trait::async_trait;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 use tierce_dockerfile::PythonText;
 use tierce_engine::{AnyDiagnostic, ImageBuilder, ImageChecker, RegistryLogin};
 use tierce_secret::Secrets;
@@ -21,8 +23,8 @@ use tokio::sync::OnceCell;
 /// What external builders get from their surroundings.
 #[derive(Clone)]
 pub struct ExternalSettings {
-    /// Where build contexts are written, on a file system with room for them.
-    pub scratch: PathBuf,
+    /// Makes directories for build contexts, on a file system with room for them.
+    pub scratch: Scratch,
     /// How long programs may take, where no registered builder says otherwise.
     pub limits: Limits,
     /// How Python packages are installed in images that are rendered for the builder.
@@ -32,13 +34,33 @@ pub struct ExternalSettings {
     pub registries: Option<RegistryChecker>,
 }
 
+/// Makes directories that go away when they are dropped.
+pub type Scratch = Arc<dyn Fn() -> io::Result<Box<dyn ScratchDirectory>> + Send + Sync>;
+
+/// A directory that goes away with this value.
+pub trait ScratchDirectory: Send + Sync {
+    /// Where it is.
+    fn path(&self) -> &Path;
+}
+
+impl ScratchDirectory for TempDir {
+    fn path(&self) -> &Path {
+        TempDir::path(self)
+    }
+}
+
 /// A checker of registries, with the credentials that an image brings.
 pub type RegistryChecker =
     Arc<dyn Fn(Option<&RegistryLogin>) -> Arc<dyn ImageChecker> + Send + Sync>;
 
 impl ExternalSettings {
-    /// Build contexts in `scratch`, the usual limits, and nobody who knows registries.
-    pub fn new(scratch: PathBuf) -> Self {
+    /// Build contexts below `parent`, the usual limits, and nobody who knows registries.
+    pub fn new(parent: PathBuf) -> Self {
+        let scratch: Scratch = Arc::new(move || {
+            std::fs::create_dir_all(&parent)?;
+            let directory = tempfile::Builder::new().prefix("context-").tempdir_in(&parent)?;
+            Ok(Box::new(directory))
+        });
         let (limits, python) = (Limits::default(), PythonText::default());
         ExternalSettings { scratch, limits, python, registries: None }
     }
@@ -46,6 +68,11 @@ impl ExternalSettings {
     /// With somebody who knows registries.
     pub fn with_registries(self, checker: RegistryChecker) -> Self {
         ExternalSettings { registries: Some(checker), ..self }
+    }
+
+    /// With build contexts in directories of somebody else's making.
+    pub fn with_scratch(self, scratch: Scratch) -> Self {
+        ExternalSettings { scratch, ..self }
     }
 
     /// With Python packages installed so.
