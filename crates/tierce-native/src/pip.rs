@@ -76,6 +76,8 @@ pub struct PipRequest<'a> {
     pub platform: &'a Platform,
     /// Resolve again what was resolved before.
     pub refresh: bool,
+    /// Whether something else is asked for where this has no solution.
+    pub is_attempt: bool,
     /// What resolving and building see.
     pub secrets: StepSecrets,
     /// Who asks indexes.
@@ -170,6 +172,10 @@ impl Context {
                 wanted.requirements = requirements;
                 let inside = InsideRequest { request: wanted, local, key };
                 Ok(Resolution::Inside(Box::new(inside)))
+            }
+            Err(error @ LockError::Unsatisfiable { .. }) if request.is_attempt => {
+                step.finish(Outcome::Made, "what is installed does not fit".to_owned());
+                Err(error.into())
             }
             Err(error) => Err(error.into()),
         }

@@ -26,6 +26,8 @@ const UNSATISFIABLE: &str = "python/unsatisfiable";
 struct Found<'a> {
     interpreter: &'a Interpreter,
     platform: &'a Platform,
+    /// Whether something else is asked for where there is no solution.
+    is_attempt: bool,
 }
 
 /// How an environment comes into an image.
@@ -58,7 +60,7 @@ impl Planner<'_> {
         if self.open_end.is_some() {
             return Ok(());
         }
-        let found = Found { interpreter: &interpreter, platform: &platform };
+        let found = Found { interpreter: &interpreter, platform: &platform, is_attempt: false };
         let Some((lock, below)) = self.lock(&environment, installed.as_ref(), found).await? else {
             return Ok(());
         };
@@ -125,6 +127,7 @@ impl Planner<'_> {
             interpreter: found.interpreter,
             platform: found.platform,
             refresh: self.mode.refresh().is_wanted(),
+            is_attempt: found.is_attempt,
         })
     }
 
@@ -136,12 +139,14 @@ impl Planner<'_> {
         installed: Option<&Installed>,
         found: Found<'_>,
     ) -> Result<Option<(Lock, Vec<Layer>)>, NativeError> {
-        let mut attempts = installed.map_or_else(|| vec![vec![]], Installed::attempts);
+        let wanted = &environment.packages;
+        let mut attempts = installed.map_or_else(|| vec![vec![]], |i| i.attempts(wanted));
         loop {
             let more = attempts.remove(0);
             let mut whole = environment.clone();
             whole.packages.extend(more.iter().map(String::as_str));
-            match self.lock_once(&whole, installed, found).await {
+            let is_attempt = !attempts.is_empty();
+            match self.lock_once(&whole, installed, Found { is_attempt, ..found }).await {
                 Err(error) if error.code() == UNSATISFIABLE && !attempts.is_empty() => {}
                 result => return result,
             }

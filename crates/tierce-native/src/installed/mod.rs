@@ -16,33 +16,10 @@ use tierce_wheel::{Lock, LockedPackage, PackageName};
 const INSTALLED: RecordKind = RecordKind::new("installed");
 
 /// Prints what is installed, one a line, as [`Installed`] has it.
-const QUESTION: &str = "import importlib.metadata\n\
-    for d in importlib.metadata.distributions():\n    \
-    sep = '@' if d.read_text('direct_url.json') else '=='\n    \
-    print(d.metadata['Name'] + sep + d.version)\n";
+const QUESTION: &str = include_str!("list.py");
 
-/// Removes distributions (PEP 376): what their RECORD lists, the bytecode that is not listed
-/// there, and directories that are empty then.
-const REMOVE: &str = "import importlib.metadata, importlib.util, os, sys\n\
-    for name in sys.argv[1:]:\n    \
-    d = importlib.metadata.distribution(name)\n    \
-    parents = set()\n    \
-    for f in d.files or ():\n        \
-    p = os.path.realpath(str(d.locate_file(f)))\n        \
-    if not p.startswith(sys.prefix + os.sep):\n            \
-    continue\n        \
-    compiled = [importlib.util.cache_from_source(p)] if p.endswith('.py') else []\n        \
-    for q in [p] + compiled:\n            \
-    try:\n                \
-    os.unlink(q)\n            \
-    except FileNotFoundError:\n                \
-    pass\n            \
-    parents.add(os.path.dirname(q))\n    \
-    for parent in sorted(parents, key=len, reverse=True):\n        \
-    try:\n            \
-    os.removedirs(parent)\n        \
-    except OSError:\n            \
-    pass\n";
+/// Removes distributions.
+const REMOVE: &str = include_str!("remove.py");
 
 /// The distributions in an environment, by name.
 ///
@@ -96,19 +73,30 @@ impl Installed {
         others.filter_map(|package| Some(self.0.get_key_value(&package.name)?.0)).collect()
     }
 
-    /// Requirements to resolve together with what is added, the first that have a solution
-    /// counting: all stays as it is; versions change, but all still fits together; only what is
-    /// added and what it requires is looked at.
-    pub fn attempts(&self) -> Vec<Vec<String>> {
+    /// Requirements to resolve together with `wanted`, which is added; the first that have a
+    /// solution count: all stays as it is; only what is asked for by name changes its version;
+    /// other versions change, but all still fits together; nothing that is there matters.
+    pub fn attempts(&self, wanted: &[&str]) -> Vec<Vec<String>> {
         let indexed = || self.0.iter().filter(|(_, version)| version.indexed);
-        let pins: Vec<String> =
-            indexed().map(|(name, version)| format!("{name}=={}", version.text)).collect();
-        if pins.is_empty() {
-            return vec![vec![]];
-        }
-        let names = indexed().map(|(name, _)| name.to_string()).collect();
-        vec![pins, names, vec![]]
+        let pin = |(name, version): (&PackageName, &Version)| format!("{name}=={}", version.text);
+        let wanted: Vec<PackageName> = wanted.iter().filter_map(|r| name_of(r)).collect();
+        let mut attempts: Vec<Vec<String>> = vec![
+            indexed().map(pin).collect(),
+            indexed().filter(|(name, _)| !wanted.contains(name)).map(pin).collect(),
+            indexed().map(|(name, _)| name.to_string()).collect(),
+            vec![],
+        ];
+        attempts.dedup();
+        attempts
     }
+}
+
+/// The name that a requirement (PEP 508) starts with.
+fn name_of(requirement: &str) -> Option<PackageName> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let text = requirement.trim_start();
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    PackageName::new(&text[..end]).ok()
 }
 
 impl fmt::Display for Installed {
@@ -171,9 +159,20 @@ mod tests {
         let installed = Installed::parse(text);
         assert_eq!(installed.to_string(), text);
         assert_eq!(Installed::parse("torch==2.1+cpu\nMine@0.1\n- junk\nAttrs==23.1\n"), installed);
-        let pins = vec!["attrs==23.1".to_owned(), "torch==2.1+cpu".to_owned()];
-        let names = vec!["attrs".to_owned(), "torch".to_owned()];
-        assert_eq!(installed.attempts(), [pins, names, vec![]]);
-        assert_eq!(Installed::parse("mine@0.1").attempts(), [Vec::<String>::new()]);
+    }
+
+    #[test]
+    fn as_little_changes_as_may_be() {
+        let installed = Installed::parse("attrs==23.1 mine@0.1 torch==2.1+cpu");
+        let texts = |all: &[&str]| all.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        let names = texts(&["attrs", "torch"]);
+        let pins = texts(&["attrs==23.1", "torch==2.1+cpu"]);
+        let but_torch = texts(&["attrs==23.1"]);
+        assert_eq!(
+            installed.attempts(&["Torch[opt]>=2.2 ; python_version > '3'", "numpy"]),
+            [pins.clone(), but_torch, names.clone(), vec![]]
+        );
+        assert_eq!(installed.attempts(&["numpy"]), [pins, names, vec![]]);
+        assert_eq!(Installed::parse("mine@0.1").attempts(&[]), [Vec::<String>::new()]);
     }
 }
