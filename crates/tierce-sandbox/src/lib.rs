@@ -36,7 +36,7 @@ mod secret;
 mod sys;
 mod wire;
 
-pub use cancel::Cancel;
+pub use cancel::{Cancel, CancelOnDrop};
 pub use client::Helper;
 pub use error::{DiffError, Errno, Failure, HelperError, ProbeError, RunError, UnpackError};
 pub use helper::helper_main;

@@ -31,7 +31,8 @@ fn protect() -> Before {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     // Not 0: programs that the kernel pipes dumps to (core(5)) are started whatever the limit is,
     // but for 1, which stands for them.
-    let _ = rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(1), ..core });
+    let current = Some(core.maximum.map_or(1, |most| most.min(1)));
+    let _ = rustix::process::setrlimit(Resource::Core, Rlimit { current, ..core });
     Before { holders: 0, dumpable, core }
 }
 

@@ -93,7 +93,8 @@ impl Patterns {
     pub fn cut(&self, text: &[u8]) -> usize {
         // What starts before this ends within the text.
         let at = text.len() - text.len().min(self.longest_hidden().saturating_sub(1));
-        let mut found = self.hide().automaton.iter().flat_map(|automaton| automaton.find_iter(text));
+        let mut found =
+            self.hide().automaton.iter().flat_map(|automaton| automaton.find_iter(text));
         let through = found.find(|m| m.start() < at && at < m.end());
         through.map_or(at, |m| m.start())
     }

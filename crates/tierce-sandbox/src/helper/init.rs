@@ -5,7 +5,7 @@ use crate::helper::facts::Facts;
 use crate::helper::layers::Layers;
 use crate::helper::overlay::Overlay;
 use crate::helper::users::{self, User};
-use crate::helper::{filter, mounts, resolve, stdio};
+use crate::helper::{filter, mounts, resolve, secrets, stdio};
 use crate::protocol;
 use crate::{Errno, Exit, Network, Process, RunError, Stdio, sys};
 use rustix::fs::{Mode, OFlags};
@@ -48,8 +48,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// The whole life of the first process, which is process 1 in its namespace.
 pub(crate) fn init(mut start: Start<'_>) -> Result<Exit, RunError> {
-    let root = enter(&mut start)?;
-    let user = users::look_up(&root, &start.process.user)?;
+    let (root, user) = enter(&mut start)?;
     let cwd = working_directory(&root, &start.process.cwd)?;
     let program = Program::new(start.process, &user)?;
     let (report, reporter) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
@@ -98,8 +97,9 @@ fn reap(program: rustix::process::Pid) -> Result<Exit, RunError> {
     }
 }
 
-/// Enters all namespaces and the root file system, and leaves the host's behind.
-fn enter(start: &mut Start<'_>) -> Result<OwnedFd, RunError> {
+/// Enters all namespaces and the root file system, and leaves the host's behind. Gives the root
+/// directory, and the user to be.
+fn enter(start: &mut Start<'_>) -> Result<(OwnedFd, User), RunError> {
     let process = start.process;
     if process.stdio == Stdio::Captured {
         // No controlling terminal.
@@ -123,9 +123,13 @@ fn enter(start: &mut Start<'_>) -> Result<OwnedFd, RunError> {
     }
     let planned = mounts::plan(process)?;
     let root = mount_root(process, &planned)?;
-    // The image's own databases: what is mounted may hide them.
+    let mut made = Vec::new();
+    let dev = mounts::mount_all(&root, process, &planned, &mut made)?;
+    // In the image's own databases, which secrets may hide.
     let user = users::look_up(&root, &process.user)?;
-    let made = mounts::mount_all(&root, process, &planned, &user, start.supervisor.is_some())?;
+    // Where owners are recorded there is but one id.
+    let owner = start.supervisor.is_none().then_some((user.uid, user.gid));
+    secrets::mount_all(&root, process, &dev, owner, &mut made)?;
     if !made.is_empty() {
         let result = Facts::read(&process.scratch).and_then(|mut facts| {
             facts.stubs.extend(made);
@@ -135,7 +139,9 @@ fn enter(start: &mut Start<'_>) -> Result<OwnedFd, RunError> {
     }
     pivot(&root).map_err(RunError::setup("enter the root file system"))?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open("/", flags, Mode::empty()).map_err(RunError::setup("open the root directory"))
+    let root = rustix::fs::open("/", flags, Mode::empty())
+        .map_err(RunError::setup("open the root directory"))?;
+    Ok((root, user))
 }
 
 /// Mounts the overlay, with all mount points in it that the image lacks.

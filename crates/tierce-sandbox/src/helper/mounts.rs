@@ -2,8 +2,6 @@
 
 use crate::helper::overlay::{attach, make_stub};
 use crate::helper::resolve;
-use crate::helper::secrets::SecretFiles;
-use crate::helper::users::User;
 use crate::{Errno, Mount, Network, Process, RunError, sys};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
@@ -52,11 +50,11 @@ enum What {
         read_only: bool,
     },
     Tmpfs,
-    /// A file in memory, with this content.
-    Secret(usize),
+    /// A file of the process's own, mounted when it is known whose it is to be.
+    Secret,
 }
 
-fn failed(target: &str) -> impl FnOnce(Errno) -> RunError {
+pub(crate) fn failed(target: &str) -> impl FnOnce(Errno) -> RunError {
     move |source| RunError::Mount { target: target.to_owned(), source }
 }
 
@@ -74,10 +72,8 @@ pub(crate) fn plan(process: &Process) -> Result<Vec<Planned>, RunError> {
     for mount in &process.mounts {
         planned.push(plan_mount(mount)?);
     }
-    for (index, secret) in process.secret_files.iter().enumerate() {
-        let (target, what) = (secret.target.clone(), What::Secret(index));
-        planned.push(Planned { target, directory: false, what });
-    }
+    let secrets = process.secret_files.iter().map(|secret| secret.target.clone());
+    planned.extend(secrets.map(Planned::secret));
     Ok(planned)
 }
 
@@ -130,44 +126,56 @@ pub(crate) fn is_covered(target: &str, earlier: &[Planned]) -> bool {
     earlier.iter().any(|mount| target.starts_with(&mount.target))
 }
 
-/// Mounts everything. Gives the paths of mount points that had to be made in the image itself.
+/// Mounts everything but secrets; gives `/dev`. `made` gets the paths of mount points that had to
+/// be made in the image itself.
 pub(crate) fn mount_all(
     root: &OwnedFd,
     process: &Process,
     planned: &[Planned],
-    user: &User,
-    record: bool,
-) -> Result<Vec<Vec<u8>>, RunError> {
-    let mut made = Vec::new();
+    made: &mut Vec<Vec<u8>>,
+) -> Result<OwnedFd, RunError> {
     let mut dev = None;
-    let owner = (!record).then_some((user.uid, user.gid));
-    let mut secrets = SecretFiles::new(process, owner);
-    for mount in planned {
-        let target = match resolve::open(root, &mount.target, OFlags::PATH) {
-            Err(Errno(libc::ENOENT)) => {
-                make_point(root, mount, &mut made).map_err(failed(&mount.target))?
-            }
-            result => result.map_err(failed(&mount.target))?,
-        };
-        if is_directory(&target).map_err(failed(&mount.target))? != mount.directory {
-            let errno = if mount.directory { libc::ENOTDIR } else { libc::EISDIR };
-            return Err(failed(&mount.target)(Errno(errno)));
-        }
+    for mount in planned.iter().filter(|mount| !matches!(mount.what, What::Secret)) {
+        let target = mount.open(root, made)?;
         let result = match &mount.what {
             What::Dev => mount_dev(&target, process).map(|fd| dev = Some(fd)),
             What::Proc => mount_proc(&target, dev.as_ref()),
             What::Sys => mount_sys(&target, process.network),
             What::Private(name) => mount_private(&target, dev.as_ref(), name),
-            What::Secret(index) => secrets.mount(*index, &target, dev.as_ref()),
             What::Tree { source, read_only } => mount_tree(source, &target, *read_only),
             What::Tmpfs => {
                 new_fs("tmpfs", &[("mode", "1777")], SAFE).and_then(|mount| attach(mount, &target))
             }
+            What::Secret => Ok(()),
         };
         result.map_err(failed(&mount.target))?;
     }
-    secrets.finish(dev.as_ref()).map_err(failed("/dev"))?;
-    Ok(made)
+    dev.ok_or_else(|| failed("/dev")(Errno(libc::ENODEV)))
+}
+
+impl Planned {
+    /// A file with a secret.
+    pub(crate) fn secret(target: String) -> Self {
+        Planned { target, directory: false, what: What::Secret }
+    }
+
+    /// What it is mounted on.
+    pub(crate) fn open(
+        &self,
+        root: &OwnedFd,
+        made: &mut Vec<Vec<u8>>,
+    ) -> Result<OwnedFd, RunError> {
+        let target = match resolve::open(root, &self.target, OFlags::PATH) {
+            Err(Errno(libc::ENOENT)) => make_point(root, self, made),
+            result => result,
+        };
+        let target = target.map_err(failed(&self.target))?;
+        if is_directory(&target).map_err(failed(&self.target))? != self.directory {
+            let errno = if self.directory { libc::ENOTDIR } else { libc::EISDIR };
+            return Err(failed(&self.target)(Errno(errno)));
+        }
+        Ok(target)
+    }
 }
 
 /// Makes a mount point that could not be made below: something in the scratch directory hides it,

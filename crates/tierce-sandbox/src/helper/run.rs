@@ -23,8 +23,9 @@ pub(crate) fn run(
 ) -> Result<Exit, RunError> {
     if process.has_secrets() {
         // Not 0: programs that the kernel pipes dumps to (core(5)) are started whatever the limit
-        // is, but for 1, which stands for them.
-        let none = Rlimit { current: Some(1), maximum: Some(1) };
+        // is, but for 1, which stands for them. Where less is allowed, nobody may have more.
+        let most = rustix::process::getrlimit(Resource::Core).maximum.map_or(1, |m| m.min(1));
+        let none = Rlimit { current: Some(most), maximum: Some(most) };
         rustix::process::setrlimit(Resource::Core, none)
             .map_err(RunError::setup("turn off core dumps"))?;
     }

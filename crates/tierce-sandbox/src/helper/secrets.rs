@@ -1,9 +1,11 @@
 //! Files with secrets, in memory.
 
 use crate::helper::files;
-use crate::helper::mounts::{PRIVATE, clone_tree, new_directory, new_file, new_fs, open_below};
+use crate::helper::mounts::{
+    PRIVATE, Planned, clone_tree, failed, new_directory, new_file, new_fs, open_below,
+};
 use crate::helper::overlay::{attach, path_of};
-use crate::{Errno, Process, sys};
+use crate::{Errno, Process, RunError, sys};
 use rustix::fs::AtFlags;
 use rustix::mount::{MountAttrFlags, UnmountFlags};
 use rustix::process::{Gid, Uid};
@@ -13,60 +15,35 @@ use std::os::fd::{AsFd, OwnedFd};
 /// what is mounted somewhere can be mounted once more.
 const STAGE: &str = "secrets";
 
-/// The files of one process.
-pub(crate) struct SecretFiles<'a> {
-    process: &'a Process,
-    /// Whom they belong to, where that can be set.
+/// Mounts the files of a process, which belong to `owner` where that can be set. `made` gets the
+/// paths of mount points that had to be made in the image itself.
+pub(crate) fn mount_all(
+    root: &OwnedFd,
+    process: &Process,
+    dev: &OwnedFd,
     owner: Option<(u32, u32)>,
-    stage: Option<OwnedFd>,
-}
-
-impl<'a> SecretFiles<'a> {
-    pub(crate) fn new(process: &'a Process, owner: Option<(u32, u32)>) -> Self {
-        SecretFiles { process, owner, stage: None }
+    made: &mut Vec<Vec<u8>>,
+) -> Result<(), RunError> {
+    if process.secret_files.is_empty() {
+        return Ok(());
     }
-
-    /// Mounts one of them.
-    pub(crate) fn mount(
-        &mut self,
-        index: usize,
-        target: &OwnedFd,
-        dev: Option<&OwnedFd>,
-    ) -> Result<(), Errno> {
-        let stage = match &self.stage {
-            Some(stage) => stage,
-            None => self.stage.insert(stage(dev.ok_or(Errno(libc::ENODEV))?)?),
-        };
+    let private = open_below(dev, PRIVATE).map_err(failed("/dev"))?;
+    let stage = stage(&private).map_err(failed("/dev"))?;
+    for (index, secret) in process.secret_files.iter().enumerate() {
+        let target = Planned::secret(secret.target.clone()).open(root, made)?;
         let name = index.to_string();
-        let content = self.process.secret_files[index].content();
-        let file = new_file(stage, &name, content, 0o400)?;
-        if let Some((uid, gid)) = self.owner {
-            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            rustix::fs::chownat(stage, name.as_str(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
-        }
-        let mount = clone_tree(file)?;
-        let attributes = libc::MOUNT_ATTR_RDONLY
-            | libc::MOUNT_ATTR_NOSUID
-            | libc::MOUNT_ATTR_NODEV
-            | libc::MOUNT_ATTR_NOEXEC;
-        sys::mount_set(mount.as_fd(), attributes)?;
-        attach(mount, target)
+        mount(&stage, &name, secret.content(), owner, &target).map_err(failed(&secret.target))?;
     }
-
-    /// Takes the stage away: the files are seen in their places alone.
-    pub(crate) fn finish(self, dev: Option<&OwnedFd>) -> Result<(), Errno> {
-        let (Some(stage), Some(dev)) = (self.stage, dev) else { return Ok(()) };
-        rustix::mount::unmount(path_of(&stage), UnmountFlags::DETACH)?;
-        drop(stage);
-        let private = open_below(dev, PRIVATE)?;
-        Ok(files::remove(private, STAGE.as_bytes())?)
-    }
+    // They are seen in their places alone.
+    rustix::mount::unmount(path_of(&stage), UnmountFlags::DETACH)
+        .and_then(|()| files::remove(private, STAGE.as_bytes()))
+        .map_err(|error| failed("/dev")(error.into()))
 }
 
 /// A file system in memory. Pages of ramfs are never swapped out; tmpfs has an option to that
 /// effect, but not in user namespaces.
-fn stage(dev: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let point = new_directory(&open_below(dev, PRIVATE)?, STAGE)?;
+fn stage(private: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let point = new_directory(private, STAGE)?;
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
@@ -74,4 +51,25 @@ fn stage(dev: &OwnedFd) -> Result<OwnedFd, Errno> {
     let mount = new_fs("ramfs", &mode, flags).or_else(|_| new_fs("tmpfs", &mode, flags))?;
     attach(&mount, point)?;
     Ok(mount)
+}
+
+fn mount(
+    stage: &OwnedFd,
+    name: &str,
+    content: &[u8],
+    owner: Option<(u32, u32)>,
+    target: &OwnedFd,
+) -> Result<(), Errno> {
+    let file = new_file(stage, name, content, 0o400)?;
+    if let Some((uid, gid)) = owner {
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        rustix::fs::chownat(stage, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    let mount = clone_tree(file)?;
+    let attributes = libc::MOUNT_ATTR_RDONLY
+        | libc::MOUNT_ATTR_NOSUID
+        | libc::MOUNT_ATTR_NODEV
+        | libc::MOUNT_ATTR_NOEXEC;
+    sys::mount_set(mount.as_fd(), attributes)?;
+    attach(mount, target)
 }
