@@ -160,7 +160,7 @@ impl Context {
 
     /// uv, found or fetched once.
     pub async fn uv(&self) -> Result<&Uv, NativeError> {
-        let index = self.settings.index.clone().unwrap_or_else(pypi);
+        let index = self.uv_index();
         let get = || Uv::locate_or_fetch(&self.settings.uv, &self.fetcher, &self.store, &index);
         Ok(self.uv.get_or_try_init(get).await?)
     }
