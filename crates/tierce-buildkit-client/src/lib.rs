@@ -32,5 +32,6 @@ pub use client::{Client, Worker};
 pub use connect::{Connection, Dial, Duplex};
 pub use endpoint::{Endpoint, EndpointError, TlsFiles};
 pub use error::{ConnectError, FailedStep, SolveError, SolveFailure};
+pub use progress::short_title;
 pub use session::{ContextSource, SessionSecrets};
 pub use solve::{Exporter, Solve, SolveResult};

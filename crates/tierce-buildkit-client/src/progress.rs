@@ -65,7 +65,7 @@ impl<'a> Progress<'a> {
 
     fn start(&mut self, vertex: &Vertex) {
         let step = self.steps.entry(vertex.digest.clone()).or_default();
-        step.title = self.secrets.redact(&vertex.name).into_owned();
+        step.title = short_title(&self.secrets.redact(&vertex.name));
         let begins = vertex.started.is_some() && matches!(step.state, State::Idle);
         if begins && let Some(kind) = kind(&vertex.name) {
             step.state = State::Running(self.events.step(kind, step.title.clone()));
@@ -171,6 +171,27 @@ impl Step {
     }
 }
 
+/// How many characters of an instruction are shown.
+const TITLE: usize = 100;
+
+/// An instruction as a title: without the flags that say how it is run, on one line, cut.
+pub fn short_title(name: &str) -> String {
+    let mut words = vec![];
+    let mut is_flag = false;
+    for word in name.split_whitespace() {
+        // Flags stand between the instruction and its arguments.
+        is_flag = word.starts_with("--") && (is_flag || words.last() == Some(&"RUN"));
+        if !is_flag && word != "\\" {
+            words.push(word);
+        }
+    }
+    let text = words.join(" ");
+    match text.char_indices().nth(TITLE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// What a vertex does, by its name; `None` for BuildKit's own housekeeping.
 fn kind(name: &str) -> Option<StepKind> {
     // "[2/5] RUN x", "[linux/amd64 base 2/5] RUN x"
@@ -223,6 +244,23 @@ mod tests {
             };
             self.0.lock().unwrap().push(text);
         }
+    }
+
+    #[test]
+    fn titles_say_what_is_run() {
+        let long = format!(
+            "[2/3] RUN --mount=type=cache,id=x,target=/c   --network=none   a && \n  b {}",
+            "x".repeat(200)
+        );
+        let title = short_title(&long);
+        assert!(title.starts_with("[2/3] RUN a && b xxx") && title.ends_with("x…"), "{title}");
+        assert_eq!(title.chars().count(), TITLE + 1);
+        for plain in
+            ["[1/2] FROM docker.io/library/a", "[2/2] COPY --chmod=755 a /b", "exporting to image"]
+        {
+            assert_eq!(short_title(plain), plain);
+        }
+        assert_eq!(short_title("RUN echo --flag"), "RUN echo --flag");
     }
 
     fn vertex(digest: &str, name: &str, done: bool) -> Vertex {

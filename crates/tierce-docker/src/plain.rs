@@ -1,7 +1,7 @@
 //! Progress that is written for people, as events: BuildKit's `--progress=plain`, and podman's.
 
 use std::collections::{HashMap, VecDeque};
-use tierce_buildkit_client::FailedStep;
+use tierce_buildkit_client::{FailedStep, short_title};
 use tierce_engine::{Events, Outcome, OutputStream, StepHandle, StepKind};
 use tierce_secret::Secrets;
 
@@ -71,6 +71,8 @@ pub(crate) struct BuildkitPlain<'a> {
 
 #[derive(Default)]
 struct Step {
+    /// What it is called in full.
+    name: String,
     title: String,
     handle: Option<StepHandle>,
     tail: Tail,
@@ -84,13 +86,14 @@ impl<'a> BuildkitPlain<'a> {
 
     fn of_step(&mut self, number: u32, text: &str) {
         let Some(step) = self.steps.get_mut(&number) else {
-            let title = self.secrets.redact(text).into_owned();
+            let title = short_title(&self.secrets.redact(text));
             let handle = kind(text).map(|kind| self.events.step(kind, title.clone()));
-            self.steps.insert(number, Step { title, handle, tail: Tail::default() });
+            let (name, tail) = (text.to_owned(), Tail::default());
+            self.steps.insert(number, Step { name, title, handle, tail });
             return;
         };
         // Said again when the daemon turns to another step and back, and its digest.
-        if text == step.title || text.starts_with("sha256:") || text == "..." {
+        if text == step.name || text.starts_with("sha256:") || text == "..." {
             return;
         }
         let done = text.strip_prefix("DONE ").is_some_and(|t| t.ends_with('s') && !t.contains(' '));
@@ -194,7 +197,7 @@ impl<'a> Podman<'a> {
 
     fn begin(&mut self, title: &str, instruction: &str) {
         self.end();
-        let title = self.secrets.redact(title).into_owned();
+        let title = short_title(&self.secrets.redact(title));
         let handle = self.events.step(kind_of_instruction(instruction), title.clone());
         self.current = Some((title, handle));
         self.step_tail = Tail::default();
