@@ -2,12 +2,16 @@
 //! real registry, and the tools that judge what it makes.
 #![allow(dead_code, unused_imports)]
 
+mod canary;
+mod index;
 mod project;
 mod registry;
 mod tierce;
 mod tools;
 mod users;
 
+pub use canary::{Canaries, Watch, canary, key_file};
+pub use index::{Index, Request};
 pub use project::{Project, shared_store};
 pub use registry::{PASSWORD, Registry, USER};
 pub use tierce::{Outcome, Tierce};
