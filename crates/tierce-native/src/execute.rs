@@ -86,7 +86,9 @@ impl Context {
     /// Runs a program to its end; anything but success is an error with its last lines.
     pub async fn run(&self, job: Job, step: &StepHandle) -> Result<(), NativeError> {
         let sandbox = self.sandbox()?.sandbox.clone();
-        let cancel = self.cancel.clone();
+        // A build that is given up ends with its future.
+        let cancel = self.cancel.child();
+        let _given_up = cancel.on_drop();
         let step = step.reporter();
         let Job { process, title, secrets } = job;
         tokio::task::spawn_blocking(move || {

@@ -67,7 +67,9 @@ impl Context {
         process.network = Network::None;
         process.time_limit = Some(std::time::Duration::from_secs(60));
         let sandbox = self.sandbox()?.sandbox.clone();
-        let cancel = self.cancel.clone();
+        // A build that is given up ends with its future.
+        let cancel = self.cancel.child();
+        let _given_up = cancel.on_drop();
         let said: Arc<Mutex<Vec<u8>>> = Arc::default();
         let heard = said.clone();
         let exit = tokio::task::spawn_blocking(move || {
