@@ -44,9 +44,9 @@ pub(super) async fn sees(bench: &Bench<'_>) -> Checked {
     let value = "it's \"$HOME\" \\ and\nmore";
     let image = bench
         .on_base()?
-        .with_commands(["mkdir -p /out /work && chmod 777 /out /work"], Network::Host)
         .with_env_vars([("VALUE", value)])
         .with_workdir("/work")
+        .with_commands(["mkdir -p /out && chmod 777 /out /work"], Network::Host)
         .with_commands(["printf '%s' \"$VALUE\" > /out/value; pwd > /out/pwd"], Network::Host)
         .with_user("1234:5678")
         .with_commands(["id -u > /out/user; id -g >> /out/user; echo x > mine"], Network::Host)
@@ -59,6 +59,20 @@ pub(super) async fn sees(bench: &Bench<'_>) -> Checked {
     let owner = files.get("work/mine").map(|node| (node.uid, node.gid));
     same("the owner of /work/mine", owner, Some((1234, 5678)))?;
     same("the owner of /out/value", files.get("out/value").map(|n| n.uid), Some(0))
+}
+
+pub(super) async fn workdir(bench: &Bench<'_>) -> Checked {
+    let image = bench
+        .on_base()?
+        .with_commands(["mkdir /kept && chown 1234:5678 /kept && chmod 1770 /kept"], Network::Host)
+        .with_workdir("/kept")
+        .with_commands(["pwd > /out"], Network::Host)
+        .with_workdir("/made/here")
+        .with_commands(["pwd >> /out"], Network::Host);
+    let built = bench.build(&image).await?;
+    same("the directories", built.text("out")?.as_str(), "/kept\n/made/here\n")?;
+    let kept = built.only()?.files.get("kept").map(|n| (format!("{:o}", n.mode), n.uid, n.gid));
+    same("mode and owner of /kept", kept, Some(("1770".to_owned(), 1234, 5678)))
 }
 
 pub(super) async fn removes(bench: &Bench<'_>) -> Checked {

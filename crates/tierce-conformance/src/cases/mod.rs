@@ -40,6 +40,7 @@ pub fn cases() -> Vec<Case> {
         case!("shell", "commands for the shell, one after the other", commands::shell),
         case!("exec", "commands without a shell", commands::exec),
         case!("sees", "variables, directory and user that commands see", commands::sees),
+        case!("workdir", "a working directory that is there already", commands::workdir),
         case!("removes", "files that a command removes", commands::removes),
         case!("order", "commands that see what came before and nothing else", commands::order),
         case!("no-network", "commands without a network", commands::no_network),

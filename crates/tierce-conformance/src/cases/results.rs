@@ -26,6 +26,7 @@ pub(super) async fn platforms(bench: &Bench<'_>) -> Checked {
 }
 
 pub(super) async fn base_image(bench: &Bench<'_>) -> Checked {
+    bench.readable(1)?;
     bench.write("above.txt", "above\n", 0o644)?;
     let base = with_files(bench, bench.scratch())?;
     // Where the base goes: a registry that the builder finds it in, or its own store.

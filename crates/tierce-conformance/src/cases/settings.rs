@@ -62,8 +62,8 @@ pub(super) async fn start(bench: &Bench<'_>) -> Checked {
         .with_source_file("f", "/f")
         .with_workdir("/srv/my app")
         .with_user("1000:1000")
-        .with_cmd(cmd)
-        .with_entrypoint(entrypoint);
+        .with_entrypoint(entrypoint)
+        .with_cmd(cmd);
     let built = bench.build(&image).await?;
     let config = &built.only()?.config.config;
     let owned = |argv: &[&str]| Some(argv.iter().map(ToString::to_string).collect::<Vec<_>>());

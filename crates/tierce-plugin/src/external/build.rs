@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tierce_engine::{
     BuildRequest, BuilderError, Capabilities, Events, Export, ExportKind, ImageBuild, ImageBuilder,
-    ImageChecker, PlatformBuild, RegistryLogin, Rendering, Status,
+    ImageChecker, PlatformBuild, RegistryLogin, Rendering, Status, Unsupported,
 };
 use tierce_oci::{Descriptor, MediaType, Platform};
 
@@ -31,6 +31,10 @@ impl ImageBuilder for ExternalBuilder {
             dockerfiles: described.dockerfiles,
             reproducible: described.reproducible,
         }
+    }
+
+    fn unsupported(&self, request: &BuildRequest) -> Vec<Unsupported> {
+        self.left_out(request)
     }
 
     async fn render(&self, request: &BuildRequest, _: &Events) -> Result<Rendering, BuilderError> {

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::sync::Arc;
 use tierce_dockerfile::{BaseText, Dialect, RenderOptions, Rendered};
-use tierce_engine::{AnyDiagnostic, BuildRequest, Events, ImageBuild, Rendering};
+use tierce_engine::{AnyDiagnostic, BuildRequest, Events, ImageBuild, Rendering, Unsupported};
 
 /// A call, and the directory of its context, which is removed with this value.
 pub(super) struct Prepared {
@@ -24,8 +24,8 @@ impl ExternalBuilder {
         PluginError::Context { builder: self.program.builder.clone(), source }
     }
 
-    /// The image as a Dockerfile with its context.
-    async fn rendered(&self, request: &BuildRequest) -> Result<Rendered, PluginError> {
+    /// How images are rendered for this builder.
+    fn options(&self, request: &BuildRequest) -> Result<RenderOptions, PluginError> {
         let name = self.described.dialect.as_deref().unwrap_or("buildkit");
         let Some(dialect) = Dialect::named(name) else {
             let (builder, dialect) = (self.program.builder.clone(), name.to_owned());
@@ -40,7 +40,24 @@ impl ExternalBuilder {
             None => BaseText::Own,
         };
         let python = self.settings.python.clone();
-        let options = RenderOptions { dialect, base, python, ..RenderOptions::default() };
+        Ok(RenderOptions { dialect, base, python, ..RenderOptions::default() })
+    }
+
+    /// What of the image its Dockerfile does not say. Where it can't be rendered, the build says
+    /// why.
+    pub(super) fn left_out(&self, request: &BuildRequest) -> Vec<Unsupported> {
+        if !self.needs_context() {
+            return vec![];
+        }
+        let Ok(options) = self.options(request) else { return vec![] };
+        tierce_dockerfile::render(&request.gathered, &options)
+            .map(|rendered| rendered.warnings)
+            .unwrap_or_default()
+    }
+
+    /// The image as a Dockerfile with its context.
+    async fn rendered(&self, request: &BuildRequest) -> Result<Rendered, PluginError> {
+        let options = self.options(request)?;
         let gathered = request.gathered.clone();
         // Files are digested.
         tokio::task::spawn_blocking(move || tierce_dockerfile::render(&gathered, &options))
@@ -76,10 +93,6 @@ impl ExternalBuilder {
             return Ok(Prepared { call, scratch: None });
         }
         let rendered = self.rendered(request).await?;
-        for warning in &rendered.warnings {
-            let text = format!("{}: {}", warning.parameter, warning.reason);
-            events.warn("builder/unsupported-parameter", text);
-        }
         if let Some(large) = rendered.context.large() {
             events.warn("builder/large-context", large.to_string());
         }
