@@ -7,7 +7,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use support::{
-    Canaries, Outcome, PASSWORD, Project, Registry, Tierce, USER, Watch, canary, key_file,
+    Canaries, ORDINARY, Outcome, PASSWORD, Project, Registry, Tierce, USER, Watch, canary,
+    give_away, is_root, key_file, ordinary_user, user_with_subordinate_ids,
 };
 
 /// What steps say and do with what they see: everything but keep it.
@@ -182,6 +183,31 @@ fn values_are_not_left_by_builds_that_fail_or_are_stopped() {
     field.heard(&outcome);
     field.project.write("tierce.toml", "name = 'other'\nbase = 'scratch'\n");
     field.tierce(&["build"]).ok();
+    field.search();
+}
+
+#[test]
+fn secrets_are_seen_whoever_builds() {
+    let Some(mut field) = Field::new(STEPS) else { return };
+    let mine = field.tierce(&["build", "--output", "oci:out"]).ok();
+    let mut others: Vec<(u32, Vec<String>)> = vec![];
+    let strings = |launcher: Vec<&str>| launcher.into_iter().map(str::to_owned).collect();
+    others.extend(ordinary_user().filter(|_| is_root()).map(|user| (ORDINARY, strings(user))));
+    others.extend(user_with_subordinate_ids());
+    for (id, launcher) in others {
+        let theirs = field.project.beside(&format!("of-{id}"));
+        fs::create_dir_all(theirs.join("home")).unwrap();
+        give_away(&theirs, id);
+        let launcher: Vec<&str> = launcher.iter().map(String::as_str).collect();
+        let output = format!("oci:{}", theirs.join("out").display());
+        let build = field.tierce(&["build", "--output", &output]);
+        let build =
+            build.env("HOME", theirs.join("home")).env("TIERCE_STORE", theirs.join("store"));
+        let outcome =
+            build.env("TMPDIR", &theirs).env("XDG_RUNTIME_DIR", &theirs).behind(&launcher).ok();
+        assert_eq!(outcome.stdout, mine.stdout, "{launcher:?}");
+        field.heard(&outcome);
+    }
     field.search();
 }
 
