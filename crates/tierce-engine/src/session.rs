@@ -42,9 +42,14 @@ impl<T: Clone> Flights<T> {
     }
 }
 
-/// One call of the engine's. Cheap to clone.
+/// One call of the engine's. Cheap to clone. Work ends with the last clone: the work itself knows
+/// nothing of whoever may join it, or it would keep itself alive.
 #[derive(Clone)]
-pub struct Session(Arc<Inner>);
+pub struct Session {
+    inner: Arc<Inner>,
+    checks: Arc<Flights<Checked>>,
+    builds: Arc<Flights<Arc<ImageBuild>>>,
+}
 
 struct Inner {
     events: Events,
@@ -52,8 +57,6 @@ struct Inner {
     resolver: SecretResolver,
     /// How many builders may work at once.
     permits: Semaphore,
-    checks: Flights<Checked>,
-    builds: Flights<Arc<ImageBuild>>,
 }
 
 /// What was found out about a job before anything is built.
@@ -66,14 +69,13 @@ struct Checked {
 impl Session {
     /// A session that reports to `events`.
     pub fn new(engine: &ImageBuildEngine, events: &Events) -> Self {
-        Session(Arc::new(Inner {
+        let inner = Inner {
             events: events.clone(),
             records: engine.records.clone(),
             resolver: engine.secrets.clone(),
             permits: Semaphore::new(engine.parallelism),
-            checks: Flights::default(),
-            builds: Flights::default(),
-        }))
+        };
+        Session { inner: Arc::new(inner), checks: Arc::default(), builds: Arc::default() }
     }
 
     /// Whether the image is where it should be.
@@ -195,13 +197,13 @@ impl Session {
         }
         match wanted.is_empty() {
             true => Ok(Secrets::default()),
-            false => Ok(self.0.resolver.resolve(&wanted).await?),
+            false => Ok(self.inner.resolver.resolve(&wanted).await?),
         }
     }
 
     async fn checked(&self, job: &Arc<Job>) -> Result<Checked, BuildError> {
-        let (inner, job) = (self.0.clone(), job.clone());
-        self.0.checks.join(job.question(), move || async move { inner.check(&job).await }).await
+        let (inner, job) = (self.inner.clone(), job.clone());
+        self.checks.join(job.question(), move || async move { inner.check(&job).await }).await
     }
 
     async fn made(
@@ -211,11 +213,11 @@ impl Session {
         base: Option<Arc<ImageBuild>>,
         secrets: Secrets,
     ) -> Result<Arc<ImageBuild>, BuildError> {
-        let inner = self.0.clone();
+        let inner = self.inner.clone();
         let work = async move |inner: Arc<Inner>, job: Arc<Job>| {
             inner.make(&job, checked.login, base, secrets).await
         };
-        self.0.builds.join(job.identity(), move || work(inner, job)).await
+        self.builds.join(job.identity(), move || work(inner, job)).await
     }
 
     async fn rendered(
@@ -224,7 +226,7 @@ impl Session {
         checked: Checked,
         base: Option<Arc<ImageBuild>>,
     ) -> Result<Arc<ImageBuild>, BuildError> {
-        let events = &self.0.events;
+        let events = &self.inner.events;
         let request = job.request(base.clone(), Secrets::default(), checked.login);
         job.warn_of_unsupported(&request, events);
         let rendering = job.builder.builder.render(&request, events).await;
