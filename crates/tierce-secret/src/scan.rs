@@ -4,7 +4,9 @@ use crate::forms;
 use crate::value::SecretValue;
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use tierce_spec::SecretId;
 
 /// What is shown in place of a value.
@@ -32,8 +34,8 @@ impl Finder {
     fn new(all: BTreeMap<Vec<u8>, &SecretId>) -> Self {
         let longest = all.keys().map(Vec::len).max().unwrap_or(0);
         let automaton = AhoCorasick::builder()
-            // A whole value is hidden rather than a part of it.
-            .match_kind(MatchKind::LeftmostLongest)
+            // The only kind that also finds what overlaps.
+            .match_kind(MatchKind::Standard)
             .build(all.keys())
             .expect("so few forms of limited length make a small automaton");
         let automaton = (!all.is_empty()).then_some(automaton);
@@ -43,6 +45,15 @@ impl Finder {
     fn find(&self, bytes: &[u8]) -> Option<&SecretId> {
         let found = self.automaton.as_ref()?.find(bytes)?;
         self.owners.get(found.pattern().as_usize())
+    }
+
+    /// Everything that is found, by where it starts, the longest first. Values overlap: what one
+    /// ends with, another may begin with.
+    fn all(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let found = self.automaton.iter().flat_map(|a| a.find_overlapping_iter(bytes));
+        let mut all: Vec<_> = found.map(|found| found.range()).collect();
+        all.sort_unstable_by_key(|range| (range.start, Reverse(range.end)));
+        all
     }
 }
 
@@ -68,17 +79,16 @@ impl Patterns {
     }
 
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(automaton) = &self.hide().automaton else { return Cow::Borrowed(text) };
         let bytes = text.as_bytes();
         let mut out: Vec<u8> = vec![];
         // Where the last value ended. What follows it at once is a part of the same one.
         let mut end = None;
-        for found in automaton.find_iter(bytes) {
-            if end != Some(found.start()) {
-                out.extend_from_slice(&bytes[end.unwrap_or(0)..found.start()]);
+        for Range { start, end: new } in self.hide().all(bytes) {
+            if end.is_none_or(|end| end < start) {
+                out.extend_from_slice(&bytes[end.unwrap_or(0)..start]);
                 out.extend_from_slice(HIDDEN);
             }
-            end = Some(found.end());
+            end = end.max(Some(new));
         }
         match end {
             None => Cow::Borrowed(text),
@@ -92,11 +102,24 @@ impl Patterns {
 
     pub fn cut(&self, text: &[u8]) -> usize {
         // What starts before this ends within the text.
-        let at = text.len() - text.len().min(self.longest_hidden().saturating_sub(1));
-        let mut found =
-            self.hide().automaton.iter().flat_map(|automaton| automaton.find_iter(text));
-        let through = found.find(|m| m.start() < at && at < m.end());
-        through.map_or(at, |m| m.start())
+        let last = text.len() - text.len().min(self.longest_hidden().saturating_sub(1));
+        let all = self.hide().all(text);
+        let through = |at: usize| move |found: &&Range<usize>| found.start < at && at < found.end;
+        let before = all.iter().rev().fold(last, |at, found| match through(at)(&found) {
+            true => found.start,
+            false => at,
+        });
+        if before >= text.len() / 2 {
+            return before;
+        }
+        // Values overlap all the way: between two of them, then.
+        let mut end = 0;
+        let side_by_side = all.iter().filter(|found| {
+            let next = found.start >= end;
+            end = if next { found.end } else { end };
+            next
+        });
+        side_by_side.into_iter().find(through(last)).map_or(last, |found| found.start)
     }
 
     pub fn longest_hidden(&self) -> usize {

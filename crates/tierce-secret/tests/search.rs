@@ -111,6 +111,23 @@ proptest! {
     }
 
     #[test]
+    fn nothing_is_left_of_values_that_overlap(
+        (text, ends) in "[a-z0-9]{12,40}".prop_flat_map(|text| {
+            let end = 4..=text.len();
+            (Just(text), prop::collection::vec(end, 1..4))
+        }),
+    ) {
+        // Values that lie across each other in one text.
+        let values = ends.iter().map(|&end| &text[end.saturating_sub(9)..end]);
+        let all = values.enumerate().map(|(n, v)| (id(&n.to_string()), SecretValue::new(v.as_bytes())));
+        let redacted = Secrets::new(all).redact(&text).into_owned();
+        let hidden = |at: usize| ends.iter().any(|&end| (end.saturating_sub(9)..end).contains(&at));
+        let left = (0..text.len()).filter(|&at| !hidden(at)).count();
+        let shown = redacted.chars().filter(|c| *c != '*').count();
+        prop_assert!(shown <= left, "{redacted} of {text}");
+    }
+
+    #[test]
     fn no_value_is_cut_through(
         values in prop::collection::vec("[ab]{4,9}", 1..3),
         text in "[abc]{0,300}",
