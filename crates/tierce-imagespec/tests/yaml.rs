@@ -218,6 +218,11 @@ fn files_that_are_made_to_explode_are_refused() {
     }
     let error = ImageSpec::from_yaml(&text, "s.yaml").unwrap_err();
     assert_eq!(error.code(), "imagespec/yaml-too-large");
+    // Each anchor keeps a copy of all that is below it.
+    let anchors: String = (0..200).map(|level| format!("&a{level} [")).collect();
+    let nested = format!("- {anchors}{}\n", "]".repeat(200)).repeat(8);
+    let error = ImageSpec::from_yaml(&nested, "s.yaml").unwrap_err();
+    assert_eq!(error.code(), "imagespec/yaml-too-large");
     let deep = format!("name: {}", "[".repeat(10_000));
     assert_eq!(ImageSpec::from_yaml(&deep, "s.yaml").unwrap_err().code(), "imagespec/yaml-syntax");
 }

@@ -159,6 +159,8 @@ impl Tree {
         let at = node.at;
         self.count(1, at)?;
         if anchor != 0 {
+            // A copy, whether or not an alias asks for it: anchors within anchors add up.
+            self.count(node.size(), at)?;
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut() {
