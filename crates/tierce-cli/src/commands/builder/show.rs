@@ -103,7 +103,7 @@ impl Description {
             .collect();
         let _ = writeln!(text, "delivers to   {}", exports.join(", "));
         for (name, able) in [
-            ("platforms", multi_platform),
+            ("multiplatform", multi_platform),
             ("secrets", secrets),
             ("Dockerfiles", dockerfiles),
             ("reproducible", reproducible),
