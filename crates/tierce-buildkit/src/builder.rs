@@ -13,7 +13,9 @@ use tierce_engine::{
     BuildRequest, BuilderError, Capabilities, Events, Export, ExportKind, ImageBuild, ImageBuilder,
     ImageChecker, PlatformBuild, RegistryLogin, Rendering, Status,
 };
-use tierce_frontend::{BuildNetwork, Frontend, SolveSettings, credential_chain, registry_base};
+use tierce_frontend::{
+    BuildNetwork, Frontend, InputError, SolveSettings, credential_chain, registry_base,
+};
 use tierce_registry::{Client, Credentials, InsecurePolicy};
 
 /// Where `buildkitd` listens unless told otherwise.
@@ -85,6 +87,9 @@ impl BuildkitBuilder {
         let dialect = dialect(&daemon).await?;
         let base = self.base(request).await?;
         let input = self.frontend.input("buildkit", request, base, dialect, events).await?;
+        // Once for nobody, so that the sources are compared before anybody gets the result.
+        daemon.solve(input.solve(request, &request.platforms, None, &settings), events).await?;
+        request.verify().await.map_err(InputError::from)?;
         let mut result = ImageBuild::new(&request.uri, Status::Built);
         // One solve for each destination: every one but the first is from the cache. Daemons
         // before BuildKit 0.13 know no other way.

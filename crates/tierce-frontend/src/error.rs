@@ -1,7 +1,7 @@
 //! Why a request is no input.
 
 use tierce_dockerfile::RenderError;
-use tierce_engine::AnyDiagnostic;
+use tierce_engine::{AnyDiagnostic, VerifyError};
 use tierce_oci::{Diagnostic, ErrorKind};
 
 /// Why a request is no input for a Dockerfile builder.
@@ -13,6 +13,9 @@ pub enum InputError {
     /// It cannot be told how its Python packages are installed.
     #[error(transparent)]
     Python(#[from] AnyDiagnostic),
+    /// A source is not what the image's key is made of.
+    #[error(transparent)]
+    Source(#[from] VerifyError),
 }
 
 impl InputError {
@@ -20,6 +23,7 @@ impl InputError {
         match self {
             InputError::Render(e) => e,
             InputError::Python(e) => &**e,
+            InputError::Source(e) => e,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::error::DockerError;
 use std::collections::BTreeMap;
 use tierce_buildkit_client::{CacheEntry, Exporter};
 use tierce_engine::{BuildRequest, Events, Export, ImageBuild, PlatformBuild, Status};
-use tierce_frontend::{SolveSettings, credential_chain};
+use tierce_frontend::{InputError, SolveSettings, credential_chain};
 use tierce_oci::{Digest, Platform};
 
 /// What the daemon has of a request, for one platform.
@@ -56,6 +56,8 @@ impl DockerBuilder {
                 .ok_or_else(|| DockerError::NoResult { program: "docker".into() })?;
             built.push(Built { platform: platform.clone(), name, id });
         }
+        // The daemon has asked for all of the context by now, and nobody has seen the result.
+        request.verify().await.map_err(InputError::from)?;
         self.export_with_api(request, &api, built, events).await
     }
 

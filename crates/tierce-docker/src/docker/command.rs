@@ -12,7 +12,7 @@ use tierce_dockerfile::Dialect;
 use tierce_engine::{
     BuildRequest, Events, Export, ImageBuild, Outcome, PlatformBuild, Status, StepKind,
 };
-use tierce_frontend::Input;
+use tierce_frontend::{Input, InputError};
 use tierce_oci::{Digest, Reference};
 
 /// The last release of the command that has BuildKit without any plug-in.
@@ -32,6 +32,7 @@ impl DockerBuilder {
         };
         let input = self.frontend.input("docker", request, base, dialect, events).await?;
         let work = Work::prepare(self, &input)?;
+        request.verify().await.map_err(InputError::from)?;
         match self.buildx {
             true => self.with_buildx(request, program, &input, &work, events).await,
             false => self.with_plain_command(request, program, &input, &work, events).await,

@@ -10,7 +10,7 @@ use crate::run_build;
 use tierce_checkers::client_for;
 use tierce_dockerfile::BaseText;
 use tierce_engine::{BuildRequest, Events, ImageBuild, PlatformBuild, Status};
-use tierce_frontend::{Input, registry_base};
+use tierce_frontend::{Input, InputError, registry_base};
 use tierce_oci::Reference;
 
 /// Whether steps are cached, each by itself.
@@ -98,6 +98,7 @@ impl PodmanBuilder {
         let context = work.path().join("context");
         std::fs::create_dir(&context).map_err(DockerError::Temporary)?;
         input.write_to(&context)?;
+        request.verify().await.map_err(InputError::from)?;
         let secrets = SecretFiles::write(&input.secrets, settings.runtime_dir.as_deref())?;
         let registries = registries(input);
         let auth = self.auth_file(request, registries.iter().map(String::as_str)).await?;
