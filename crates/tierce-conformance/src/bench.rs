@@ -252,7 +252,10 @@ impl<'a> Bench<'a> {
         if platforms.len() > 1 && !self.builder.capabilities().multi_platform {
             return skip("the builder builds for one platform at a time");
         }
-        Ok(BuildRequest {
+        if let Some(refusal) = self.builder.refuses(image) {
+            return skip(format!("the builder refuses: {}", told(&refusal)));
+        }
+        let request = BuildRequest {
             gathered: self.gather(image)?,
             platforms,
             uri: self.name(image)?.to_string(),
@@ -262,7 +265,14 @@ impl<'a> Bench<'a> {
             secrets: ask.secrets.clone(),
             login: None,
             cache: GatherCache::none(),
-        })
+        };
+        // Every case asks for what it is about, and for nothing else.
+        match self.builder.unsupported(&request).first() {
+            Some(left) => {
+                skip(format!("the builder leaves out {}: {}", left.parameter, left.reason))
+            }
+            None => Ok(request),
+        }
     }
 
     /// Builds a request.
@@ -360,17 +370,6 @@ impl<'a> Bench<'a> {
             Ok(_) => fail("the build succeeded, and should have failed"),
             Err(failed) => Ok(failed),
         }
-    }
-
-    /// Whether the builder says that it leaves something out of this image.
-    pub(crate) fn leaves_out(
-        &self,
-        image: &Image,
-        parameter: &str,
-    ) -> Result<Option<String>, Stop> {
-        let request = self.request(image, vec![], &Ask::default())?;
-        let unsupported = self.builder.unsupported(&request);
-        Ok(unsupported.into_iter().find(|u| u.parameter.contains(parameter)).map(|u| u.reason))
     }
 
     /// A reference to an image that nobody ever pushed.

@@ -1,4 +1,5 @@
-//! The noop builder builds nothing: the suite has nothing to read, and finds nothing wrong.
+//! The noop builder says of every image that it leaves its steps out, and of those that start
+//! from nothing that it refuses them: there is nothing to hold it to.
 
 mod support;
 

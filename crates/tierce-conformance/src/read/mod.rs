@@ -9,6 +9,7 @@ use crate::filesystem::FileSystem;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tierce_oci::{Digest, ImageConfig, ManifestError, Platform};
+use tierce_registry::RegistryError;
 use tierce_secret::Secrets;
 
 pub(crate) use docker::read_docker_archive;
@@ -85,7 +86,13 @@ pub enum ReadError {
     },
     /// The registry does not hand it out.
     #[error("cannot read it from the registry")]
-    Registry(#[from] tierce_registry::RegistryError),
+    Registry(#[source] Box<RegistryError>),
+}
+
+impl From<RegistryError> for ReadError {
+    fn from(error: RegistryError) -> Self {
+        ReadError::Registry(Box::new(error))
+    }
 }
 
 /// The values that must not be found, and where they were.

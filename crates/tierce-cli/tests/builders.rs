@@ -1,0 +1,207 @@
+//! `tierce builder`: choosing, configuring and testing builders.
+
+mod support;
+
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use support::Tierce;
+use tempfile::TempDir;
+
+/// A builder that notes what it was asked, and says that it built.
+const PROGRAM: &str = r#"#!/bin/sh
+IFS= read -r request
+about() { expr "$request" : ".*\"$1\":\"\([^\"]*\)\""; }
+case "$request" in
+  *'"method":"describe"'*)
+    echo '{"result":{"name":"noting","version":"1.2.3","protocol":[1],"description":"notes",
+      "capabilities":{"exports":["local"]},"config":{"type":"object","properties":{
+      "level":{"type":"integer","minimum":1,"maximum":9,"description":"how much"},
+      "fast":{"type":"boolean","default":false},
+      "tags":{"type":"array","items":{"type":"string"}},
+      "token":{"type":"string","writeOnly":true}}}}}' | tr -d '\n'; echo ;;
+  *)
+    printf '%s\n' "$request" >> NOTES
+    echo "noted" >&2
+    printf '{"result":{"uri":"%s","key":"%s"}}\n' "$(about uri)" "$(about key)" ;;
+esac
+"#;
+
+/// A user's home with a program on PATH.
+struct Home {
+    directory: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Home { directory: tempfile::tempdir().unwrap() };
+        fs::create_dir_all(home.path("bin")).unwrap();
+        fs::create_dir_all(home.path("project")).unwrap();
+        fs::write(
+            home.path("project/tierce.toml"),
+            "name = \"report\"\nbase = \"scratch\"\nenv = { A = \"1\" }\n",
+        )
+        .unwrap();
+        home.program("bin/tierce-builder-noting");
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn program(&self, name: &str) {
+        let text = PROGRAM.replace("NOTES", &self.path("notes").display().to_string());
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn tierce<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Tierce {
+        let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
+        Tierce::new(args)
+            .env("HOME", self.directory.path())
+            .env("PATH", path)
+            .env("TIERCE_CONFIG", self.path("config.toml"))
+            .env("TIERCE_STORE", self.path("store"))
+            .current_dir(self.path("project"))
+    }
+
+    fn config(&self) -> String {
+        fs::read_to_string(self.path("config.toml")).unwrap_or_default()
+    }
+}
+
+#[test]
+fn programs_on_path_are_builders() {
+    let home = Home::new();
+    let list = home.tierce(["builder", "list", "--format", "json"]).ok().json();
+    let names: Vec<&str> =
+        list.as_array().unwrap().iter().filter_map(|entry| entry["name"].as_str()).collect();
+    assert!(["native", "noop", "noting"].iter().all(|name| names.contains(name)), "{names:?}");
+    home.tierce(["build", "--builder", "noting"]).ok();
+    let notes = fs::read_to_string(home.path("notes")).unwrap();
+    let request: serde_json::Value = serde_json::from_str(notes.lines().next().unwrap()).unwrap();
+    assert_eq!(request["config"], json!({"fast": false}));
+    let unknown = home.tierce(["build", "--builder", "notin"]).fails(2, "engine/unknown-builder");
+    for part in ["native", "noting", &home.path("bin").display().to_string()] {
+        assert!(unknown.stderr.contains(part), "{part}: {unknown}");
+    }
+}
+
+#[test]
+fn builders_are_registered_checked_changed_and_removed() {
+    let home = Home::new();
+    fs::write(home.path("config.toml"), "# mine\nregistry = \"ghcr.io/me\"\n").unwrap();
+    let register = ["builder", "register", "ci", "--flavor", "noting"];
+    let wrong = register.into_iter().chain(["--levle", "3", "--tags", "a"]);
+    let refused = home.tierce(wrong).fails(2, "builder/invalid-config");
+    assert!(refused.stderr.contains("levle: there is no such key; did you mean level?"));
+    let refused = home
+        .tierce(register.into_iter().chain(["--level=12", "--fast=maybe"]))
+        .fails(2, "builder/invalid-config");
+    for part in ["level: 12 is not an integer from 1 to 9", "fast: \"maybe\" is not true or false"]
+    {
+        assert!(refused.stderr.contains(part), "{refused}");
+    }
+    assert!(!home.config().contains("builders"));
+    let good = ["--level", "3", "--tags", "a", "--tags=b", "--fast", "--token", "s3cr3t"];
+    home.tierce(register.into_iter().chain(good)).ok();
+    let expected = "# mine\nregistry = \"ghcr.io/me\"\n\n[builders.ci]\nflavor = \"noting\"\n\
+                    level = 3\ntags = [\"a\", \"b\"]\nfast = true\ntoken = \"s3cr3t\"\n";
+    assert_eq!(home.config(), expected);
+    let again = home.tierce(register).fails(2, "builder/registered");
+    assert!(again.stderr.contains("config.toml"));
+    let described = home.tierce(["builder", "describe", "ci"]).ok();
+    assert!(described.stdout.contains("level = 3") && !described.stdout.contains("s3cr3t"));
+
+    home.tierce(["builder", "update", "ci", "--unset", "tags", "--level", "4"]).ok();
+    assert!(home.config().contains("level = 4") && !home.config().contains("tags"));
+    home.tierce(["builder", "update", "ci", "--level", "40"]).fails(2, "builder/invalid-config");
+    home.tierce(["builder", "update", "other", "--level", "4"]).fails(2, "builder/not-registered");
+
+    home.tierce(["builder", "set-default", "ci"]).ok();
+    home.tierce(["builder", "set-default", "cy"]).fails(2, "engine/unknown-builder");
+    home.tierce(["build"]).ok();
+    assert!(fs::read_to_string(home.path("notes")).unwrap().contains("\"level\":4"));
+    home.tierce(["builder", "delete", "ci"]).ok();
+    assert_eq!(home.config().trim_end(), "# mine\nregistry = \"ghcr.io/me\"");
+}
+
+#[test]
+fn projects_have_builders_of_their_own() {
+    let home = Home::new();
+    home.tierce(["builder", "register", "ci", "--project", "--flavor", "noting", "--level", "2"])
+        .ok();
+    home.tierce(["builder", "set-default", "ci", "--project"]).ok();
+    let text = fs::read_to_string(home.path("project/tierce.toml")).unwrap();
+    assert!(
+        text.contains("[workspace.builders.ci]") && text.contains("builder = \"ci\""),
+        "{text}"
+    );
+    assert_eq!(home.config(), "");
+    home.tierce(["build"]).ok();
+    assert!(fs::read_to_string(home.path("notes")).unwrap().contains("\"level\":2"));
+}
+
+#[test]
+fn names_and_flavors_have_to_make_sense() {
+    let home = Home::new();
+    let register = |name, flavor| home.tierce(["builder", "register", name, "--flavor", flavor]);
+    register("native", "noting").fails(2, "builder/built-in");
+    register("Not A Name", "noting").fails(2, "builder/invalid-name");
+    let unknown = register("ci", "notin").fails(2, "builder/unknown-flavor");
+    assert!(unknown.hint().unwrap().contains("Did you mean noting?"), "{unknown}");
+    home.tierce(["builder", "register", "ci"]).fails(2, "cli/usage");
+    home.tierce(["builder", "register", "ci", "--flavor", "noting", "level"]).fails(2, "cli/usage");
+}
+
+#[test]
+fn flavors_are_registered_and_removed() {
+    let home = Home::new();
+    home.program("elsewhere");
+    let program = home.path("elsewhere").display().to_string();
+    let register = ["builder", "flavor", "register", &program, "--name", "mine"];
+    home.tierce(register).ok();
+    let list = home.tierce(["builder", "flavor", "list", "--format", "json"]).ok().json();
+    assert_eq!(list["mine"], json!({"from": "configured", "program": program}));
+    let described = home.tierce(["builder", "flavor", "describe", "mine"]).ok();
+    for part in ["--level", "an integer from 1 to 9", "how much", "1.2.3"] {
+        assert!(described.stdout.contains(part), "{described}");
+    }
+    home.tierce(["builder", "register", "ci", "--flavor", "mine"]).ok();
+    let used =
+        home.tierce(["builder", "flavor", "delete", "mine"]).fails(2, "builder/flavor-in-use");
+    assert!(used.stderr.contains("ci"));
+    home.tierce(["builder", "delete", "ci"]).ok();
+    home.tierce(["builder", "flavor", "delete", "mine"]).ok();
+    home.tierce(["builder", "flavor", "delete", "noting"]).fails(2, "builder/not-registered");
+    let broken = home.path("project/tierce.toml").display().to_string();
+    home.tierce(["builder", "flavor", "register", &broken]).fails(3, "builder/cannot-start");
+}
+
+#[test]
+fn the_suite_runs_from_the_command_line() {
+    let home = Home::new();
+    let args = ["builder", "test", "native", "--case", "folder", "--format", "json"];
+    let report = home.tierce(args).ok().json();
+    assert_eq!(report["cases"][0]["outcome"], "passed");
+    // It says that it delivers nowhere but to its own store: there is nothing to be read.
+    let skipped = home.tierce(["builder", "test", "noting", "--case", "folder"]).ok();
+    assert!(skipped.stdout.contains("1 skipped"), "{skipped}");
+    home.tierce(["builder", "test", "native", "--case", "no such"])
+        .fails(2, "conformance/unknown-case");
+}
+
+#[test]
+fn cases_that_fail_are_told_and_fail_the_command() {
+    let home = Home::new();
+    let text = fs::read_to_string(home.path("bin/tierce-builder-noting")).unwrap();
+    // It says that it writes layouts, and never does.
+    let text = text.replace("[\"local\"]", "[\"local\",\"oci-layout\"]");
+    fs::write(home.path("bin/tierce-builder-noting"), text).unwrap();
+    let outcome = home.tierce(["builder", "test", "noting", "--case", "folder"]).run();
+    assert_eq!(outcome.code, 5, "{outcome}");
+    assert!(outcome.stdout.contains("1 failed"), "{outcome}");
+    assert!(outcome.stdout.contains("was not written"), "{outcome}");
+}
