@@ -1,5 +1,7 @@
 //! What the targets share: ways past the checksums that bytes at random never meet.
 
+pub mod dockerfile;
+
 use std::io::Write as _;
 use tempfile::NamedTempFile;
 
