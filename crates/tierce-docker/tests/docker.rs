@@ -323,3 +323,26 @@ async fn the_command_is_the_way_out() {
     assert_eq!(error.code(), "step/failed", "{error}");
     assert!(error.hint().unwrap().contains("the reason"), "{:?}", error.hint());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_without_a_network_have_none() {
+    let Some(dockerd) = dockerd() else { return };
+    let docker = for_dockerd(&dockerd);
+    let root = tempfile::tempdir().unwrap();
+    let image = base().with_commands(["ls /sys/class/net > /seen"], Network::None);
+    let record = Arc::new(Record::default());
+    let wanted = request(&image, root.path(), "quiet:t1", vec![]);
+    docker.build(&wanted, &record.events()).await.unwrap();
+    let seen = run_in(&dockerd, "quiet:t1", "cat /seen");
+    assert!(!seen.contains("eth"), "{seen}");
+    assert!(!record.text().contains("run.network"), "{}", record.text());
+
+    // Where another step has one, and the frontend can't tell them apart, that is said.
+    let mixed = image.with_commands(["true"], Network::Host);
+    let record = Arc::new(Record::default());
+    let wanted = request(&mixed, root.path(), "mixed:t1", vec![]);
+    docker.build(&wanted, &record.events()).await.unwrap();
+    let warned = record.text().contains("run.network");
+    let seen = run_in(&dockerd, "mixed:t1", "cat /seen");
+    assert!(warned || !seen.contains("eth"), "{seen}");
+}

@@ -220,3 +220,26 @@ async fn a_build_that_is_dropped_leaves_nothing_running() {
     let id = || output(podman.podman().args(["ps", "--all", "--external", "--quiet"]));
     until("the container to go", || id().is_empty()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_without_a_network_have_none() {
+    let Some(podman) = podman() else { return };
+    let builder = builder(&podman);
+    let root = tempfile::tempdir().unwrap();
+    let image = base().with_commands(["ls /sys/class/net > /seen"], Network::None);
+    let record = Arc::new(Record::default());
+    let wanted = request(&image, root.path(), "quiet:t1", vec![]);
+    builder.build(&wanted, &record.events()).await.unwrap();
+    let seen = run_in(&podman, "localhost/quiet:t1", "cat /seen");
+    assert!(!seen.contains("eth"), "{seen}");
+    assert!(!record.text().contains("run.network"), "{}", record.text());
+
+    // Where another step has one, and the frontend can't tell them apart, that is said.
+    let mixed = image.with_commands(["true"], Network::Host);
+    let record = Arc::new(Record::default());
+    let wanted = request(&mixed, root.path(), "mixed:t1", vec![]);
+    builder.build(&wanted, &record.events()).await.unwrap();
+    let warned = record.text().contains("run.network");
+    let seen = run_in(&podman, "localhost/mixed:t1", "cat /seen");
+    assert!(warned || !seen.contains("eth"), "{seen}");
+}

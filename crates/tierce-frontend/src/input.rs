@@ -11,8 +11,9 @@ use tierce_dockerfile::{
     Archive, BaseText, BuildContext, Dialect, PythonText, RenderError, RenderOptions, Rendered,
     render,
 };
-use tierce_engine::{AnyDiagnostic, BuildRequest, Events, Rendering, Unsupported};
+use tierce_engine::{AnyDiagnostic, BuildRequest, Events, Gathered, Rendering, Unsupported};
 use tierce_secret::SecretValue;
+use tierce_spec::{Base, Network, Step};
 
 /// Says how the Python packages of an image are installed by a Dockerfile.
 #[async_trait]
@@ -40,6 +41,9 @@ pub struct Input {
     /// The values of the secrets that the text names, by id. Where it names one that has no value,
     /// it is not here, and the step that wants it fails.
     pub secrets: BTreeMap<String, SecretValue>,
+    /// Whether the build as a whole is to have no network: nothing that it runs may have one, and
+    /// the frontend can't say so of single steps.
+    pub offline: bool,
 }
 
 impl Frontend {
@@ -58,9 +62,13 @@ impl Frontend {
             Some(source) if wants_python => source.python(request, events).await?,
             _ => PythonText::default(),
         };
+        let offline = !dialect.run_network && runs_offline(&request.gathered);
         let options = RenderOptions { dialect, base, python, ..RenderOptions::default() };
         let rendered = render(&request.gathered, &options)?;
         for Unsupported { parameter, reason } in &rendered.warnings {
+            if offline && parameter == "run.network" {
+                continue;
+            }
             let message = format!("{name} leaves out {parameter}: {reason}");
             events.warn("builder/unsupported-parameter", message);
         }
@@ -71,8 +79,26 @@ impl Frontend {
             Some((secret.id.clone(), secret.value(&request.secrets)?.clone()))
         };
         let secrets = rendered.secrets.iter().filter_map(value).collect();
-        Ok(Input { rendered, secrets })
+        Ok(Input { rendered, secrets, offline })
     }
+}
+
+/// Whether the image runs commands without a network, and nothing else.
+fn runs_offline(gathered: &Gathered) -> bool {
+    let image = gathered.resolved.image();
+    let fetches = match image.base() {
+        // What makes Docker Hub's image more like the one that is asked for.
+        Base::Debian(debian) => debian.python || !debian.packages.is_empty(),
+        Base::Dockerfile(_) => true,
+        Base::Registry(_) | Base::Scratch | Base::Image(_) | Base::Named(_) => false,
+    };
+    let offline = |step: &Step| match step {
+        Step::Commands(commands) => Some(commands.network == Network::None),
+        Step::Apt(_) | Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) => Some(false),
+        _ => None,
+    };
+    let runs: Vec<bool> = image.steps().iter().filter_map(offline).collect();
+    !fetches && !runs.is_empty() && runs.iter().all(|offline| *offline)
 }
 
 impl Input {

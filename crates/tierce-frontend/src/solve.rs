@@ -74,10 +74,11 @@ impl Input {
         exporter: Option<Exporter>,
         settings: &SolveSettings,
     ) -> Solve {
+        let network = if self.offline { BuildNetwork::None } else { settings.network };
         Solve {
             dockerfile: self.rendered.dockerfile.as_bytes().into(),
             context: self.context(),
-            attributes: self.attributes(request, platforms, settings),
+            attributes: self.attributes(request, platforms, network, settings),
             secrets: SessionSecrets {
                 values: self.secrets.clone(),
                 hidden: request.secrets.clone(),
@@ -86,7 +87,7 @@ impl Input {
             exporter,
             cache_from: settings.cache_from.clone(),
             cache_to: settings.cache_to.clone(),
-            entitlements: match settings.network {
+            entitlements: match network {
                 BuildNetwork::Host => vec!["network.host".to_owned()],
                 BuildNetwork::Default | BuildNetwork::None => vec![],
             },
@@ -97,6 +98,7 @@ impl Input {
         &self,
         request: &BuildRequest,
         platforms: &[Platform],
+        network: BuildNetwork,
         settings: &SolveSettings,
     ) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
@@ -114,7 +116,7 @@ impl Input {
             all.insert("no-cache".to_owned(), String::new());
             all.insert("image-resolve-mode".to_owned(), "pull".to_owned());
         }
-        match settings.network {
+        match network {
             BuildNetwork::Default => {}
             network => {
                 all.insert("force-network-mode".to_owned(), network.to_string());

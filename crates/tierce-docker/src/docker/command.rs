@@ -205,6 +205,10 @@ impl DockerBuilder {
             all.extend(words(&["--no-cache", "--pull"]));
         }
         all.extend(self.settings.extra_args.iter().cloned());
+        if input.offline {
+            // The last one counts.
+            all.push("--network=none".to_owned());
+        }
         all
     }
 

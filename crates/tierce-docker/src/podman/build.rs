@@ -158,6 +158,10 @@ impl PodmanBuilder {
             all.push("--tls-verify=false".to_owned());
         }
         all.extend(self.settings.extra_args.iter().cloned());
+        if input.offline {
+            // The last one counts.
+            all.push("--network=none".to_owned());
+        }
         all
     }
 
