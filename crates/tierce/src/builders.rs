@@ -67,8 +67,9 @@ fn flavors(settings: &Settings, native: &NativeBuilder, registry: &Client) -> Fl
     let external = ExternalSettings::new(settings.store.join("tmp"))
         .with_scratch(Arc::new(scratch))
         .with_registries(Arc::new(checker));
+    let engines = crate::engines::flavors(settings, native);
     let native = native.clone();
-    Flavors::new(SearchPath::new(settings.search_path.clone()), external)
+    let flavors = Flavors::new(SearchPath::new(settings.search_path.clone()), external)
         .with_registered(settings.flavors.iter().map(|(n, f)| (n.clone(), f.program.clone())))
         .with_built_in(Arc::new(BuiltInFlavor::new(
             "native",
@@ -79,5 +80,6 @@ fn flavors(settings: &Settings, native: &NativeBuilder, registry: &Client) -> Fl
             "noop",
             "builds nothing: what an image starts from is taken for the image",
             |_| Ok(Arc::new(NoopBuilder)),
-        )))
+        )));
+    engines.into_iter().fold(flavors, |all, flavor| all.with_built_in(Arc::new(flavor)))
 }

@@ -16,13 +16,8 @@ pub(crate) fn registry_client(
     settings: &Settings,
     mut client: ClientSettings,
 ) -> Result<Client, OpenError> {
-    let owned = |hosts: &mut dyn Iterator<Item = &str>| hosts.map(str::to_owned).collect();
     client.credentials = credentials(settings);
-    client.insecure = InsecurePolicy {
-        hosts: owned(&mut settings.insecure_registries()),
-        encrypted: owned(&mut settings.encrypted_registries()),
-        ..InsecurePolicy::default()
-    };
+    client.insecure = insecure(settings);
     client.routing = routing(settings);
     let mut own = BTreeMap::new();
     for (path, registry) in settings.registries.iter().filter(|(_, r)| r.has_own_tls()) {
@@ -30,6 +25,16 @@ pub(crate) fn registry_client(
     }
     client.http_by_registry = own;
     Ok(Client::new(client))
+}
+
+/// Which registries are spoken to in plain HTTP.
+pub(crate) fn insecure(settings: &Settings) -> InsecurePolicy {
+    let owned = |hosts: &mut dyn Iterator<Item = &str>| hosts.map(str::to_owned).collect();
+    InsecurePolicy {
+        hosts: owned(&mut settings.insecure_registries()),
+        encrypted: owned(&mut settings.encrypted_registries()),
+        ..InsecurePolicy::default()
+    }
 }
 
 fn routing(settings: &Settings) -> Routing {
@@ -54,7 +59,8 @@ fn http(registry: &RegistrySettings) -> HttpSettings {
     HttpSettings { ca_files, identity, verification, ..HttpSettings::default() }
 }
 
-fn credentials(settings: &Settings) -> Arc<dyn Credentials> {
+/// Who pulls and pushes: what Docker and podman know.
+pub(crate) fn credentials(settings: &Settings) -> Arc<dyn Credentials> {
     let places = settings
         .registry_auth_files
         .iter()

@@ -23,6 +23,7 @@ mod cache;
 mod checks;
 mod connect;
 mod doctor;
+mod engines;
 mod error;
 mod inspect;
 mod open;
