@@ -148,7 +148,7 @@ fn page(path: &str, served: &Served) -> (&'static str, String, Vec<u8>) {
         },
         ["simple", project] => {
             let name = file_name(project);
-            let hash = Digest::of(&file(&name));
+            let hash = Digest::of(file(&name));
             let server = there.filter(|_| project.starts_with("there")).unwrap_or_default();
             let link =
                 format!("<a href=\"{server}/files/{name}#sha256={}\">{name}</a>", hash.hex());
