@@ -9,7 +9,8 @@ use tierce_oci::Digest;
 /// that empties that one after every run, and with it the cache.
 const ARCHIVES: &str = "/var/cache/tierce/apt-archives";
 
-/// Where lists go that no later step is to see.
+/// Where lists go. Not apt's own directory: buildah (1.28) removes a directory of the base's that
+/// was empty and had something mounted on it.
 const LISTS: &str = "/var/cache/tierce/apt-lists";
 
 /// The settings of every run, those of the native builder.
@@ -60,17 +61,16 @@ pub(crate) fn commands(
 ) -> Vec<String> {
     let mut options: Vec<String> = OPTIONS.map(str::to_owned).to_vec();
     options.push(format!("Dir::Cache::archives={ARCHIVES}"));
+    options.push(format!("Dir::State::lists={LISTS}"));
     if dialect.mounts {
         // Lists belong to the base's sources, and packages of one image are not for another.
         let of = Digest::of(from).short();
-        for (name, target) in [("lists", "/var/lib/apt/lists"), ("archives", ARCHIVES)] {
+        for (name, target) in [("lists", LISTS), ("archives", ARCHIVES)] {
             run.mounts.push(format!(
                 "type=cache,id=tierce-apt-{name}-{of},target={target},sharing=locked"
             ));
         }
         options.push("APT::Keep-Downloaded-Packages=true".to_owned());
-    } else {
-        options.push(format!("Dir::State::lists={LISTS}"));
     }
     let options: Vec<String> = options.iter().map(|o| format!("-o {}", quote::shell(o))).collect();
     let words: Vec<String> = packages.iter().map(|p| quote::shell(p)).collect();

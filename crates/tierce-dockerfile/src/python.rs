@@ -21,6 +21,12 @@ const PREFIX: &str = "/opt/venv";
 /// Where what the instruction needs is while it runs.
 const PLACE: &str = "/run/tierce";
 
+/// Prints an interpreter's own path, as the native builder asks for it.
+const INTERPRETER: &str = "import os, sys; print(os.path.realpath(sys.executable))";
+
+/// What the file with certificate authorities is called.
+const AUTHORITIES: &str = "ca.crt";
+
 /// How Python packages are installed.
 #[derive(Clone, Debug, Default)]
 pub struct PythonText {
@@ -31,6 +37,9 @@ pub struct PythonText {
     pub lock: Option<Vec<u8>>,
     /// The index of images that name none.
     pub index: Option<Url>,
+    /// Certificate authorities (PEM) of the machine, for the network that the packages come
+    /// through. `uv` sees them, and they are not in the image; without any it has its own.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// Where the `uv` program comes from. It is seen by one instruction, and not in the image.
@@ -64,6 +73,7 @@ impl Renderer<'_> {
         let mut run = Run::default();
         let directory = self.add_inputs(&inputs)?;
         let uv = self.add_uv()?;
+        let authorities = self.add_authorities()?;
         let options = self.options;
         let dialect = &options.dialect;
         let reader = crate::secret::Reader::Root;
@@ -71,15 +81,24 @@ impl Renderer<'_> {
         let credentials = std::mem::take(&mut inputs.credentials);
         let netrc = self.add_credentials(&mut run, credentials)?;
         let mut commands = vec![settings(environment, self.options, netrc.as_deref())];
+        if authorities.is_some() {
+            commands.push(format!("export SSL_CERT_FILE={PLACE}/ca/{AUTHORITIES}"));
+        }
         commands.extend(install(environment, self.gathered, self.options, &inputs, &uv.program));
         self.as_root(|renderer| {
             if dialect.mounts {
                 run.mounts.push(format!("type=bind,source={directory},target={PLACE}/python"));
                 run.mounts.push(uv.mount);
+                if let Some(directory) = authorities {
+                    run.mounts.push(format!("type=bind,source={directory},target={PLACE}/ca"));
+                }
                 run.mounts.push(format!("type=cache,id=tierce-uv,target={PLACE}/cache"));
             } else {
                 renderer.copy(&directory, &format!("{PLACE}/python/"));
                 renderer.copy_from(uv.from.as_deref(), &uv.source, &uv.target);
+                if let Some(directory) = authorities {
+                    renderer.copy(&directory, &format!("{PLACE}/ca/"));
+                }
                 commands.push(format!("rm -rf {PLACE}"));
             }
             let instruction = run.shell(&commands);
@@ -149,6 +168,17 @@ impl Renderer<'_> {
         }
     }
 
+    /// Puts the certificate authorities into the context.
+    fn add_authorities(&mut self) -> Result<Option<String>, RenderError> {
+        let Some(file) = &self.options.python.ca_bundle else { return Ok(None) };
+        let mut alone = BuildContext::new();
+        alone.add_file(AUTHORITIES, file)?;
+        let directory = format!("ca-{}", alone.digest().short());
+        let at = self.at(&directory);
+        self.context.add_file(&format!("{at}/{AUTHORITIES}"), file)?;
+        Ok(Some(directory))
+    }
+
     /// Hands over credentials as a netrc file; gives its path.
     fn add_credentials(
         &mut self,
@@ -200,7 +230,7 @@ fn settings(
 ) -> String {
     let mut all = vec![
         // Read by the program that compiles: checked never, so that no time is in the files.
-        ("PYC_INVALIDATION_MODE", "unchecked-hash".to_owned()),
+        ("PYC_INVALIDATION_MODE", "UNCHECKED_HASH".to_owned()),
         ("UV_CACHE_DIR", format!("{PLACE}/cache")),
         ("UV_LINK_MODE", "copy".to_owned()),
         ("UV_NO_CONFIG", "1".to_owned()),
@@ -233,16 +263,17 @@ fn install(
     uv: &str,
 ) -> Vec<String> {
     let image = gathered.resolved.image();
+    let found = |name: &str| format!("\"$({name} -I -S -c '{INTERPRETER}')\"");
     let interpreter = match image.python() {
-        Some(PythonRequest { interpreter: Some(path), .. }) => path.clone(),
-        Some(PythonRequest { version: Some(v), .. }) => format!("python{}.{}", v.major, v.minor),
-        Some(PythonRequest { version: None, interpreter: None }) | None => "python3".to_owned(),
+        Some(PythonRequest { interpreter: Some(path), .. }) => quote::shell(path),
+        Some(PythonRequest { version: Some(v), .. }) => {
+            found(&format!("python{}.{}", v.major, v.minor))
+        }
+        Some(PythonRequest { version: None, interpreter: None }) | None => found("python3"),
     };
     let python = format!("{PREFIX}/bin/python");
-    let mut commands = vec![format!(
-        "{uv} venv --quiet --allow-existing --python {} {PREFIX}",
-        quote::shell(&interpreter)
-    )];
+    let mut commands =
+        vec![format!("{uv} venv --quiet --allow-existing --python {interpreter} {PREFIX}")];
     let lock = match options.python.lock {
         Some(_) => format!("{PLACE}/python/pylock.toml"),
         None => {

@@ -10,9 +10,6 @@ use tierce_engine::{BuildError, GatheredBase, Prepared, reference_of};
 use tierce_oci::Platform;
 use tierce_spec::Base;
 
-/// Where Astral publishes `uv`; the version is the one that tierce itself resolves with.
-const UV_IMAGE: &str = "ghcr.io/astral-sh/uv";
-
 /// How an image is rendered.
 #[derive(Clone, Debug, Default)]
 pub struct RenderWishes {
@@ -21,6 +18,8 @@ pub struct RenderWishes {
     /// A static `uv` for this machine's platform, to ship in the context; without one the text
     /// takes it from Astral's image.
     pub uv: Option<PathBuf>,
+    /// Certificate authorities that `uv` is to see in the build.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// Renders an image as a Dockerfile with its context. A base that is an image of ours is named as
@@ -32,15 +31,17 @@ pub fn render(
 ) -> Result<Rendered, Error> {
     let uv = match &wishes.uv {
         Some(file) => UvSource::Files(BTreeMap::from([(Platform::host(), file.clone())])),
-        None => {
-            let text = format!("{UV_IMAGE}:{}", tierce_wheel::PINNED_VERSION);
-            UvSource::Image(text.parse().expect("a reference"))
-        }
+        None => UvSource::Image(crate::engines::uv_image()),
     };
     let options = RenderOptions {
         dialect: wishes.dialect,
         base: base(prepared, settings)?,
-        python: PythonText { uv: Some(uv), lock: None, index: settings.index.clone() },
+        python: PythonText {
+            uv: Some(uv),
+            lock: None,
+            index: settings.index.clone(),
+            ca_bundle: wishes.ca_bundle.clone(),
+        },
         ..RenderOptions::default()
     };
     tierce_dockerfile::render(&prepared.gathered, &options)

@@ -19,6 +19,9 @@ pub struct RenderArgs {
     /// Ship this static uv for this machine's platform, instead of taking it from its image
     #[arg(long, value_name = "FILE")]
     pub uv: Option<PathBuf>,
+    /// Let uv see these certificate authorities (PEM); they are not in the image
+    #[arg(long, value_name = "FILE")]
+    pub ca_bundle: Option<PathBuf>,
     /// Write the build context, the Dockerfile in it, into a new or empty directory
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,

@@ -18,7 +18,8 @@ pub fn run(args: RenderArgs) -> Done {
     let events = Events::new(ui::sink(Progress::Plain));
     project.warn(&events);
     let prepared = offline(&settings).prepare(&project.image, &project.options)?;
-    let wishes = RenderWishes { dialect: args.dialect.into(), uv: args.uv };
+    let wishes =
+        RenderWishes { dialect: args.dialect.into(), uv: args.uv, ca_bundle: args.ca_bundle };
     let rendered = tierce::render(&prepared, &settings, &wishes)?;
     for warning in &rendered.warnings {
         let message = format!("{}: {}", warning.parameter, warning.reason);

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod canary;
+pub mod differential;
 mod index;
 mod project;
 mod registry;
