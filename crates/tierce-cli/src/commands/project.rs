@@ -222,13 +222,17 @@ enum Signal {
 
 async fn interrupted() -> Signal {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+    let (Ok(mut terminate), Ok(mut hangup)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
         let _ = tokio::signal::ctrl_c().await;
         return Signal::Interrupt;
     };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => Signal::Interrupt,
         _ = terminate.recv() => Signal::Terminate,
+        // The terminal is gone: what runs in the background of it must not stay.
+        _ = hangup.recv() => Signal::Terminate,
     }
 }
 
