@@ -52,7 +52,11 @@ pub(crate) fn flavors(settings: &Settings, native: &NativeBuilder) -> [BuiltInFl
         registry: context.registry.clone(),
         credentials: crate::connect::credentials(settings),
         frontend: Frontend {
-            python: Some(Arc::new(Uv { context, index: settings.index.clone() })),
+            python: Some(Arc::new(Uv {
+                context,
+                index: settings.index.clone(),
+                ca_bundle: settings.ca_bundle.clone(),
+            })),
         },
     };
     let (docker, podman, buildkit) = (docker(settings), podman(settings), buildkit(settings));
@@ -292,6 +296,7 @@ pub(crate) fn uv_image() -> Reference {
 struct Uv {
     context: Arc<Context>,
     index: Option<url::Url>,
+    ca_bundle: Option<PathBuf>,
 }
 
 #[async_trait]
@@ -314,6 +319,7 @@ impl PythonSource for Uv {
             // The wheels of other processors are not fetched here.
             _ => UvSource::Image(uv_image()),
         };
-        Ok(PythonText { uv: Some(uv), index: self.index.clone(), ..PythonText::default() })
+        let (index, ca_bundle) = (self.index.clone(), self.ca_bundle.clone());
+        Ok(PythonText { uv: Some(uv), lock: None, index, ca_bundle })
     }
 }
