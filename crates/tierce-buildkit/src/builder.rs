@@ -11,11 +11,12 @@ use tierce_checkers::{RegistryChecker, client_for};
 use tierce_dockerfile::{BaseText, Dialect};
 use tierce_engine::{
     BuildRequest, BuilderError, Capabilities, Events, Export, ExportKind, ImageBuild, ImageBuilder,
-    ImageChecker, PlatformBuild, RegistryLogin, Rendering, Status,
+    ImageChecker, RegistryLogin, Rendering, Status,
 };
 use tierce_frontend::{
-    BuildNetwork, Frontend, InputError, SolveSettings, credential_chain, registry_base,
+    BuildNetwork, Found, Frontend, InputError, SolveSettings, credential_chain, registry_base,
 };
+use tierce_oci::Descriptor;
 use tierce_registry::{Client, Credentials, InsecurePolicy};
 
 /// Where `buildkitd` listens unless told otherwise.
@@ -99,17 +100,35 @@ impl BuildkitBuilder {
             let solved = daemon.solve(solve, events).await?;
             let root = root_of(&solved).ok_or(BuildkitError::NoResult)?;
             delivery.finish(events).await?;
-            // The registry's digest is the one that counts, whatever is written beside it.
-            if result.root.is_none() || matches!(delivery.export, Export::Push(_)) {
-                result.digest = Some(root.digest);
-                result.root = Some(root);
+            // What a registry has counts most, whatever is written beside it.
+            let is_push = matches!(delivery.export, Export::Push(_));
+            if result.root.is_none() || is_push {
+                let found = self.found(request, &delivery.export, &root).await?;
+                found.unwrap_or_else(|| Found::single(root, &request.platforms)).tell(&mut result);
             }
         }
-        if let ([platform], Some(digest)) = (request.platforms.as_slice(), result.digest) {
-            let platform = platform.clone();
-            result.platforms = vec![PlatformBuild { platform, digest, layers: vec![] }];
-        }
         Ok(result)
+    }
+
+    /// What is where `export` says, with its platforms.
+    async fn found(
+        &self,
+        request: &BuildRequest,
+        export: &Export,
+        root: &Descriptor,
+    ) -> Result<Option<Found>, BuildkitError> {
+        let platforms = &request.platforms;
+        Ok(match export {
+            Export::Push(to) => {
+                let client = client_for(&self.registry, request.login.as_ref())?;
+                // The daemon's word does: it may reach a registry that this machine does not.
+                let found = Found::in_registry(&client, to, root.digest, platforms).await;
+                found.unwrap_or_default()
+            }
+            Export::OciLayout(path) => Found::in_layout(path, platforms),
+            Export::OciArchive(path) => Found::in_archive(path, platforms),
+            Export::DockerArchive(_) | Export::Load => None,
+        })
     }
 
     fn solve_settings(&self, request: &BuildRequest) -> Result<SolveSettings, BuildkitError> {

@@ -7,11 +7,13 @@
 mod base;
 mod credentials;
 mod error;
+mod found;
 mod input;
 mod solve;
 
 pub use base::{registry_base, registry_reference};
 pub use credentials::{credential_chain, lookup};
 pub use error::InputError;
+pub use found::Found;
 pub use input::{Frontend, Input, PythonSource};
 pub use solve::{BuildNetwork, BuildNetworkError, SolveSettings};

@@ -9,7 +9,7 @@ use crate::process::{Program, argument};
 use crate::run_build;
 use tierce_checkers::client_for;
 use tierce_dockerfile::BaseText;
-use tierce_engine::{BuildRequest, Events, ImageBuild, PlatformBuild, Status};
+use tierce_engine::{BuildRequest, Events, Export, ImageBuild, PlatformBuild, Status};
 use tierce_frontend::{Input, InputError, registry_base};
 use tierce_oci::Reference;
 
@@ -58,8 +58,18 @@ impl PodmanBuilder {
             result.platforms = vec![PlatformBuild { platform, digest, layers: vec![] }];
             result.digest = Some(digest);
         }
-        for export in &request.exports {
-            self.export(request, &engine, &name, export, &mut result, events).await?;
+        if request.platforms.len() > 1 {
+            result.platforms = engine.manifests(&name.to_string(), &request.platforms).await?;
+        }
+        // What a registry has counts most, then what a layout has: podman compresses layers when
+        // it delivers them, so its own digest is of something that nobody else sees.
+        let is_push = |export: &&Export| matches!(export, Export::Push(_));
+        let pushes = request.exports.iter().filter(is_push);
+        for export in request.exports.iter().filter(|e| !is_push(e)).chain(pushes) {
+            let found = self.export(request, &engine, &name, export, events).await?;
+            if let Some(found) = found {
+                found.tell(&mut result);
+            }
         }
         Ok(result)
     }

@@ -8,8 +8,8 @@ use crate::partial::Partial;
 use crate::process::argument;
 use std::path::Path;
 use tierce_checkers::client_for;
-use tierce_engine::{BuildRequest, Events, Export, ImageBuild, Outcome, StepKind};
-use tierce_frontend::{credential_chain, lookup};
+use tierce_engine::{BuildRequest, Events, Export, Outcome, StepKind};
+use tierce_frontend::{Found, credential_chain, lookup};
 use tierce_oci::{Digest, Reference};
 
 impl PodmanBuilder {
@@ -31,15 +31,14 @@ impl PodmanBuilder {
         engine: &Engine,
         name: &Reference,
         export: &Export,
-        result: &mut ImageBuild,
         events: &Events,
-    ) -> Result<(), DockerError> {
+    ) -> Result<Option<Found>, DockerError> {
         let several = request.platforms.len() > 1;
         let name = name.to_string();
         let (path, format) = match export {
             // It is there already.
-            Export::Load => return Ok(()),
-            Export::Push(to) => return self.push(request, engine, &name, to, result, events).await,
+            Export::Load => return Ok(None),
+            Export::Push(to) => return self.push(request, engine, &name, to, events).await,
             Export::OciLayout(path) => (path, if several { "oci" } else { "oci-dir" }),
             Export::OciArchive(path) => (path, "oci-archive"),
             Export::DockerArchive(path) => (path, "docker-archive"),
@@ -57,9 +56,15 @@ impl PodmanBuilder {
                 engine.output(&["save", "--format", format, "--output", &to, &name]).await?;
             }
         }
+        let platforms = &request.platforms;
+        let found = match export {
+            Export::OciLayout(_) => Found::in_layout(partial.path(), platforms),
+            Export::OciArchive(_) => Found::in_archive(partial.path(), platforms),
+            _ => None,
+        };
         partial.finish()?;
         step.finish(Outcome::Made, None);
-        Ok(())
+        Ok(found)
     }
 
     async fn push(
@@ -68,9 +73,8 @@ impl PodmanBuilder {
         engine: &Engine,
         name: &str,
         to: &Reference,
-        result: &mut ImageBuild,
         events: &Events,
-    ) -> Result<(), DockerError> {
+    ) -> Result<Option<Found>, DockerError> {
         let step = events.step(StepKind::Export, format!("push {to}"));
         let work = tempfile::Builder::new()
             .prefix("tierce-push")
@@ -98,14 +102,9 @@ impl PodmanBuilder {
         })?;
         let digest: Digest = read_digest(&digest_file).ok_or_else(|| engine.no_result())?;
         let client = client_for(&self.registry, request.login.as_ref())?;
-        let root = client.head_manifest(&to.with_digest(digest)).await?;
-        if let ([platform], Some(root)) = (result.platforms.as_mut_slice(), &root) {
-            platform.digest = root.digest;
-        }
-        result.digest = Some(digest);
-        result.root = root;
+        let found = Found::in_registry(&client, to, digest, &request.platforms).await?;
         step.finish(Outcome::Made, None);
-        Ok(())
+        found.map(Some).ok_or_else(|| engine.no_result())
     }
 
     /// Credentials that podman would not find by itself, in a file in memory; `None` where nothing

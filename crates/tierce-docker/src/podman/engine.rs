@@ -5,6 +5,7 @@ use crate::error::DockerError;
 use crate::process::Program;
 use serde::Deserialize;
 use tierce_dockerfile::Dialect;
+use tierce_engine::PlatformBuild;
 use tierce_oci::{Digest, Platform, Reference};
 
 /// What every podman that is still in use understands: the one of Debian 12 is 4.3.
@@ -77,6 +78,31 @@ impl Engine {
             Err(said) if said.contains("no such") || said.contains("not known") => Ok(None),
             Err(said) => Err(self.failed(&said)),
         }
+    }
+
+    /// The manifests of a list in podman's storage.
+    pub(super) async fn manifests(
+        &self,
+        name: &str,
+        wanted: &[Platform],
+    ) -> Result<Vec<PlatformBuild>, DockerError> {
+        #[derive(Deserialize)]
+        struct List {
+            manifests: Vec<Listed>,
+        }
+        #[derive(Deserialize)]
+        struct Listed {
+            digest: Digest,
+            platform: Platform,
+        }
+        let text = self.output(&["manifest", "inspect", name]).await?;
+        let list: List = serde_json::from_str(&text).map_err(|_| self.no_result())?;
+        let fact = |platform: &Platform| {
+            let found = list.manifests.iter().find(|one| one.platform.serves(platform))?;
+            let (platform, digest) = (platform.clone(), found.digest);
+            Some(PlatformBuild { platform, digest, layers: vec![] })
+        };
+        Ok(wanted.iter().filter_map(fact).collect())
     }
 
     /// What a command prints.
