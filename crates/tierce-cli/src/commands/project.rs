@@ -189,6 +189,7 @@ where
         .build()
         .map_err(CliError::Runtime)?;
     let cancel = Cancel::new();
+    let under_nohup = is_under_nohup();
     let result = runtime.block_on(async {
         let tierce = Tierce::open(settings, &cancel)?;
         let foreground = tierce.native().context().foreground.clone();
@@ -197,7 +198,7 @@ where
         loop {
             tokio::select! {
                 result = &mut work => return result,
-                signal = interrupted() => match signal {
+                signal = interrupted(under_nohup) => match signal {
                     // A program that has the terminal got the Ctrl-C too, and knows what to do.
                     Signal::Interrupt if foreground.is_taken() => {}
                     Signal::Interrupt | Signal::Terminate => break,
@@ -220,19 +221,33 @@ enum Signal {
     Terminate,
 }
 
-async fn interrupted() -> Signal {
+/// Whether the program was started to outlive its terminal, as by nohup(1): SIGHUP is ignored.
+fn is_under_nohup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The lowest bit is that of the first signal, which is SIGHUP.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|m| m & 1 == 1)
+}
+
+async fn interrupted(under_nohup: bool) -> Signal {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut hangup)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         let _ = tokio::signal::ctrl_c().await;
         return Signal::Interrupt;
+    };
+    let hangup = async {
+        // Listening alone would take the signal away from nohup.
+        let listener = if under_nohup { None } else { signal(SignalKind::hangup()).ok() };
+        match listener {
+            Some(mut listener) => drop(listener.recv().await),
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => Signal::Interrupt,
         _ = terminate.recv() => Signal::Terminate,
-        // The terminal is gone: what runs in the background of it must not stay.
-        _ = hangup.recv() => Signal::Terminate,
+        // The terminal is gone: what was started from it must not stay.
+        () = hangup => Signal::Terminate,
     }
 }
 
