@@ -187,8 +187,16 @@ fn the_suite_runs_from_the_command_line() {
     let report = home.tierce(args).ok().json();
     assert_eq!(report["cases"][0]["outcome"], "passed");
     // It says that it delivers nowhere but to its own store: there is nothing to be read.
-    let skipped = home.tierce(["builder", "test", "noting", "--case", "folder"]).ok();
+    let skipped = home.tierce(["builder", "test", "noting", "--case", "folder"]).run();
+    let error = (skipped.code, skipped.error_code());
+    assert_eq!(error, (5, Some("builder/nothing-tested")), "{skipped}");
     assert!(skipped.stdout.contains("1 skipped"), "{skipped}");
+    assert!(skipped.stderr.contains("--base"), "{skipped}");
+    // What it answers can be looked at.
+    let tested = home.tierce(["builder", "test", "noting"]).ok();
+    assert!(tested.stdout.contains("1 passed, 0 failed"), "{tested}");
+    let tested = home.tierce(["builder", "test", "noop"]).ok();
+    assert!(tested.stdout.contains("2 passed, 0 failed"), "{tested}");
     home.tierce(["builder", "test", "native", "--case", "no such"])
         .fails(2, "conformance/unknown-case");
 }

@@ -140,7 +140,8 @@ impl<'a> Bench<'a> {
         written.or_else(|e| fail(format!("the suite cannot write {}: {e}", path.display())))
     }
 
-    fn named(&self, image: Image) -> Image {
+    /// An image with the case's own name.
+    pub(crate) fn named(&self, image: Image) -> Image {
         image.with_name(format!("conformance-{}/{}", self.run, self.case))
     }
 
@@ -255,7 +256,45 @@ impl<'a> Bench<'a> {
         if let Some(refusal) = self.builder.refuses(image) {
             return skip(format!("the builder refuses: {}", told(&refusal)));
         }
-        let request = BuildRequest {
+        let request = self.request_for(image, platforms, exports, ask)?;
+        // Every case asks for what it is about, and for nothing else.
+        match self.builder.unsupported(&request).first() {
+            Some(left) => {
+                skip(format!("the builder leaves out {}: {}", left.parameter, left.reason))
+            }
+            None => Ok(request),
+        }
+    }
+
+    /// The request for an image of which the builder leaves something out, and delivers the rest
+    /// nowhere.
+    pub(crate) fn request_with_rest_left_out(&self, image: &Image) -> Result<BuildRequest, Stop> {
+        let request = self.request_for(image, Self::platforms(image), vec![], &Ask::default())?;
+        match self.builder.unsupported(&request).is_empty() {
+            true => skip("the builder leaves out nothing"),
+            false => Ok(request),
+        }
+    }
+
+    /// The request for an image that the builder says that it refuses, and what it says.
+    pub(crate) fn refused(
+        &self,
+        image: &Image,
+    ) -> Result<Option<(BuildRequest, AnyDiagnostic)>, Stop> {
+        let Some(refusal) = self.builder.refuses(image) else { return Ok(None) };
+        let platforms = Self::platforms(image);
+        let request = self.request_for(image, platforms, vec![], &Ask::default())?;
+        Ok(Some((request, refusal)))
+    }
+
+    fn request_for(
+        &self,
+        image: &Image,
+        platforms: Vec<Platform>,
+        exports: Vec<Export>,
+        ask: &Ask,
+    ) -> Result<BuildRequest, Stop> {
+        Ok(BuildRequest {
             gathered: self.gather(image)?,
             platforms,
             uri: self.name(image)?.to_string(),
@@ -265,14 +304,7 @@ impl<'a> Bench<'a> {
             secrets: ask.secrets.clone(),
             login: None,
             cache: GatherCache::none(),
-        };
-        // Every case asks for what it is about, and for nothing else.
-        match self.builder.unsupported(&request).first() {
-            Some(left) => {
-                skip(format!("the builder leaves out {}: {}", left.parameter, left.reason))
-            }
-            None => Ok(request),
-        }
+        })
     }
 
     /// Builds a request.

@@ -1,6 +1,6 @@
 //! What goes wrong, and how that is said.
 
-use crate::bench::{Ask, Bench, Checked, Failed, fail, skip};
+use crate::bench::{Ask, Bench, Checked, Failed, fail, same, skip};
 use crate::recorder::Recorder;
 use std::time::{Duration, Instant};
 use tierce_engine::ExportKind;
@@ -50,6 +50,29 @@ pub(super) async fn missing_program(bench: &Bench<'_>) -> Checked {
     match all.contains("/no/such/program") {
         true => Ok(()),
         false => fail(format!("the error does not name the program: {}", failed.told())),
+    }
+}
+
+/// What a builder refuses before anything is built, it refuses for the same reason when it is
+/// asked to build it.
+pub(super) async fn refused(bench: &Bench<'_>) -> Checked {
+    let labelled = |image: Image| image.with_labels([("a", "1")]);
+    let below = labelled(bench.scratch());
+    let mut any = false;
+    for (base, image) in [("scratch", below.clone()), ("an image", labelled(bench.on_image(below)))]
+    {
+        let Some((request, refusal)) = bench.refused(&image)? else { continue };
+        any = true;
+        let failed = match bench.run(&request).await {
+            Ok(_) => return fail(format!("it refuses {base} as a base, and builds on it")),
+            Err(failed) => failed,
+        };
+        is_proper(&failed)?;
+        same(&format!("the error's code, on {base}"), failed.error.code(), refusal.code())?;
+    }
+    match any {
+        true => Ok(()),
+        false => skip("the builder takes every base that is tried"),
     }
 }
 

@@ -47,6 +47,8 @@ pub fn cases() -> Vec<Case> {
         case!("secret-variable", "a secret in a variable, in its step only", secrets::variable),
         case!("secret-file", "a secret in a file, in its step only", secrets::file),
         case!("secret-log", "a secret that a command prints", secrets::log),
+        case!("kept", "an image that stays with the builder", results::kept),
+        case!("gives-back", "the base, where steps are left out", results::gives_back),
         case!("platforms", "one image for two platforms", results::platforms),
         case!("base-image", "a base that is an image of tierce's", results::base_image),
         case!("exports", "the same image, wherever it goes", results::exports),
@@ -56,6 +58,7 @@ pub fn cases() -> Vec<Case> {
         case!("check-absent", "what was never pushed is absent", results::check_absent),
         case!("failing-command", "a command that fails, with its output", failures::command),
         case!("missing-program", "a program that is not there", failures::missing_program),
+        case!("refused", "what the builder says that it refuses", failures::refused),
         case!("unknown-base", "a base that does not exist", failures::unknown_base),
         case!("cancel", "a build that is given up", failures::cancel),
     ]

@@ -3,7 +3,7 @@
 use crate::bench::{Ask, Bench, Checked, Stop, fail, same, skip};
 use crate::filesystem::FileSystem;
 use std::sync::Arc;
-use tierce_engine::{Export, ExportKind, Presence};
+use tierce_engine::{Export, ExportKind, Presence, Status};
 use tierce_oci::Platform;
 use tierce_spec::{Image, SourceOptions};
 
@@ -12,6 +12,50 @@ fn with_files(bench: &Bench<'_>, image: Image) -> Result<Image, Stop> {
     bench.write("src/bin/run", "#!/bin/sh\n", 0o755)?;
     let image = image.with_source_folder("src", "/app", SourceOptions::new());
     Ok(image.with_env_vars([("A", "1")]).with_labels([("b", "2")]))
+}
+
+/// An image that is delivered nowhere: there is only the answer to look at.
+pub(super) async fn kept(bench: &Bench<'_>) -> Checked {
+    if !bench.can(ExportKind::Local) {
+        return skip("the builder keeps nothing");
+    }
+    let image = with_files(bench, bench.scratch())?;
+    let request = bench.request(&image, vec![], &Ask::default())?;
+    let build = match bench.run(&request).await {
+        Ok((build, _)) => build,
+        Err(failed) => return fail(format!("the build failed: {}", failed.told())),
+    };
+    same("the uri of the answer", build.uri.as_str(), request.uri.as_str())?;
+    same("the status of the answer", build.status, Status::Built)?;
+    // Who names no platform has built the only one there is.
+    for platform in &build.platforms {
+        if !request.platforms.iter().any(|wanted| platform.platform.serves(wanted)) {
+            return fail(format!("the answer is for {}", platform.platform));
+        }
+    }
+    Ok(())
+}
+
+/// A builder that leaves out all steps gives back the base, and says so.
+pub(super) async fn gives_back(bench: &Bench<'_>) -> Checked {
+    let base = match &bench.options.base {
+        Some(base) => base.clone(),
+        None => bench.never_pushed("registry.invalid")?,
+    };
+    let image = bench.named(Image::from_reference(base.clone())).with_env_vars([("A", "1")]);
+    let request = bench.request_with_rest_left_out(&image)?;
+    let build = match bench.run(&request).await {
+        Ok((build, _)) => build,
+        Err(failed) => return fail(format!("the build failed: {}", failed.told())),
+    };
+    same("the uri of the answer", build.uri.as_str(), base.to_string().as_str())?;
+    same("the status of the answer", build.status, Status::Unmodified)?;
+    match build.digest {
+        Some(digest) => {
+            fail(format!("the answer has the digest {digest} of what nobody looked at"))
+        }
+        None => Ok(()),
+    }
 }
 
 pub(super) async fn platforms(bench: &Bench<'_>) -> Checked {

@@ -70,6 +70,12 @@ pub enum BuilderCommandError {
     /// There is no place for the suite's files.
     #[error("cannot make a scratch directory")]
     Scratch(#[source] std::io::Error),
+    /// The suite skipped every case.
+    #[error("nothing of the builder {name:?} was tested: every case was skipped")]
+    NothingTested {
+        /// The builder.
+        name: String,
+    },
     /// There is no place for the user's configuration.
     #[error("cannot tell where config.toml is: neither HOME nor XDG_CONFIG_HOME is set")]
     NoHome,
@@ -94,6 +100,7 @@ impl Diagnostic for BuilderCommandError {
             }
             BuilderCommandError::NoProject => "cli/no-spec",
             BuilderCommandError::Scratch(_) => "cli/scratch",
+            BuilderCommandError::NothingTested { .. } => "builder/nothing-tested",
             BuilderCommandError::NoHome => "config/no-home",
         }
     }
@@ -101,6 +108,7 @@ impl Diagnostic for BuilderCommandError {
     fn kind(&self) -> ErrorKind {
         match self {
             BuilderCommandError::NoHome | BuilderCommandError::Scratch(_) => ErrorKind::Environment,
+            BuilderCommandError::NothingTested { .. } => ErrorKind::Step,
             _ => ErrorKind::User,
         }
     }
@@ -132,6 +140,11 @@ impl Diagnostic for BuilderCommandError {
             BuilderCommandError::FlavorInUse { .. } => Some("Delete those builders first.".into()),
             BuilderCommandError::NotSet { .. } => None,
             BuilderCommandError::Scratch(_) => Some("Name one with --scratch.".into()),
+            BuilderCommandError::NothingTested { .. } => Some(
+                "Give it an image with a shell (--base) and a registry to push to (--registry); \
+                 each case says why it was skipped."
+                    .into(),
+            ),
             BuilderCommandError::Config { flavor, .. } => {
                 Some(format!("`tierce builder flavor describe {flavor}` lists its keys."))
             }

@@ -1,5 +1,6 @@
 //! `tierce builder test`
 
+use super::error::BuilderCommandError;
 use super::show::table;
 use crate::args::{Format, Progress, TestArgs};
 use crate::commands::{Done, print_json, print_line, project};
@@ -13,7 +14,7 @@ pub fn run(args: TestArgs) -> Done {
             Some(scratch) => tempfile::tempdir_in(scratch),
             None => tempfile::tempdir(),
         };
-        let scratch = scratch.map_err(super::error::BuilderCommandError::Scratch)?;
+        let scratch = scratch.map_err(BuilderCommandError::Scratch)?;
         let mut options = SuiteOptions::new(scratch.path().to_owned());
         options.base = args.base;
         options.only = args.case;
@@ -34,10 +35,14 @@ pub fn run(args: TestArgs) -> Done {
         Format::Json => print_json(&report)?,
         Format::Text => print_line(&text(&report))?,
     };
-    Ok(match report.failures().next() {
-        Some(_) => ErrorKind::Step.exit_code(),
-        None => 0,
-    })
+    if report.failures().next().is_some() {
+        return Ok(ErrorKind::Step.exit_code());
+    }
+    match report.passed() {
+        // A builder about which nothing was found out must not look like one that was tested.
+        0 => Err(BuilderCommandError::NothingTested { name: report.builder }.into()),
+        _ => Ok(0),
+    }
 }
 
 fn line(case: &CaseReport) -> Vec<String> {
