@@ -33,6 +33,12 @@ impl CacheEntry {
         self.kind != "local"
     }
 
+    /// The repository that it is in, where that is in a registry.
+    pub fn reference(&self) -> Option<&str> {
+        let reference = self.attributes.get("ref")?;
+        (self.kind == "registry").then_some(reference)
+    }
+
     pub(crate) fn to_message(&self) -> CacheOptionsEntry {
         CacheOptionsEntry {
             r#type: self.kind.clone(),

@@ -10,13 +10,14 @@
 //!   (`moby.upload.v1`), never as a whole in memory or on a disk;
 //! - values of secrets, by id (`moby.buildkit.secrets.v1`): they are in no file, argument or
 //!   environment of this machine;
-//! - credentials of registries (`moby.filesync.v1.Auth`);
+//! - credentials of registries (`moby.filesync.v1.Auth`), of those of the build alone;
 //! - and it sends a result that is to be a file here (`moby.filesync.v1.FileSend`).
 //!
 //! The generated message types are those of `bollard-buildkit-proto`; they stay inside. bollard's
 //! own gRPC drivers are not used: they want the context in memory as a whole, and give neither
 //! progress nor the digest of what was built.
 
+mod auth;
 mod cache;
 mod client;
 mod connect;

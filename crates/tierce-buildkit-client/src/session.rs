@@ -1,5 +1,6 @@
 //! What the daemon asks for while it solves.
 
+use crate::auth::{AuthService, SessionCredentials};
 use crate::filesync::DockerfileService;
 use async_trait::async_trait;
 use bollard_buildkit_proto::health::health_check_response::ServingStatus;
@@ -12,13 +13,9 @@ use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetS
 use bollard_buildkit_proto::moby::buildkit::v1::BytesMessage as SessionBytes;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::filesync::packet::file_sync_server::FileSyncServer;
-use bollard_buildkit_proto::moby::filesync::v1::auth_server::{Auth, AuthServer};
+use bollard_buildkit_proto::moby::filesync::v1::BytesMessage as FileBytes;
+use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
 use bollard_buildkit_proto::moby::filesync::v1::file_send_server::{FileSend, FileSendServer};
-use bollard_buildkit_proto::moby::filesync::v1::{
-    BytesMessage as FileBytes, CredentialsRequest, CredentialsResponse, FetchTokenRequest,
-    FetchTokenResponse, GetTokenAuthorityRequest, GetTokenAuthorityResponse,
-    VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
-};
 use bollard_buildkit_proto::moby::upload::v1::BytesMessage as UploadBytes;
 use bollard_buildkit_proto::moby::upload::v1::upload_server::{Upload, UploadServer};
 use futures::stream::{BoxStream, StreamExt};
@@ -28,7 +25,6 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tierce_registry::{Credential, Credentials};
 use tierce_secret::SecretValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
@@ -62,7 +58,7 @@ pub(crate) struct Services {
     pub(crate) dockerfile: Arc<[u8]>,
     pub(crate) context: (String, Arc<dyn ContextSource>),
     pub(crate) secrets: SessionSecrets,
-    pub(crate) credentials: Arc<dyn Credentials>,
+    pub(crate) credentials: SessionCredentials,
     pub(crate) destination: Option<PathBuf>,
 }
 
@@ -238,65 +234,6 @@ impl Secrets for SecretService {
         let value = self.secrets.values.get(&id);
         let value = value.ok_or_else(|| Status::not_found(format!("no secret {id}")))?;
         Ok(Response::new(GetSecretResponse { data: value.expose().to_vec() }))
-    }
-}
-
-/// Hands out credentials of registries.
-struct AuthService {
-    credentials: Arc<dyn Credentials>,
-}
-
-#[async_trait]
-impl Auth for AuthService {
-    async fn credentials(
-        &self,
-        request: Request<CredentialsRequest>,
-    ) -> Result<Response<CredentialsResponse>, Status> {
-        let host = request.into_inner().host;
-        let registry = match host.as_str() {
-            "registry-1.docker.io" | "index.docker.io" | "https://index.docker.io/v1/" => {
-                "docker.io".to_owned()
-            }
-            _ => host,
-        };
-        let credentials = self.credentials.clone();
-        // A credential helper is a program, and is waited for.
-        let found = tokio::task::spawn_blocking(move || credentials.lookup(&registry))
-            .await
-            .map_err(|_| Status::internal("looking up credentials failed"))?
-            .map_err(|error| Status::unavailable(error.to_string()))?;
-        Ok(Response::new(match found {
-            Some(Credential::Basic { user, password }) => {
-                CredentialsResponse { username: user, secret: password.expose().to_owned() }
-            }
-            // BuildKit takes a secret without a user for a refresh token.
-            Some(Credential::IdentityToken(token)) => {
-                CredentialsResponse { username: String::new(), secret: token.expose().to_owned() }
-            }
-            // The protocol has no way to hand out a ready access token.
-            Some(Credential::BearerToken(_)) | None => CredentialsResponse::default(),
-        }))
-    }
-
-    async fn fetch_token(
-        &self,
-        _: Request<FetchTokenRequest>,
-    ) -> Result<Response<FetchTokenResponse>, Status> {
-        Err(Status::unimplemented("tokens are fetched by the daemon"))
-    }
-
-    async fn get_token_authority(
-        &self,
-        _: Request<GetTokenAuthorityRequest>,
-    ) -> Result<Response<GetTokenAuthorityResponse>, Status> {
-        Err(Status::unimplemented("tokens are fetched by the daemon"))
-    }
-
-    async fn verify_token_authority(
-        &self,
-        _: Request<VerifyTokenAuthorityRequest>,
-    ) -> Result<Response<VerifyTokenAuthorityResponse>, Status> {
-        Err(Status::unimplemented("tokens are fetched by the daemon"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! One build: a request, its session, its progress.
 
+use crate::auth::SessionCredentials;
 use crate::cache::CacheEntry;
 use crate::client::Client;
 use crate::error::SolveError;
@@ -8,7 +9,7 @@ use crate::session::{ContextSource, Services, Session, SessionSecrets};
 use bollard_buildkit_proto::moby::buildkit::v1::{
     CacheOptions, SolveRequest, StatusRequest, StatusResponse,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,9 @@ pub struct Solve {
     pub secrets: SessionSecrets,
     /// Who pulls and pushes.
     pub credentials: Arc<dyn Credentials>,
+    /// The registries that this build has to do with, as references name them. The daemon gets
+    /// the credentials of no other one, whatever it asks for.
+    pub registries: BTreeSet<String>,
     /// What becomes of the result; `None` to leave it in the daemon's cache.
     pub exporter: Option<Exporter>,
     /// Caches to read.
@@ -72,7 +76,10 @@ impl Client {
             dockerfile: solve.dockerfile.clone(),
             context: (format!("/{upload}"), solve.context.clone()),
             secrets: solve.secrets.clone(),
-            credentials: solve.credentials.clone(),
+            credentials: SessionCredentials {
+                source: solve.credentials.clone(),
+                registries: solve.registries.clone(),
+            },
             destination: solve.exporter.as_ref().and_then(|e| e.destination.clone()),
         };
         let session = Session::start(&mut control, random_id(), services).await;

@@ -43,6 +43,7 @@ fn solve(dockerfile: &str, context: Arc<Directory>, name: &str) -> Solve {
         attributes: text(&attributes),
         secrets: SessionSecrets::default(),
         credentials: Arc::new(Anonymous),
+        registries: Default::default(),
         exporter: Some(Exporter {
             kind: "moby".into(),
             attributes: text(&[("name", name)]),

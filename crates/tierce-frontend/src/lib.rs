@@ -9,6 +9,7 @@ mod credentials;
 mod error;
 mod found;
 mod input;
+mod registries;
 mod solve;
 
 pub use base::{registry_base, registry_reference};
@@ -16,4 +17,5 @@ pub use credentials::{credential_chain, lookup};
 pub use error::InputError;
 pub use found::Found;
 pub use input::{Frontend, Input, PythonSource};
+pub use registries::dockerfile_registries;
 pub use solve::{BuildNetwork, BuildNetworkError, SolveSettings};

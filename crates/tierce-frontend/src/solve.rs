@@ -1,6 +1,7 @@
 //! An input as BuildKit takes it.
 
 use crate::input::Input;
+use crate::registries::{dockerfile_registries, solve_registries};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -75,15 +76,24 @@ impl Input {
         settings: &SolveSettings,
     ) -> Solve {
         let network = if self.offline { BuildNetwork::None } else { settings.network };
+        let attributes = self.attributes(request, platforms, network, settings);
+        let caches = settings.cache_from.iter().chain(&settings.cache_to).cloned();
+        let mut registries = solve_registries(&attributes, exporter.as_ref(), caches);
+        let arguments = attributes.iter().filter_map(|(name, value)| {
+            Some((name.strip_prefix("build-arg:")?.to_owned(), value.clone()))
+        });
+        let text = &self.rendered.dockerfile;
+        registries.extend(dockerfile_registries(text, &arguments.collect()));
         Solve {
             dockerfile: self.rendered.dockerfile.as_bytes().into(),
             context: self.context(),
-            attributes: self.attributes(request, platforms, network, settings),
+            attributes,
             secrets: SessionSecrets {
                 values: self.secrets.clone(),
                 hidden: request.secrets.clone(),
             },
             credentials: settings.credentials.clone(),
+            registries,
             exporter,
             cache_from: settings.cache_from.clone(),
             cache_to: settings.cache_to.clone(),

@@ -7,10 +7,11 @@ use crate::error::DockerError;
 use crate::plain::Podman;
 use crate::process::{Program, argument};
 use crate::run_build;
+use std::collections::BTreeSet;
 use tierce_checkers::client_for;
 use tierce_dockerfile::BaseText;
 use tierce_engine::{BuildRequest, Events, Export, ImageBuild, PlatformBuild, Status};
-use tierce_frontend::{Input, InputError, registry_base};
+use tierce_frontend::{Input, InputError, dockerfile_registries, registry_base};
 use tierce_oci::Reference;
 
 /// Whether steps are cached, each by itself.
@@ -191,20 +192,8 @@ impl PodmanBuilder {
     }
 }
 
-/// The registries that the text's `FROM`s name.
-fn registries(input: &Input) -> Vec<String> {
-    let words = |line: &str| -> Option<Reference> {
-        let rest = line.trim().strip_prefix("FROM ")?;
-        rest.split_whitespace().find(|word| !word.starts_with("--"))?.parse().ok()
-    };
-    let mut all: Vec<String> = input
-        .rendered
-        .dockerfile
-        .lines()
-        .filter_map(words)
-        .map(|reference| reference.registry().to_owned())
-        .collect();
-    all.sort();
-    all.dedup();
-    all
+/// The registries that the text's images are from.
+fn registries(input: &Input) -> BTreeSet<String> {
+    let arguments = input.rendered.build_args.iter().map(|(k, v)| (k.clone(), v.clone()));
+    dockerfile_registries(&input.rendered.dockerfile, &arguments.collect())
 }
