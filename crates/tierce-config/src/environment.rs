@@ -2,7 +2,7 @@
 
 use crate::ConfigError;
 use crate::values::Flag;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -132,10 +132,12 @@ impl Environment {
         self.absolute("XDG_CONFIG_HOME").or_else(|| Some(self.home()?.join(".config")))
     }
 
-    /// The directories of `PATH`.
+    /// The directories of `PATH`, each once.
     pub fn search_path(&self) -> Vec<PathBuf> {
         let path = self.variables.get("PATH").cloned().unwrap_or_default();
-        std::env::split_paths(&path).filter(|p| p.is_absolute()).collect()
+        let mut seen = BTreeSet::new();
+        let absolute = std::env::split_paths(&path).filter(|p| p.is_absolute());
+        absolute.filter(|p| seen.insert(p.clone())).collect()
     }
 
     /// The files that may hold registry credentials, the most specific first: what

@@ -47,7 +47,8 @@ pub struct ConfigFile {
     pub podman: PodmanConfig,
     /// The buildkit builder.
     pub buildkit: BuildkitConfig,
-    /// Registered builders, by name: a `flavor`, and that flavor's settings.
+    /// Registered builders, by name: a `flavor`, and that flavor's settings. Only in the user's own
+    /// config.toml.
     #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
     pub builders: BTreeMap<String, toml::Table>,
     /// Registered flavors of builders, by name. Only in the user's own config.toml.
@@ -65,13 +66,14 @@ impl fmt::Debug for ConfigFile {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RegistryConfig {
-    /// Where to pull from first, in this order.
+    /// Where to pull from first, in this order. Only in the user's own config.toml.
     pub mirrors: Option<Vec<RegistryKey>>,
     /// Whether to ask the registry itself when no mirror has an image; true unless set.
     pub fallback: Option<bool>,
-    /// Where everything is read and written instead.
+    /// Where everything is read and written instead. Only in the user's own config.toml.
     pub rewrite: Option<RegistryKey>,
-    /// A PEM file with certificate authorities to trust besides the machine's.
+    /// A PEM file with certificate authorities to trust besides the machine's. Only in the user's
+    /// own config.toml.
     pub ca: Option<PathBuf>,
     /// A PEM file with the certificate to show. Only in the user's own config.toml.
     pub client_cert: Option<PathBuf>,
@@ -138,19 +140,22 @@ pub struct ImageSpecConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DockerConfig {
-    /// The daemon's address: "unix:///run/docker.sock", "tcp://host:2376".
+    /// The daemon's address: "unix:///run/docker.sock", "tcp://host:2376". Only in the user's own
+    /// config.toml.
     pub host: Option<String>,
-    /// The context to use, as `docker context ls` lists them.
+    /// The context to use, as `docker context ls` lists them. Only in the user's own config.toml.
     pub context: Option<String>,
-    /// A folder with ca.pem, cert.pem and key.pem for a daemon that speaks TLS.
+    /// A folder with ca.pem, cert.pem and key.pem for a daemon that speaks TLS. Only in the user's
+    /// own config.toml.
     pub cert_path: Option<PathBuf>,
-    /// Whether the daemon's certificate is checked.
+    /// Whether the daemon's certificate is checked. Only in the user's own config.toml.
     pub tls_verify: Option<bool>,
-    /// The buildx builder to use, as `docker buildx ls` lists them.
+    /// The buildx builder to use, as `docker buildx ls` lists them. Only in the user's own
+    /// config.toml.
     pub builder: Option<String>,
-    /// Caches to read: "type=registry,ref=ghcr.io/me/cache".
+    /// Caches to read: "type=registry,ref=ghcr.io/me/cache". A project's are in registries.
     pub cache_from: Option<Vec<String>>,
-    /// Caches to write.
+    /// Caches to write. A project's are in registries.
     pub cache_to: Option<Vec<String>>,
     /// Further arguments of `docker buildx build`. Only in the user's own config.toml.
     pub extra_args: Option<Vec<String>>,
@@ -160,7 +165,8 @@ pub struct DockerConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct PodmanConfig {
-    /// The service's address, where podman does not run on this machine.
+    /// The service's address, where podman does not run on this machine. Only in the user's own
+    /// config.toml.
     pub host: Option<String>,
     /// Repositories to read cached layers from.
     pub cache_from: Option<Vec<String>>,
@@ -174,19 +180,21 @@ pub struct PodmanConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct BuildkitConfig {
-    /// The daemon's address: "unix:///run/buildkit/buildkitd.sock", "tcp://host:1234".
+    /// The daemon's address: "unix:///run/buildkit/buildkitd.sock", "tcp://host:1234". Only in the
+    /// user's own config.toml.
     pub address: Option<String>,
-    /// A PEM file with the certificate authority of the daemon.
+    /// A PEM file with the certificate authority of the daemon. Only in the user's own config.toml.
     pub ca: Option<PathBuf>,
-    /// A PEM file with the certificate to show.
+    /// A PEM file with the certificate to show. Only in the user's own config.toml.
     pub client_cert: Option<PathBuf>,
-    /// A PEM file with its key.
+    /// A PEM file with its key. Only in the user's own config.toml.
     pub client_key: Option<PathBuf>,
-    /// The name in the daemon's certificate, where it is not that of the address.
+    /// The name in the daemon's certificate, where it is not that of the address. Only in the user's
+    /// own config.toml.
     pub server_name: Option<String>,
-    /// Caches to read: "type=registry,ref=ghcr.io/me/cache".
+    /// Caches to read: "type=registry,ref=ghcr.io/me/cache". A project's are in registries.
     pub cache_from: Option<Vec<String>>,
-    /// Caches to write.
+    /// Caches to write. A project's are in registries.
     pub cache_to: Option<Vec<String>>,
 }
 
@@ -270,35 +278,5 @@ impl ConfigFile {
                 _ => folder.join(&*path),
             };
         }
-    }
-
-    /// The first key that only the user's own file may have: where things of the user's are kept
-    /// and read, what runs on the host, and what makes connections less safe. A project that was
-    /// downloaded must not decide on these.
-    pub(crate) fn user_only(&self) -> Option<Vec<String>> {
-        let owned = |parts: &[&str]| parts.iter().map(|p| (*p).to_owned()).collect();
-        for (found, key) in [
-            (self.store.is_some(), &["store"][..]),
-            (self.secrets != SecretsConfig::default(), &["secrets"]),
-            (!self.flavors.is_empty(), &["flavors"]),
-            (self.docker.extra_args.is_some(), &["docker", "extra-args"]),
-            (self.podman.extra_args.is_some(), &["podman", "extra-args"]),
-        ] {
-            if found {
-                return Some(owned(key));
-            }
-        }
-        self.registries.iter().find_map(|(key, registry)| {
-            let RegistryConfig { client_cert, client_key, insecure, skip_tls_verify, .. } =
-                registry;
-            let found = [
-                (client_cert.is_some(), "client-cert"),
-                (client_key.is_some(), "client-key"),
-                (insecure.is_some(), "insecure"),
-                (skip_tls_verify.is_some(), "skip-tls-verify"),
-            ];
-            let (_, name) = found.into_iter().find(|(found, _)| *found)?;
-            Some(owned(&["registries", &key.0.to_string(), name]))
-        })
     }
 }

@@ -1,7 +1,7 @@
 //! One file's settings, and where in the file they are.
 
 use crate::redact::redact;
-use crate::{ConfigError, ConfigFile, FileKind};
+use crate::{BuilderProblem, ConfigError, ConfigFile, FileKind, project};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::ErrorKind::NotFound;
@@ -11,6 +11,9 @@ use toml::de::{DeTable, DeValue};
 
 /// The table of a `tierce.toml` that has settings.
 const WORKSPACE: &str = "workspace";
+
+/// The builders that there always are; none of `[builders]` takes their place.
+const BUILT_IN: [&str; 5] = ["buildkit", "docker", "native", "noop", "podman"];
 
 /// A file with settings.
 #[derive(Clone)]
@@ -66,9 +69,13 @@ impl Layer {
             file,
             lines: Lines::Toml { text, below: Some(WORKSPACE) },
         };
-        if let Some(key) = layer.file.user_only() {
+        if let Some(key) = project::user_only(&layer.file) {
             let line = layer.line(&key).unwrap_or(1);
             return Err(ConfigError::UserOnly { path: layer.path, line, key: show(&key) });
+        }
+        if let Some(key) = project::foreign_cache(&layer.file) {
+            let line = layer.line(&key).unwrap_or(1);
+            return Err(ConfigError::ProjectCache { path: layer.path, line, key: show(&key) });
         }
         layer.checked(home).map(Some)
     }
@@ -80,6 +87,7 @@ impl Layer {
 
     fn checked(mut self, home: Option<&Path>) -> Result<Self, ConfigError> {
         self.check_registries()?;
+        self.check_builders()?;
         let folder = self.path.parent().unwrap_or(Path::new("/")).to_owned();
         self.file.resolve_paths(&folder, home);
         Ok(self)
@@ -113,6 +121,20 @@ impl Layer {
                     line: self.line(&path(last)).unwrap_or(1),
                     registry: name,
                 });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_builders(&self) -> Result<(), ConfigError> {
+        for (name, table) in &self.file.builders {
+            let key = ["builders".to_owned(), name.clone()];
+            let (path, line) = (self.path.clone(), || self.line(&key).unwrap_or(1));
+            if BUILT_IN.contains(&name.as_str()) {
+                return Err(ConfigError::ReservedName { path, line: line(), name: name.clone() });
+            }
+            if let Some(problem) = BuilderProblem::of(table) {
+                return Err(ConfigError::Builder { path, line: line(), key: show(&key), problem });
             }
         }
         Ok(())

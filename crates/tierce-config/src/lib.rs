@@ -11,6 +11,7 @@ mod file;
 mod flyte;
 mod layer;
 mod origin;
+mod project;
 mod redact;
 mod resolve;
 mod settings;
@@ -19,7 +20,7 @@ mod tables;
 mod values;
 
 pub use environment::{Environment, Execution, IndexCredentialSettings};
-pub use error::ConfigError;
+pub use error::{BuilderProblem, ConfigError};
 pub use file::{
     BuildkitConfig, CheckCacheConfig, ConfigFile, DebianConfig, DockerConfig, FlavorEntry,
     ImageSpecConfig, PodmanConfig, RegistryConfig, SecretsConfig, schema,

@@ -36,6 +36,35 @@ pub(crate) fn is_sensitive(name: &str) -> bool {
     SENSITIVE.iter().any(|sensitive| name.contains(sensitive))
 }
 
+/// Arguments of a command, by the names of options alone: whatever has a name of the user's choice
+/// has values that may be anything.
+pub(crate) fn options(arguments: &[String]) -> Vec<String> {
+    let shown = |argument: &String| match argument.split_once('=') {
+        Some((name, _)) if name.starts_with("--") => format!("{name}={HIDDEN}"),
+        None if argument.starts_with("--") => argument.clone(),
+        // `-eNAME=value` is an option with its value, too.
+        _ => match argument.strip_prefix('-').and_then(|rest| rest.chars().next()) {
+            Some(letter) if argument.chars().count() == 2 => format!("-{letter}"),
+            Some(letter) => format!("-{letter}{HIDDEN}"),
+            None => HIDDEN.to_owned(),
+        },
+    };
+    arguments.iter().map(shown).collect()
+}
+
+/// A registered builder, with the values that every flavor has. Which others are secrets, only its
+/// flavor knows.
+pub(crate) fn builder(table: &toml::Table) -> toml::Table {
+    let shown = |(key, value): (&String, &toml::Value)| {
+        let value = match key.as_str() {
+            "flavor" | "limits" => value.clone(),
+            _ => toml::Value::String(HIDDEN.to_owned()),
+        };
+        (key.clone(), value)
+    };
+    table.iter().map(shown).collect()
+}
+
 /// Without what stands before the `@` of a URL.
 fn without_user(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
@@ -69,6 +98,16 @@ mod tests {
         ] {
             assert_eq!(redact(text), shown, "{text}");
         }
+    }
+
+    #[test]
+    fn arguments_are_shown_by_their_options() {
+        let given = ["--network=host", "--pull", "--build-arg", "FOO=x", "-eA=x", "-q", "-", "x"];
+        let shown = options(&given.map(str::to_owned));
+        assert_eq!(
+            shown,
+            ["--network=***", "--pull", "--build-arg", "***", "-e***", "-q", "***", "***"]
+        );
     }
 
     proptest::proptest! {

@@ -74,6 +74,17 @@ impl<'a> Resolver<'a> {
         above: Above<T>,
         get: impl Fn(&ConfigFile) -> Option<T>,
     ) -> Option<T> {
+        self.value_as(key, above, get, T::clone)
+    }
+
+    /// The first value that somebody gives, which is recorded as `show` has it.
+    pub(crate) fn value_as<T: Clone, S: Serialize>(
+        &mut self,
+        key: &[&str],
+        above: Above<T>,
+        get: impl Fn(&ConfigFile) -> Option<T>,
+        show: impl Fn(&T) -> S,
+    ) -> Option<T> {
         let file = || {
             let mut layers = self.layers.iter().enumerate();
             layers.find_map(|(index, layer)| Some((get(&layer.file)?, Said::File(index))))
@@ -83,7 +94,7 @@ impl<'a> Resolver<'a> {
             Some((value, said)) => (Some(value), said),
             None => (None, Said::Default),
         };
-        self.record(key, value.as_ref(), said);
+        self.record(key, value.as_ref().map(show).as_ref(), said);
         value
     }
 

@@ -9,7 +9,7 @@ use crate::tables::{PodmanSettings, RegistrySettings, SecretsSettings};
 use crate::values::{
     Address, DebianBase, ImageName, NamedAddress, PushRegistry, TimeSpan, UnknownImage,
 };
-use crate::{ConfigError, ConfigFile, Entry, Environment, FlavorEntry, Sources, flyte};
+use crate::{ConfigError, ConfigFile, Entry, Environment, FlavorEntry, Sources, flyte, redact};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -141,8 +141,8 @@ impl Settings {
             docker: tables::docker(&mut r)?,
             podman: tables::podman(&mut r),
             buildkit: tables::buildkit(&mut r),
-            builders: by_name(&mut r, "builders", |file| &file.builders),
-            flavors: by_name(&mut r, "flavors", |file| &file.flavors),
+            builders: by_name(&mut r, "builders", |file| &file.builders, redact::builder),
+            flavors: by_name(&mut r, "flavors", |file| &file.flavors, FlavorEntry::clone),
             execution: env.execution()?,
             registry_auth_files: env.registry_auth_files(),
             search_path: env.search_path(),
@@ -243,14 +243,15 @@ fn check_cache_ttl(r: &mut Resolver<'_>) -> Duration {
 }
 
 /// A table whose entries are each taken whole from the first who has it.
-fn by_name<'a, T: Clone + Serialize>(
+fn by_name<'a, T: Clone, S: Serialize>(
     r: &mut Resolver<'a>,
     table: &'static str,
     get: impl Fn(&ConfigFile) -> &BTreeMap<String, T>,
+    show: impl Fn(&T) -> S,
 ) -> BTreeMap<String, T> {
     let mut found = BTreeMap::new();
     for name in r.names(&get) {
-        let value = r.value(&[table, &name], None, |file| get(file).get(&name).cloned());
+        let value = r.value_as(&[table, &name], None, |f| get(f).get(&name).cloned(), &show);
         found.extend(value.map(|value| (name, value)));
     }
     found

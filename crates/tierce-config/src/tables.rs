@@ -2,6 +2,7 @@
 
 use crate::ConfigError;
 use crate::file::{BuildkitConfig, DockerConfig, PodmanConfig, RegistryConfig};
+use crate::redact::options;
 use crate::resolve::{Above, Resolver};
 use crate::values::{Arguments, Flag, RegistryKey};
 use std::collections::BTreeMap;
@@ -262,7 +263,13 @@ pub(crate) fn docker(r: &mut Resolver<'_>) -> Result<DockerSettings, ConfigError
         .unwrap_or_default(),
         cache_to: get!(cache_to, "cache-to", one(r.text(&["FLYTE_DOCKER_BUILDER_CACHE_TO"])))
             .unwrap_or_default(),
-        extra_args: get!(extra_args, "extra-args", arguments.map(|(args, said)| (args.0, said)))
+        extra_args: r
+            .value_as(
+                &["docker", "extra-args"],
+                arguments.map(|(args, said)| (args.0, said)),
+                |file| file.docker.extra_args.clone(),
+                |arguments| options(arguments),
+            )
             .unwrap_or_default(),
         config_dir: r.env.docker_config_dir(),
     })
@@ -280,7 +287,14 @@ pub(crate) fn podman(r: &mut Resolver<'_>) -> PodmanSettings {
         host: get!(host, "host", r.text(&["CONTAINER_HOST"])),
         cache_from: get!(cache_from, "cache-from", None).unwrap_or_default(),
         cache_to: get!(cache_to, "cache-to", None).unwrap_or_default(),
-        extra_args: get!(extra_args, "extra-args", None).unwrap_or_default(),
+        extra_args: r
+            .value_as(
+                &["podman", "extra-args"],
+                None,
+                |file| file.podman.extra_args.clone(),
+                |arguments| options(arguments),
+            )
+            .unwrap_or_default(),
     }
 }
 

@@ -101,27 +101,139 @@ fn somebody_elses_workspace_is_not_obeyed() {
     assert_eq!(world.settings().builder.as_deref(), Some("evil"));
 }
 
+/// Everything that a project that was downloaded could do harm with, one by one.
 #[test]
 fn projects_do_not_decide_on_what_is_the_users() {
+    let registries = ["mirrors", "rewrite", "ca", "client-cert", "client-key"];
+    let mut cases: Vec<(String, String, usize)> = vec![];
     for (text, key, line) in [
         ("store = \"/x\"\n", "store", 2),
         ("[workspace.secrets.commands]\nX = [\"sh\"]\n", "secrets", 2),
         ("[workspace.flavors.x]\nprogram = \"sh\"\n", "flavors", 2),
         ("docker.extra-args = [\"--output=/\"]\n", "docker.extra-args", 2),
+        ("podman.extra-args = [\"--runtime=x\"]\n", "podman.extra-args", 2),
+        ("podman.host = \"tcp://evil\"\n", "podman.host", 2),
+        ("docker.tls-verify = false\n", "docker.tls-verify", 2),
         (
             "\n[workspace.registries.\"ghcr.io\"]\nskip-tls-verify = true\n",
             "registries.\"ghcr.io\".skip-tls-verify",
             4,
         ),
         ("registries.\"ghcr.io\".insecure = true\n", "registries.\"ghcr.io\".insecure", 2),
-        ("registries.\"ghcr.io\".client-key = \"/k\"\n", "registries.\"ghcr.io\".client-key", 2),
+        // Whatever is in it.
+        ("[workspace.builders.x]\nflavor = \"noop\"\n", "builders.x", 2),
+        ("[workspace.builders.native]\nflavor = \"podman\"\n", "builders.native", 2),
+        ("[workspace.builders.\"a b\"]\n", "builders.\"a b\"", 2),
     ] {
+        cases.push((text.to_owned(), key.to_owned(), line));
+    }
+    for last in registries {
+        let key = format!("registries.\"docker.io\".{last}");
+        let value = if last == "mirrors" { "[\"evil.example\"]" } else { "\"evil.example\"" };
+        cases.push((format!("{key} = {value}\n"), key, 2));
+    }
+    for last in ["host", "context", "cert-path", "builder"] {
+        let key = format!("docker.{last}");
+        cases.push((format!("{key} = \"x\"\n"), key, 2));
+    }
+    for last in ["address", "ca", "client-cert", "client-key", "server-name"] {
+        let key = format!("buildkit.{last}");
+        cases.push((format!("{key} = \"x\"\n"), key, 2));
+    }
+    for (text, key, line) in cases {
         let error = World::new().project(&format!("[workspace]\n{text}")).load().unwrap_err();
         assert_eq!(error.code(), "config/user-only", "{error}");
         let expected = format!("tierce.toml:{line}: {key} is not for projects to set");
         assert!(error.to_string().ends_with(&expected), "{error}");
         assert!(error.hint().is_some());
     }
+}
+
+#[test]
+fn the_caches_of_projects_are_in_registries() {
+    let load = |table: &str, last: &str, cache: &str| {
+        let cache = toml::Value::from(cache);
+        World::new().project(&format!("[workspace]\n{table}.{last} = [{cache}]\n")).load()
+    };
+    for last in ["cache-from", "cache-to"] {
+        for (table, cache, fine) in [
+            ("docker", "type=registry,ref=ghcr.io/me/cache:1,mode=max", true),
+            ("docker", "ghcr.io/me/cache", true),
+            ("docker", "type=local,src=/etc,dest=/etc", false),
+            ("docker", "type=local,type=registry,ref=ghcr.io/me/cache", false),
+            ("docker", "type=registry,ref=ghcr.io/me/cache,type=local", false),
+            ("docker", "\"type=local\",ref=ghcr.io/me/cache,dest=/etc", false),
+            ("docker", " type=local,ref=ghcr.io/me/cache", false),
+            ("docker", "TYPE=local,type=registry,ref=ghcr.io/me/cache", false),
+            ("docker", "type=registry,ref=ghcr.io/me/cache,dest=/etc", false),
+            ("docker", "type=s3,bucket=b", false),
+            ("docker", "type=registry", false),
+            ("docker", "/var/cache", false),
+            ("docker", "", false),
+            ("buildkit", "type=registry,ref=ghcr.io/me/cache", true),
+            ("buildkit", "type=local,src=/etc,dest=/etc", false),
+            ("podman", "ghcr.io/me/cache", true),
+            ("podman", "localhost:5000/me/cache", true),
+            ("podman", "dir:etc", false),
+            ("podman", "oci:5000/etc", false),
+            ("podman", "dir:/etc", false),
+            ("podman", "docker-archive:/etc/x", false),
+            ("podman", "containers-storage:x", false),
+            ("podman", "oci:/var/lib", false),
+        ] {
+            match load(table, last, cache) {
+                Ok(_) => assert!(fine, "{table} {cache}"),
+                Err(error) => {
+                    assert!(!fine, "{error}");
+                    assert_eq!(error.code(), "config/user-only", "{error}");
+                    let key = format!("tierce.toml:2: {table}.{last} of a project");
+                    assert!(error.to_string().contains(&key), "{error}");
+                }
+            }
+        }
+    }
+    let user = World::new().user("docker.cache-to = [\"type=local,dest=/cache\"]\n");
+    assert_eq!(user.settings().docker.cache_to, ["type=local,dest=/cache"]);
+}
+
+#[test]
+fn registered_builders_are_builders_of_their_own() {
+    for (text, code, message) in [
+        (
+            "[builders.native]\nflavor = \"podman\"\n",
+            "config/reserved-name",
+            "1: the builder native",
+        ),
+        (
+            "[builders.docker]\nflavor = \"docker\"\n",
+            "config/reserved-name",
+            "1: the builder docker",
+        ),
+        ("[builders.podman]\n", "config/reserved-name", "1: the builder podman"),
+        ("[builders.buildkit]\n", "config/reserved-name", "1: the builder buildkit"),
+        ("[builders.noop]\n", "config/reserved-name", "1: the builder noop"),
+        ("\n[builders.a]\nlevel = 1\n", "config/invalid", "2: builders.a needs a flavor"),
+        ("[builders.a]\nflavor = 1\n", "config/invalid", "1: builders.a needs a flavor"),
+        ("[builders.a]\nflavor = \"\"\n", "config/invalid", "1: builders.a needs a flavor"),
+        (
+            "builders.a = { flavor = \"x\", limits = { ideal = 1 } }\n",
+            "config/invalid",
+            "1: builders.a has a limit \"ideal\"; there are: build, check, describe, grace, idle",
+        ),
+        (
+            "builders.a = { flavor = \"x\", limits = { idle = -1 } }\n",
+            "config/invalid",
+            "1: builders.a has a limit idle that is no number of seconds",
+        ),
+        ("builders.a = { flavor = \"x\", limits = 1 }\n", "config/invalid", "no table"),
+    ] {
+        let error = World::new().user(text).load().unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        assert!(error.to_string().contains(message), "{message}: {error}");
+        assert!(error.hint().is_some());
+    }
+    let fine = World::new().user("builders.a = { flavor = \"x\", limits = { idle = 1 } }\n");
+    assert!(fine.settings().builders.contains_key("a"));
 }
 
 #[test]
@@ -197,20 +309,22 @@ fn registered_builders_are_taken_whole() {
     let world = World::new()
         .user(
             "[builders.kiln]\nflavor = \"oven\"\nheat = 3\n[builders.ours]\nflavor = \"oven\"\n\
-             api-token = \"hunter2\"\n[flavors.oven]\nprogram = \"./oven\"\n\
+             api-token = \"hunter2\"\nkey = [\"hunter2\"]\n[flavors.oven]\nprogram = \"./oven\"\n\
              [flavors.named]\nprogram = \"oven\"\n",
         )
-        .project("[workspace.builders.kiln]\nflavor = \"docker\"\n");
+        .project("[workspace]\nbuilder = \"kiln\"\n");
     let settings = world.settings();
-    assert_eq!(settings.builders["kiln"].to_string(), "flavor = \"docker\"\n");
+    assert_eq!(settings.builder.as_deref(), Some("kiln"));
+    assert_eq!(settings.builders["kiln"]["heat"].as_integer(), Some(3));
     assert_eq!(settings.builders["ours"]["api-token"].as_str(), Some("hunter2"));
     assert_eq!(settings.flavors["oven"].program, world.path("home/.config/tierce/./oven"));
     assert_eq!(settings.flavors["named"].program, std::path::Path::new("oven"));
     assert_eq!(
         world.entry("builders.kiln"),
-        "{ flavor = \"docker\" } from work/project/tierce.toml:1"
+        "{ flavor = \"oven\", heat = \"***\" } from home/.config/tierce/config.toml:1"
     );
-    assert!(world.entry("builders.ours").contains("api-token = \"***\""));
+    let shown = world.entry("builders.ours");
+    assert!(shown.contains("api-token = \"***\"") && !shown.contains("hunter2"), "{shown}");
 }
 
 #[test]

@@ -93,6 +93,13 @@ fn builders_get_their_settings() {
     assert_eq!(settings.buildkit.ca, Some(world.path("home/.config/tierce/ca.pem")));
     let world = world.variable("FLYTE_DOCKER_BUILD_EXTRA_ARGS", "--label 'a=b c' --no-cache");
     assert_eq!(world.settings().docker.extra_args, ["--label", "a=b c", "--no-cache"]);
+    let shown = world.entry("docker.extra-args");
+    assert!(
+        shown.starts_with("[\"--label\", \"***\", \"--no-cache\"] from FLYTE_DOCKER"),
+        "{shown}"
+    );
+    let world = world.variable("PATH", "/usr/bin:/bin:/usr/bin:bin::/bin");
+    assert_eq!(world.settings().search_path, ["/usr/bin", "/bin"].map(std::path::Path::new));
 }
 
 #[test]
