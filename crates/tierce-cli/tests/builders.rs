@@ -129,19 +129,129 @@ fn builders_are_registered_checked_changed_and_removed() {
 }
 
 #[test]
-fn projects_have_builders_of_their_own() {
+fn projects_name_builders_and_define_none() {
     let home = Home::new();
-    home.tierce(["builder", "register", "ci", "--project", "--flavor", "noting", "--level", "2"])
-        .ok();
+    let text = || fs::read_to_string(home.path("project/tierce.toml")).unwrap();
+    let before = text();
+    let register = ["builder", "register", "ci"];
+    for args in [
+        ["--project", "--flavor", "noting", "--level", "2"],
+        ["--flavor", "noting", "--level", "2", "--project"],
+    ] {
+        let refused = home.tierce(register.into_iter().chain(args)).fails(2, "config/user-only");
+        assert!(refused.hint().unwrap().contains("set-default"), "{refused}");
+    }
+    assert_eq!((text(), home.config()), (before, String::new()));
+    home.tierce(["builder", "register", "ci", "--flavor", "noting", "--level", "2"]).ok();
     home.tierce(["builder", "set-default", "ci", "--project"]).ok();
-    let text = fs::read_to_string(home.path("project/tierce.toml")).unwrap();
-    assert!(
-        text.contains("[workspace.builders.ci]") && text.contains("builder = \"ci\""),
-        "{text}"
-    );
-    assert_eq!(home.config(), "");
+    assert!(text().contains("[workspace]\nbuilder = \"ci\""), "{}", text());
     home.tierce(["build"]).ok();
     assert!(fs::read_to_string(home.path("notes")).unwrap().contains("\"level\":2"));
+}
+
+/// What a project that was downloaded could run on the host, and does not: a program of its own,
+/// as the runtime of an engine, as the engine, as a flavor.
+#[test]
+fn projects_run_nothing_of_theirs_on_the_host() {
+    let home = Home::new();
+    let mark = home.path("mark");
+    let evil = home.path("project/evil.sh");
+    fs::write(&evil, format!("#!/bin/sh\necho ran > {}\n", mark.display())).unwrap();
+    fs::set_permissions(&evil, fs::Permissions::from_mode(0o755)).unwrap();
+    // In place of every engine there may be: runs what it is told to by any argument.
+    for engine in ["podman", "docker", "buildctl"] {
+        let program = home.path("bin").join(engine);
+        fs::write(
+            &program,
+            "#!/bin/sh\nfor a; do case $a in *evil.sh) sh \"${a#*=}\";; esac; done\nexit 1\n",
+        )
+        .unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let evil = evil.display();
+    let extra = format!("extra-args = [\"--runtime\", \"{evil}\"]");
+    for (text, key) in [
+        (format!("builder = \"x\"\nbuilders.x = {{ flavor = \"podman\", {extra} }}"), "builders.x"),
+        (format!("builders.native = {{ flavor = \"podman\", {extra} }}"), "builders.native"),
+        ("builder = \"x\"\nbuilders.x = { flavor = \"noting\" }".to_owned(), "builders.x"),
+        (format!("builder = \"podman\"\npodman.{extra}"), "podman.extra-args"),
+        (format!("builder = \"docker\"\ndocker.{extra}"), "docker.extra-args"),
+        (format!("builder = \"x\"\nflavors.x.program = \"{evil}\""), "flavors"),
+        ("builder = \"docker\"\ndocker.host = \"tcp://evil.example:1\"".to_owned(), "docker.host"),
+        (
+            "builder = \"buildkit\"\nbuildkit.address = \"tcp://evil.example:1\"".to_owned(),
+            "buildkit.address",
+        ),
+    ] {
+        let image = "name = \"report\"\nbase = \"scratch\"\n[workspace]\n";
+        fs::write(home.path("project/tierce.toml"), format!("{image}{text}\n")).unwrap();
+        for args in [&["build"][..], &["build", "--dry-run"], &["builder", "list"], &["key"]] {
+            let refused = home.tierce(args.iter().copied()).fails(2, "config/user-only");
+            assert!(refused.stderr.contains(key), "{key}: {refused}");
+        }
+        assert!(!mark.exists(), "{text}");
+    }
+    assert!(!home.path("notes").exists());
+    // The file could have done it: it is no vacuous test.
+    std::process::Command::new("sh").arg(home.path("project/evil.sh")).status().unwrap();
+    assert!(mark.exists());
+}
+
+/// The names that the configuration keeps for builders are those of all that are built in.
+#[test]
+fn built_in_names_are_reserved() {
+    let home = Home::new();
+    let flavors = home.tierce(["builder", "flavor", "list", "--format", "json"]).ok().json();
+    let built_in = |entry: &serde_json::Value| entry["from"] == "built-in";
+    let names: Vec<&String> =
+        flavors.as_object().unwrap().iter().filter(|(_, e)| built_in(e)).map(|(n, _)| n).collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        let text = format!("[builders.{name}]\nflavor = \"noting\"\n");
+        fs::write(home.path("config.toml"), text).unwrap();
+        home.tierce(["build"]).fails(2, "config/reserved-name");
+    }
+    fs::write(home.path("config.toml"), "[builders.a]\nlevel = 1\n").unwrap();
+    home.tierce(["key"]).fails(2, "config/invalid");
+}
+
+#[test]
+fn what_is_configured_is_not_shown_to_everybody() {
+    let home = Home::new();
+    let text = "[builders.ci]\nflavor = \"noting\"\nlevel = 3\ntoken = \"s3cr3t\"\n";
+    fs::write(home.path("config.toml"), text).unwrap();
+    for args in [
+        &["builder", "list"][..],
+        &["builder", "list", "--format", "json"],
+        &["builder", "describe", "ci"],
+        &["builder", "describe", "ci", "--format", "json"],
+        &["config", "show"],
+        &["config", "show", "--format", "json"],
+        &["config", "get", "builders.ci"],
+    ] {
+        let shown = home
+            .tierce(args.iter().copied())
+            .env("FLYTE_DOCKER_BUILD_EXTRA_ARGS", "--build-arg=A=s3cr3t --label s3cr3t")
+            .ok();
+        assert!(!format!("{shown}").contains("s3cr3t"), "{args:?}: {shown}");
+        assert!(args[0] == "config" || shown.stdout.contains("ci"), "{args:?}: {shown}");
+    }
+    let described = home.tierce(["builder", "describe", "ci"]).ok();
+    assert!(described.stdout.contains("level = 3"), "{described}");
+}
+
+#[test]
+fn builders_without_a_description_are_shown_by_name() {
+    let home = Home::new();
+    let program = home.path("bin/tierce-builder-noting");
+    let text = fs::read_to_string(&program).unwrap().replace("\"description\":\"notes\",", "");
+    fs::write(&program, text).unwrap();
+    for args in
+        [["builder", "describe", "noting"].as_slice(), &["builder", "flavor", "describe", "noting"]]
+    {
+        let described = home.tierce(args.iter().copied()).ok();
+        assert_eq!(described.stdout.lines().next(), Some("noting"), "{described}");
+    }
 }
 
 #[test]

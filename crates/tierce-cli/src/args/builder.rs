@@ -52,8 +52,8 @@ pub struct RegisterArgs {
     /// Its flavor, as `tierce builder flavor list` shows them
     #[arg(long)]
     pub flavor: Option<String>,
-    /// For this project only, in its tierce.toml
-    #[arg(long)]
+    /// Refused: projects name builders and define none
+    #[arg(long, hide = true)]
     pub project: bool,
     /// The configuration, after all other options: --key value, --key=value; repeat a key for a
     /// list, write NAME=VALUE for a table

@@ -64,6 +64,9 @@ pub enum BuilderCommandError {
         /// Everything that is wrong.
         source: ConfigErrors,
     },
+    /// A builder that a project would define.
+    #[error("a project can't register builders: whoever builds it would run what it names")]
+    ProjectBuilder,
     /// `--project` outside of a project.
     #[error("there is no tierce.toml here")]
     NoProject,
@@ -98,6 +101,7 @@ impl Diagnostic for BuilderCommandError {
             BuilderCommandError::NotSet { .. } | BuilderCommandError::Config { .. } => {
                 "builder/invalid-config"
             }
+            BuilderCommandError::ProjectBuilder => "config/user-only",
             BuilderCommandError::NoProject => "cli/no-spec",
             BuilderCommandError::Scratch(_) => "cli/scratch",
             BuilderCommandError::NothingTested { .. } => "builder/nothing-tested",
@@ -148,6 +152,11 @@ impl Diagnostic for BuilderCommandError {
             BuilderCommandError::Config { flavor, .. } => {
                 Some(format!("`tierce builder flavor describe {flavor}` lists its keys."))
             }
+            BuilderCommandError::ProjectBuilder => Some(
+                "Register it without --project, and let the project name it with `tierce builder \
+                 set-default NAME --project`."
+                    .into(),
+            ),
             BuilderCommandError::NoProject => {
                 Some("Run it where the project's tierce.toml is, or without --project.".into())
             }

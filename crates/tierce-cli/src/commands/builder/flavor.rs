@@ -42,8 +42,8 @@ fn describe(name: String, format: Format) -> Done {
                 "config": described.schema.to_json(),
             })),
             Format::Text => print_line(&format!(
-                "{name}: {}\nversion   {}\norigin    {}\nkeys\n{}",
-                described.summary,
+                "{}\nversion   {}\norigin    {}\nkeys\n{}",
+                show::title(&name, &described.summary),
                 described.version,
                 flavor.origin(),
                 show::keys(&described.schema)

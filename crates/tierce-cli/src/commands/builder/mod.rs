@@ -41,7 +41,7 @@ fn list(format: Format) -> Done {
     with_tierce(async move |tierce, settings| {
         let builders = tierce.builders().list();
         match format {
-            Format::Json => print_json(&builders.values().collect::<Vec<_>>()),
+            Format::Json => print_json(&show::without_values(&builders)),
             Format::Text => {
                 let default = settings.builder.as_deref().unwrap_or("native");
                 print_line(&show::list(&builders, tierce.builders(), default))
@@ -69,7 +69,9 @@ fn register(args: RegisterArgs) -> Done {
     let mut given = keys::parse(&args.config)?;
     // Options that stand behind the first key are the command's, all the same.
     let flavor = args.flavor.or_else(|| given.take("flavor"));
-    let project = args.project || given.take("project").is_some();
+    if args.project || given.take("project").is_some() {
+        return Err(BuilderCommandError::ProjectBuilder.into());
+    }
     let flavor = flavor.ok_or(BuilderCommandError::NoFlavor)?;
     if !valid_name(&args.name) {
         return Err(BuilderCommandError::Name(args.name).into());
@@ -79,8 +81,7 @@ fn register(args: RegisterArgs) -> Done {
         if builders.flavors().is_built_in(&args.name) {
             return Err(BuilderCommandError::BuiltIn(args.name).into());
         }
-        let place = Place::new(&settings, project)?;
-        let mut document = place.open()?;
+        let mut document = Place::new(&settings, false)?.open()?;
         if document.has_builder(&args.name) {
             let file = document.path().to_owned();
             return Err(BuilderCommandError::Registered { name: args.name, file }.into());

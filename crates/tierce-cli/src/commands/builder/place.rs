@@ -34,15 +34,11 @@ impl Place {
         Some(Place { path, section: Section::Workspace })
     }
 
-    /// The file that registers a builder: the one that counts.
+    /// The file that registers a builder, which is the user's.
     pub fn of_builder(settings: &Settings, name: &str) -> Result<Option<ConfigDocument>, Failure> {
-        for place in [Self::project(settings), Self::user(settings)].into_iter().flatten() {
-            let document = place.open()?;
-            if document.has_builder(name) {
-                return Ok(Some(document));
-            }
-        }
-        Ok(None)
+        let Some(place) = Self::user(settings) else { return Ok(None) };
+        let document = place.open()?;
+        Ok(Some(document).filter(|document| document.has_builder(name)))
     }
 
     pub fn open(&self) -> Result<ConfigDocument, ConfigFileError> {

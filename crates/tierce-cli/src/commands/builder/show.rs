@@ -34,6 +34,21 @@ pub fn list(builders: &BTreeMap<String, BuilderEntry>, all: &Builders, default: 
     table(&builders.values().map(row).collect::<Vec<_>>())
 }
 
+/// Builders as programs read their list: which values are secrets, only a flavor knows that has
+/// been loaded, which lists do not do.
+pub fn without_values(builders: &BTreeMap<String, BuilderEntry>) -> Vec<BuilderEntry> {
+    let bare = |entry: &BuilderEntry| BuilderEntry { config: Config::new(), ..entry.clone() };
+    builders.values().map(bare).collect()
+}
+
+/// A name, and what there is to be said about it.
+pub fn title(name: &str, summary: &str) -> String {
+    match summary {
+        "" => name.to_owned(),
+        summary => format!("{name}: {summary}"),
+    }
+}
+
 pub fn flavors(flavors: &BTreeMap<String, FlavorOrigin>) -> String {
     let row = |(name, origin): (&String, &FlavorOrigin)| vec![name.clone(), origin.to_string()];
     table(&flavors.iter().map(row).collect::<Vec<_>>())
@@ -88,7 +103,7 @@ impl Description {
     pub fn text(&self) -> String {
         let mut text = String::new();
         if let Some(entry) = &self.entry {
-            let _ = writeln!(text, "{}: {}", entry.name, self.summary);
+            let _ = writeln!(text, "{}", title(&entry.name, &self.summary));
             let _ = writeln!(text, "flavor        {} {}", entry.flavor, self.version);
             if let Origin::Registered { file } = &entry.origin {
                 let _ = writeln!(text, "registered    {}", file.display());
