@@ -141,7 +141,7 @@ fn unzip_and_python_read_what_was_put_in() {
     };
     let expected = undated(expected(&context));
     match program("unzip") {
-        None => skip("unzip is not installed"),
+        None => skip("unzip", "unzip is not installed"),
         Some(unzip) => {
             run(Command::new(&unzip).arg("-tq").arg(&file));
             let out = directory.path().join("out");

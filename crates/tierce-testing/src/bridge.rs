@@ -1,5 +1,6 @@
 //! A `buildkitd` to be had where only Docker is installed.
 
+use crate::require::or_skip;
 use crate::{Dockerd, skip};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -20,11 +21,12 @@ impl BuildkitBridge {
     pub fn start(dockerd: &Dockerd) -> Option<Self> {
         let socket = dockerd.socket();
         if let Err(error) = upgrade(&socket) {
-            skip(format!("dockerd has no BuildKit: {error}"));
+            skip("buildkit", format!("dockerd has no BuildKit: {error}"));
             return None;
         }
-        let directory = TempDir::with_prefix("buildkit").ok()?;
-        let listener = UnixListener::bind(directory.path().join("buildkitd.sock")).ok()?;
+        let directory = or_skip("buildkit", TempDir::with_prefix("buildkit"))?;
+        let listener = UnixListener::bind(directory.path().join("buildkitd.sock"));
+        let listener = or_skip("buildkit", listener)?;
         // Ends with the process: a listener can't be woken, and holds nothing that matters.
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {

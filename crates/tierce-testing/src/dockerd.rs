@@ -2,6 +2,7 @@
 
 use crate::path::is_root;
 use crate::process::Daemon;
+use crate::require::or_skip;
 use crate::{busybox_tar, program, skip};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -25,18 +26,18 @@ impl Dockerd {
     /// Starts a daemon; `None` (and a printed reason) where that is not possible.
     pub fn start() -> Option<Self> {
         if !is_root() {
-            skip("dockerd needs root");
+            skip("docker", "dockerd needs root");
             return None;
         }
         let (Some(dockerd), Some(client)) = (program("dockerd"), client()) else {
-            skip("docker.io is not installed");
+            skip("docker", "docker.io is not installed");
             return None;
         };
         // Not below a long TMPDIR: the path of a Unix socket has 107 bytes at most.
-        let directory = TempDir::with_prefix("dockerd").ok()?;
+        let directory = or_skip("docker", TempDir::with_prefix("dockerd"))?;
         let path = |name: &str| directory.path().join(name);
         // Empty, so that the machine's own /etc/docker/daemon.json does not count.
-        std::fs::write(path("daemon.json"), "{}").ok()?;
+        or_skip("docker", std::fs::write(path("daemon.json"), "{}"))?;
         let mut command = Command::new(dockerd);
         command
             .arg("--config-file")
@@ -51,10 +52,10 @@ impl Dockerd {
             .arg(format!("unix://{}", path("docker.sock").display()))
             .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
             .args(["--ip-forward=false", "--ip-masq=false"]);
-        let mut daemon = Daemon::start(&mut command, &path("log")).ok()?;
+        let mut daemon = or_skip("docker", Daemon::start(&mut command, &path("log")))?;
         let socket = path("docker.sock");
         if !daemon.wait_until(|| answers(&socket)) {
-            skip(format!("dockerd does not start here: {}", last_lines(&path("log"))));
+            skip("docker", format!("dockerd does not start here: {}", last_lines(&path("log"))));
             return None;
         }
         Some(Dockerd { daemon: Some(daemon), directory, client })

@@ -2,7 +2,8 @@
 //! sockets, and gone when they are dropped.
 //!
 //! Nothing of the machine's own Docker or podman is touched. What a machine can't run is `None`,
-//! with the reason printed as `skipped: ...`. For tests only; must not know tierce.
+//! with the reason printed as `skipped: ...`; or a panic, where the machine is said to have it. For
+//! tests only; must not know tierce.
 
 mod bridge;
 mod dockerd;
@@ -10,6 +11,7 @@ mod path;
 mod podman;
 mod process;
 mod registry;
+mod require;
 mod rootfs;
 
 pub use bridge::BuildkitBridge;
@@ -17,9 +19,5 @@ pub use dockerd::Dockerd;
 pub use path::program;
 pub use podman::Podman;
 pub use registry::Registry;
+pub use require::{REQUIRE, skip};
 pub use rootfs::{busybox_rootfs, busybox_tar};
-
-/// Prints why a test can't run here.
-pub fn skip(why: impl std::fmt::Display) {
-    eprintln!("skipped: {why}");
-}

@@ -1,5 +1,6 @@
 //! podman on storage of its own.
 
+use crate::require::or_skip;
 use crate::{busybox_tar, program, skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,21 +21,21 @@ impl Podman {
     /// A podman with empty storage; `None` (and a printed reason) where it can't run.
     pub fn isolated() -> Option<Self> {
         let Some(program) = program("podman") else {
-            skip("podman is not installed");
+            skip("podman", "podman is not installed");
             return None;
         };
-        let directory = TempDir::with_prefix("podman").ok()?;
+        let directory = or_skip("podman", TempDir::with_prefix("podman"))?;
         let podman = Podman { directory, program };
-        podman.write_configuration().ok()?;
+        or_skip("podman", podman.write_configuration())?;
         match podman.podman().arg("info").output() {
             Ok(output) if output.status.success() => Some(podman),
             Ok(output) => {
                 let message = String::from_utf8_lossy(&output.stderr);
-                skip(format!("podman does not work here: {}", message.trim()));
+                skip("podman", format!("podman does not work here: {}", message.trim()));
                 None
             }
             Err(error) => {
-                skip(format!("podman does not work here: {error}"));
+                skip("podman", format!("podman does not work here: {error}"));
                 None
             }
         }

@@ -1,7 +1,9 @@
 //! Debian's `docker-registry`, on a free port.
 
 use crate::process::Daemon;
+use crate::require::or_skip;
 use crate::{program, skip};
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +25,7 @@ impl Registry {
     /// Starts a registry for one user.
     pub fn with_password(user: &str, password: &str) -> Option<Self> {
         if program("htpasswd").is_none() {
-            skip("apache2-utils is not installed");
+            skip("registry", "apache2-utils is not installed");
             return None;
         }
         Self::with_users(Some((user, password)))
@@ -31,24 +33,25 @@ impl Registry {
 
     fn with_users(user: Option<(&str, &str)>) -> Option<Self> {
         let Some(registry) = program("docker-registry") else {
-            skip("docker-registry is not installed");
+            skip("registry", "docker-registry is not installed");
             return None;
         };
-        let directory = TempDir::with_prefix("registry").ok()?;
+        let directory = or_skip("registry", TempDir::with_prefix("registry"))?;
         // A port that was free a moment ago may be taken by now.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+            let port = or_skip("registry", free_port())?;
             let config = directory.path().join("config.yml");
-            std::fs::write(&config, configuration(directory.path(), port, user)?).ok()?;
+            let text = or_skip("registry", configuration(directory.path(), port, user))?;
+            or_skip("registry", std::fs::write(&config, text))?;
             let mut command = Command::new(&registry);
             command.arg("serve").arg(&config);
             let log = directory.path().join("log");
-            let mut daemon = Daemon::start(&mut command, &log).ok()?;
+            let mut daemon = or_skip("registry", Daemon::start(&mut command, &log))?;
             if daemon.wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                 return Some(Registry { daemon: Some(daemon), _directory: directory, port });
             }
         }
-        skip("docker-registry does not start here");
+        skip("registry", "docker-registry does not start here");
         None
     }
 
@@ -69,7 +72,11 @@ impl Drop for Registry {
     }
 }
 
-fn configuration(directory: &Path, port: u16, user: Option<(&str, &str)>) -> Option<String> {
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn configuration(directory: &Path, port: u16, user: Option<(&str, &str)>) -> io::Result<String> {
     let mut config = format!(
         "version: 0.1\nlog: {{level: warn}}\n\
          storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
@@ -78,10 +85,10 @@ fn configuration(directory: &Path, port: u16, user: Option<(&str, &str)>) -> Opt
     );
     if let Some((user, password)) = user {
         let file = directory.join("htpasswd");
-        let output = Command::new("htpasswd").args(["-Bbn", user, password]).output().ok()?;
-        std::fs::write(&file, output.stdout).ok()?;
+        let output = Command::new("htpasswd").args(["-Bbn", user, password]).output()?;
+        std::fs::write(&file, output.stdout)?;
         let file = file.display();
         config += &format!("auth: {{htpasswd: {{realm: test, path: {file}}}}}\n");
     }
-    Some(config)
+    Ok(config)
 }

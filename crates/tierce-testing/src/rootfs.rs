@@ -10,7 +10,7 @@ use std::process::Command;
 /// symbolic link; `false` (and a printed reason) where there is no busybox.
 pub fn busybox_rootfs(root: &Path) -> io::Result<bool> {
     let Some(busybox) = program("busybox") else {
-        crate::skip("busybox-static is not installed");
+        crate::skip("busybox", "busybox-static is not installed");
         return Ok(false);
     };
     for directory in ["bin", "etc", "tmp", "root", "usr/bin", "usr/local/bin", "var/tmp"] {

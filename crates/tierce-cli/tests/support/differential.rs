@@ -27,7 +27,10 @@ impl Other {
     pub fn buildah() -> Option<Self> {
         tool("buildah")?;
         if !is_root() {
-            skip("buildah without root needs more of the machine than tests may ask for");
+            skip(
+                "buildah",
+                "buildah without root needs more of the machine than tests may ask for",
+            );
             return None;
         }
         Some(Other::Buildah(tempfile::tempdir().expect("a directory")))
@@ -145,7 +148,7 @@ impl Place {
     /// `None`, with a printed reason, where images can't be taken apart with their owners.
     pub fn new() -> Option<Self> {
         if !is_root() {
-            skip("owners are unpacked by root alone");
+            skip("umoci", "owners are unpacked by root alone");
             return None;
         }
         for name in ["umoci", "skopeo"] {

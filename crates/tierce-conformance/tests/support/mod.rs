@@ -77,7 +77,7 @@ impl Stage {
         config: impl FnOnce(&str) -> Value,
     ) -> Option<Arc<dyn ImageBuilder>> {
         if let Some(missing) = needs.iter().find(|name| program(name).is_none()) {
-            skip(format!("{missing} is not installed"));
+            skip(missing, format!("{missing} is not installed"));
             return None;
         }
         let examples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/builders");

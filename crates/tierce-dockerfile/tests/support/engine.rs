@@ -40,11 +40,14 @@ impl Engine {
     /// buildah; `None` where it does not work.
     pub fn buildah() -> Option<Self> {
         program("buildah").or_else(|| {
-            skip("buildah is not installed");
+            skip("buildah", "buildah is not installed");
             None
         })?;
         if !rustix::process::geteuid().is_root() {
-            skip("buildah without root needs more of the machine than tests may ask for");
+            skip(
+                "buildah",
+                "buildah without root needs more of the machine than tests may ask for",
+            );
             return None;
         }
         let engine = Engine::Buildah(TempDir::with_prefix("buildah").ok()?);
@@ -65,7 +68,10 @@ impl Engine {
     /// Docker, with BuildKit or without.
     pub fn docker(buildkit: bool) -> Option<Self> {
         let dockerd = Dockerd::start()?;
-        dockerd.import_busybox(BASE)?;
+        dockerd.import_busybox(BASE).or_else(|| {
+            skip("docker", "it imports no image");
+            None
+        })?;
         Some(Engine::Docker { dockerd, buildkit })
     }
 
@@ -169,7 +175,14 @@ impl Engine {
     fn output(&self, arguments: &[&str]) -> Option<String> {
         let output = self.command().args(arguments).output().ok()?;
         if !output.status.success() {
-            skip(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim()));
+            let what = match self {
+                Engine::Buildah(_) => "buildah",
+                Engine::Docker { .. } => "docker",
+            };
+            skip(
+                what,
+                format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim()),
+            );
             return None;
         }
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
