@@ -4,11 +4,12 @@ use crate::file::{by_secret, read_all};
 use crate::provider::{MAX_SIZE, ProviderError, SecretProvider, checked};
 use crate::value::{SecretValue, Secrets};
 use async_trait::async_trait;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 use tierce_spec::SecretId;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// How long a program may take: somebody may have to unlock something.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -19,8 +20,9 @@ const TAIL: usize = 2048;
 /// Programs that print single secrets, by the secret's variable (`GROUP_KEY`) or name
 /// (`group/key`): `pass show pypi`, `vault kv get -field=token secret/pypi`.
 ///
-/// They are run as they are, without a shell, with the environment of this process and nothing
-/// to read. What they print is the value.
+/// They are run as they are, without a shell, with the environment of this process, but for the
+/// variables of the secrets that are looked up, and nothing to read. What they print is the value.
+/// One that takes too long, or is not waited for any more, is killed with all that it started.
 #[derive(Clone, Debug)]
 pub struct CommandProvider {
     commands: BTreeMap<String, Vec<String>>,
@@ -48,11 +50,19 @@ impl SecretProvider for CommandProvider {
     }
 
     async fn find(&self, id: &SecretId) -> Result<Option<SecretValue>, ProviderError> {
+        self.find_hiding(id, &[id.variable()]).await
+    }
+
+    async fn find_hiding(
+        &self,
+        id: &SecretId,
+        hidden: &[String],
+    ) -> Result<Option<SecretValue>, ProviderError> {
         let Some([program, arguments @ ..]) = by_secret(&self.commands, id).map(Vec::as_slice)
         else {
             return Ok(None);
         };
-        let run = run(program, arguments);
+        let run = run(program, arguments, hidden);
         let value = tokio::time::timeout(self.time_limit, run).await.map_err(|_| {
             ProviderError::TimedOut { program: program.clone(), limit: self.time_limit }
         })??;
@@ -61,16 +71,28 @@ impl SecretProvider for CommandProvider {
 }
 
 /// The program is killed if this is dropped.
-async fn run(program: &str, arguments: &[String]) -> Result<SecretValue, ProviderError> {
+async fn run(
+    program: &str,
+    arguments: &[String],
+    hidden: &[String],
+) -> Result<SecretValue, ProviderError> {
     let failed = |source| ProviderError::Run { program: program.to_owned(), source };
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    for variable in hidden {
+        command.env_remove(variable);
+    }
+    let mut child = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
+    // Declared after the child, so dropped before it: it is not reaped by then, and the group's
+    // number means nobody else.
+    let mut group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let read = |pipe| async move {
         match pipe {
@@ -90,11 +112,31 @@ async fn run(program: &str, arguments: &[String]) -> Result<SecretValue, Provide
         return Ok(value);
     }
     let status = child.wait().await.map_err(failed)?;
+    group.0 = None;
     match status.success() {
         true => Ok(value),
         false => {
             let stderr = shown(&said, &value);
             Err(ProviderError::Failed { program: program.to_owned(), status, stderr })
+        }
+    }
+}
+
+/// A process group, killed when it is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// The group that `child` leads.
+    fn of(child: &Child) -> Self {
+        Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // One whose members are all gone needs no signal.
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }

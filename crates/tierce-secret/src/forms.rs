@@ -55,6 +55,12 @@ pub(crate) fn more_to_hide(value: &[u8]) -> BTreeSet<Vec<u8>> {
     }
 }
 
+/// Those of the forms that are base64: what follows one at once still holds bits of the value.
+pub(crate) fn base64_forms(value: &[u8]) -> BTreeSet<Vec<u8>> {
+    let value = trimmed(value);
+    base64(value).into_iter().chain(base64(core(value))).collect()
+}
+
 /// All forms of `value`; none where it is too short.
 pub(crate) fn forms(value: &[u8]) -> BTreeSet<Vec<u8>> {
     let value = trimmed(value);

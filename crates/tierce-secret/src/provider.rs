@@ -109,6 +109,17 @@ pub trait SecretProvider: Send + Sync {
 
     /// The value of `id`; `None` where this place has none. Empty values are none.
     async fn find(&self, id: &SecretId) -> Result<Option<SecretValue>, ProviderError>;
+
+    /// The same, for a build whose secrets may be in the variables `hidden`: a place that is a
+    /// program does not show it those.
+    async fn find_hiding(
+        &self,
+        id: &SecretId,
+        hidden: &[String],
+    ) -> Result<Option<SecretValue>, ProviderError> {
+        let _ = hidden;
+        self.find(id).await
+    }
 }
 
 /// Gives a variable's value.

@@ -91,8 +91,9 @@ impl SecretResolver {
         ids.dedup();
         let mut values = vec![];
         let mut missing = vec![];
+        let hidden: Vec<String> = ids.iter().map(SecretId::variable).collect();
         for id in ids {
-            match self.find(&id).await? {
+            match self.find(&id, &hidden).await? {
                 Some(value) => values.push((id, value)),
                 None => {
                     let looked_at = self.providers.iter().flat_map(|p| p.places(&id)).collect();
@@ -106,11 +107,14 @@ impl SecretResolver {
         }
     }
 
-    async fn find(&self, id: &SecretId) -> Result<Option<SecretValue>, SecretError> {
+    async fn find(
+        &self,
+        id: &SecretId,
+        hidden: &[String],
+    ) -> Result<Option<SecretValue>, SecretError> {
         for provider in &self.providers {
-            let found = provider.find(id).await.map_err(|source| SecretError::Provider {
-                id: id.clone(),
-                source: Arc::new(source),
+            let found = provider.find_hiding(id, hidden).await.map_err(|source| {
+                SecretError::Provider { id: id.clone(), source: Arc::new(source) }
             })?;
             if found.is_some() {
                 tracing::debug!(secret = %id, places = ?provider.places(id), "secret found");

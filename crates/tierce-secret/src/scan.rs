@@ -5,12 +5,16 @@ use crate::value::SecretValue;
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use tierce_spec::SecretId;
 
 /// What is shown in place of a value.
 const HIDDEN: &[u8] = b"****";
+
+/// How many characters of base64 are hidden after one that was found: those that it shares with
+/// what comes next, and the padding.
+const TRAILING: usize = 4;
 
 /// The forms in which the values can be met.
 #[derive(Default)]
@@ -25,13 +29,15 @@ pub(crate) struct Patterns {
 struct Finder {
     /// Whose each form is.
     owners: Vec<SecretId>,
+    /// Whether each form is base64.
+    base64: Vec<bool>,
     longest: usize,
     /// `None` without any form.
     automaton: Option<AhoCorasick>,
 }
 
 impl Finder {
-    fn new(all: BTreeMap<Vec<u8>, &SecretId>) -> Self {
+    fn new(all: BTreeMap<Vec<u8>, &SecretId>, encoded: &BTreeSet<Vec<u8>>) -> Self {
         let longest = all.keys().map(Vec::len).max().unwrap_or(0);
         let automaton = AhoCorasick::builder()
             // The only kind that also finds what overlaps.
@@ -39,7 +45,8 @@ impl Finder {
             .build(all.keys())
             .expect("so few forms of limited length make a small automaton");
         let automaton = (!all.is_empty()).then_some(automaton);
-        Finder { owners: all.into_values().cloned().collect(), longest, automaton }
+        let base64 = all.keys().map(|form| encoded.contains(form)).collect();
+        Finder { owners: all.into_values().cloned().collect(), base64, longest, automaton }
     }
 
     fn find(&self, bytes: &[u8]) -> Option<&SecretId> {
@@ -51,17 +58,29 @@ impl Finder {
     /// ends with, another may begin with.
     fn all(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let found = self.automaton.iter().flat_map(|a| a.find_overlapping_iter(bytes));
-        let mut all: Vec<_> = found.map(|found| found.range()).collect();
+        let hidden = |found: aho_corasick::Match| match self.base64[found.pattern().as_usize()] {
+            true => found.start()..end_of_base64(bytes, found.end()),
+            false => found.range(),
+        };
+        let mut all: Vec<_> = found.map(hidden).collect();
         all.sort_unstable_by_key(|range| (range.start, Reverse(range.end)));
         all
     }
+}
+
+/// Where a text of base64 ends of which what is before `end` was found; not far from it.
+fn end_of_base64(bytes: &[u8], end: usize) -> usize {
+    let inner = |b: &&u8| b.is_ascii_alphanumeric() || b"+/-_=".contains(b);
+    end + bytes[end..].iter().take(TRAILING).take_while(inner).count()
 }
 
 impl Patterns {
     pub fn of(values: &BTreeMap<SecretId, SecretValue>) -> Self {
         let mut search: BTreeMap<Vec<u8>, &SecretId> = BTreeMap::new();
         let mut more = BTreeMap::new();
+        let mut encoded = BTreeSet::new();
         for (id, value) in values {
+            encoded.extend(forms::base64_forms(value.expose()));
             for form in forms::forms(value.expose()) {
                 search.entry(form).or_insert(id);
             }
@@ -69,9 +88,9 @@ impl Patterns {
         }
         let hide = (!more.is_empty()).then(|| {
             more.extend(search.iter().map(|(form, id)| (form.clone(), *id)));
-            Finder::new(more)
+            Finder::new(more, &encoded)
         });
-        Patterns { search: Finder::new(search), hide }
+        Patterns { search: Finder::new(search, &encoded), hide }
     }
 
     fn hide(&self) -> &Finder {
@@ -123,7 +142,10 @@ impl Patterns {
     }
 
     pub fn longest_hidden(&self) -> usize {
-        self.hide().longest
+        match self.hide().longest {
+            0 => 0,
+            longest => longest + TRAILING,
+        }
     }
 }
 

@@ -78,6 +78,12 @@ impl Secrets {
         self.0.values.is_empty()
     }
 
+    /// The variables that they may have been found in. This process's own environment still holds
+    /// them: programs that are started for a build must not inherit them.
+    pub fn variables(&self) -> Vec<String> {
+        self.0.values.keys().map(SecretId::variable).collect()
+    }
+
     /// Those of them that are among `wanted`: what one step has seen.
     pub fn only<'a>(&self, wanted: impl IntoIterator<Item = &'a SecretId>) -> Secrets {
         let found = wanted.into_iter().filter_map(|id| self.0.values.get_key_value(id));

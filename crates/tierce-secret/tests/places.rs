@@ -161,3 +161,62 @@ async fn what_is_too_large_or_no_file_is_no_secret() {
     places.file("first/g", b"");
     assert_eq!(places.value(&Secret::new("k").with_group("g")).await, None);
 }
+
+/// Whether a process with this number does anything.
+fn alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+#[tokio::test]
+async fn a_program_that_is_given_up_leaves_nothing_behind() {
+    let mut places = Places::new();
+    let pids = places.dir.path().join("pids");
+    let script = format!(
+        "sleep 559 & echo $! $$ > '{0}.new'; mv '{0}.new' '{0}'; sleep 558",
+        pids.display()
+    );
+    places.command("TOKEN", &script);
+    let started = || async {
+        while !pids.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let id = Secret::new("token").id();
+    let provider = CommandProvider::new(places.commands.clone());
+    // Whatever ends the lookup drops its future, as a time limit does.
+    tokio::select! {
+        found = provider.find(&id) => panic!("{:?}", found.err()),
+        () = started() => {}
+    }
+    let text = fs::read_to_string(&pids).unwrap();
+    for _ in 0..200 {
+        if !text.split_whitespace().any(alive) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("still there: {text}");
+}
+
+/// Variables that shells set themselves, or can't do without.
+const SHELLS: [&str; 5] = ["PATH", "PWD", "OLDPWD", "SHLVL", "_"];
+
+#[tokio::test]
+async fn programs_do_not_see_the_variables_of_secrets() {
+    // Set in this process before it is looked up, whatever else it is.
+    let (name, value) = std::env::vars()
+        .find(|(name, value)| {
+            let plain = |c: char| c.is_ascii_uppercase() || c == '_';
+            !value.trim().is_empty() && name.chars().all(plain) && !SHELLS.contains(&name.as_str())
+        })
+        .expect("a variable");
+    let mut places = Places::new();
+    places.command("TOKEN", &format!("echo \"got ${{{name}-nothing}}\""));
+    places.command(&name, "echo other");
+    let (token, other) = (Secret::new("token"), Secret::new(name.to_lowercase()));
+    let alone = places.value(&token).await.unwrap();
+    assert_eq!(alone, format!("got {value}\n"));
+    let found = places.resolve(&[&token, &other]).await.unwrap();
+    assert_eq!(found.get(&token.id()).unwrap().expose(), b"got nothing\n");
+}

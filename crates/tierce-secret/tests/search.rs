@@ -250,3 +250,27 @@ fn nothing_shows_a_value() {
     let value = secrets.get(&id("it")).unwrap();
     assert_eq!(format!("{secrets:?} {value:?}"), "{\"it\"} SecretValue(****)");
 }
+
+#[test]
+fn base64_is_hidden_to_its_end() {
+    use base64::engine::general_purpose::URL_SAFE;
+    let value = "a-long-canary\u{1}\u{2}wo";
+    let id = SecretId { group: None, key: "token".to_owned() };
+    let secrets = Secrets::new([(id, SecretValue::new(value))]);
+    for before in ["", "a", "ab"] {
+        for after in ["", "\n", "x", "xy"] {
+            let text = format!("{before}{value}{after}");
+            for encoded in [STANDARD.encode(&text), URL_SAFE.encode(&text)] {
+                let shown = secrets.redact(&format!("<{encoded}> and more")).into_owned();
+                // What comes before the value may be seen, and nothing after it.
+                assert!(shown.ends_with("****> and more"), "{encoded}: {shown}");
+                // In pieces, too.
+                let line = format!("<{encoded}>{}", " and more".repeat(100));
+                let cut = secrets.cut(&line.as_bytes()[..encoded.len() + secrets.overlap()]);
+                // Before what is hidden of it, or behind it.
+                assert!(cut <= 5 || cut > encoded.len(), "{cut}");
+            }
+        }
+    }
+    assert_eq!(secrets.redact(&format!("{value}more")), "****more");
+}
