@@ -258,7 +258,7 @@ fn base64_is_hidden_to_its_end() {
     let id = SecretId { group: None, key: "token".to_owned() };
     let secrets = Secrets::new([(id, SecretValue::new(value))]);
     for before in ["", "a", "ab"] {
-        for after in ["", "\n", "x", "xy"] {
+        for after in ["", "\n", "x"] {
             let text = format!("{before}{value}{after}");
             for encoded in [STANDARD.encode(&text), URL_SAFE.encode(&text)] {
                 let shown = secrets.redact(&format!("<{encoded}> and more")).into_owned();
