@@ -2,11 +2,13 @@
 
 use crate::error::SecretsError;
 use base64::Engine as _;
-use rustix::fs::{FsWord, statfs};
+use rustix::fs::{FlockOperation, FsWord, flock, statfs};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tierce_registry::Credential;
 use tierce_secret::SecretValue;
 
@@ -19,7 +21,7 @@ const SHARED_MEMORY: &str = "/dev/shm";
 /// A directory with a file for each secret, for this user alone, in memory, and gone when this is
 /// dropped.
 pub(crate) struct SecretFiles {
-    _directory: Option<tempfile::TempDir>,
+    _directory: Option<Directory>,
     /// The id and the file of each, in order.
     pub(crate) files: Vec<(String, PathBuf)>,
 }
@@ -57,7 +59,7 @@ impl SecretFiles {
 
 /// A `containers-auth.json` for this user alone, in memory, and gone when this is dropped.
 pub(crate) struct AuthFile {
-    directory: tempfile::TempDir,
+    directory: Directory,
 }
 
 impl AuthFile {
@@ -102,17 +104,77 @@ impl AuthFile {
 /// The name of an [`AuthFile`].
 const AUTH: &str = "auth.json";
 
-/// A new directory for this user alone, in memory.
-fn memory(runtime: Option<&Path>) -> Result<tempfile::TempDir, SecretsError> {
-    let candidates = runtime.into_iter().chain([Path::new(SHARED_MEMORY)]);
-    let in_memory = candidates.filter(|path| is_memory(path));
-    let create = |path: &Path| {
-        tempfile::Builder::new()
-            .prefix("tierce-secrets")
+/// How the directories' names begin.
+const PREFIX: &str = "tierce-secrets";
+
+/// The file in a directory that is locked as long as the directory is in use. The kernel unlocks
+/// it when a process ends, however it does.
+const LOCK: &str = "lock";
+
+/// A directory without a lock is being made, for so long.
+const MAKING: Duration = Duration::from_secs(60);
+
+/// A directory for this user alone, in memory, and gone when this is dropped; if that never
+/// happens, when the next one is made.
+struct Directory {
+    // Dropped before the lock is given up.
+    directory: tempfile::TempDir,
+    _lock: File,
+}
+
+impl Directory {
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn create_in(parent: &Path) -> io::Result<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix(PREFIX)
             .permissions(std::fs::Permissions::from_mode(0o700))
-            .tempdir_in(path)
-            .ok()
-    };
+            .tempdir_in(parent)?;
+        // Under its name it is seen locked only.
+        let new = directory.path().join("lock.new");
+        let lock =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        std::fs::rename(&new, directory.path().join(LOCK))?;
+        Ok(Directory { directory, _lock: lock })
+    }
+}
+
+/// Takes away what processes left behind that were killed.
+fn sweep(parent: &Path) {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
+    for path in ours.map(|entry| entry.path()).filter(|path| is_left(path)) {
+        if let Err(error) = std::fs::remove_dir_all(&path) {
+            tracing::warn!(path = %path.display(), %error, "secrets of an ended build remain");
+        }
+    }
+}
+
+/// Whether this is a directory of this user's that nobody uses any more.
+fn is_left(path: &Path) -> bool {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return false };
+    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+        return false;
+    }
+    match File::open(path.join(LOCK)) {
+        Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let age = found.modified().ok().and_then(|made| made.elapsed().ok());
+            age.is_some_and(|age| age > MAKING)
+        }
+        Err(_) => false,
+    }
+}
+
+/// A new directory for this user alone, in memory.
+fn memory(runtime: Option<&Path>) -> Result<Directory, SecretsError> {
+    let candidates = runtime.into_iter().chain([Path::new(SHARED_MEMORY)]);
+    let in_memory: Vec<&Path> = candidates.filter(|path| is_memory(path)).collect();
+    in_memory.iter().for_each(|path| sweep(path));
+    let create = |path: &Path| Directory::create_in(path).ok();
     in_memory.into_iter().find_map(create).ok_or(SecretsError::NoMemory)
 }
 
@@ -155,5 +217,29 @@ mod tests {
     fn no_secret_needs_no_directory() {
         let files = SecretFiles::write(&BTreeMap::new(), None).unwrap();
         assert!(files.files.is_empty() && files.arguments().is_empty());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept() {
+        let parent = tempfile::tempdir().unwrap();
+        let used = Directory::create_in(parent.path()).unwrap();
+        // As a process leaves it that is killed: with its lock, which nobody holds.
+        let left = parent.path().join("tierce-secretsleft");
+        std::fs::create_dir(&left).unwrap();
+        std::fs::write(left.join(LOCK), "").unwrap();
+        std::fs::write(left.join("0"), "a-value").unwrap();
+        let other = parent.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join(LOCK), "").unwrap();
+        let making = parent.path().join("tierce-secretsnew");
+        std::fs::create_dir(&making).unwrap();
+        let link = parent.path().join("tierce-secretslink");
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        sweep(parent.path());
+        assert!(!left.exists());
+        assert!(used.path().exists() && other.exists() && making.exists() && link.exists());
+        let path = used.path().to_owned();
+        drop(used);
+        assert!(!path.exists());
     }
 }

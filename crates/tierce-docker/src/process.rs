@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tierce_engine::OutputStream;
+use tierce_secret::Secrets;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
@@ -21,13 +22,22 @@ pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) arguments: Vec<String>,
     pub(crate) variables: Vec<(String, String)>,
+    /// Variables of this process that it does not inherit.
+    pub(crate) hidden: Vec<String>,
 }
 
 impl Program {
     /// The first `name` of the directories `path`.
     pub(crate) fn find(name: &str, path: &[PathBuf]) -> Option<Self> {
         let path = path.iter().map(|directory| directory.join(name)).find(|file| file.is_file())?;
-        Some(Program { path, arguments: vec![], variables: vec![] })
+        Some(Program { path, arguments: vec![], variables: vec![], hidden: vec![] })
+    }
+
+    /// The same, without the variables that `secrets` may be in: it gets the values of those that
+    /// it needs in another way.
+    pub(crate) fn hiding(mut self, secrets: &Secrets) -> Self {
+        self.hidden = secrets.variables();
+        self
     }
 
     /// The program's name, for messages.
@@ -40,6 +50,9 @@ impl Program {
     /// Ctrl-C must not reach it before we have decided what to do.
     pub(crate) fn command(&self, arguments: &[String]) -> Command {
         let mut command = Command::new(&self.path);
+        for variable in &self.hidden {
+            command.env_remove(variable);
+        }
         command
             .args(&self.arguments)
             .args(arguments)
@@ -245,7 +258,8 @@ mod tests {
     use super::*;
 
     fn shell() -> Program {
-        Program { path: "/bin/sh".into(), arguments: vec!["-c".into()], variables: vec![] }
+        let arguments = vec!["-c".into()];
+        Program { path: "/bin/sh".into(), arguments, variables: vec![], hidden: vec![] }
     }
 
     #[tokio::test]
@@ -259,6 +273,18 @@ mod tests {
         };
         assert_eq!(of(OutputStream::Stdout), ["one", "o", "rest"]);
         assert_eq!(of(OutputStream::Stderr), ["err"]);
+    }
+
+    #[tokio::test]
+    async fn the_variables_of_secrets_are_not_inherited() {
+        // A variable that every process of a test has.
+        let id = tierce_spec::Secret::new("cargo_manifest_dir").id();
+        let secrets = Secrets::new([(id, tierce_secret::SecretValue::new("a-canary"))]);
+        let script = ["echo \"${CARGO_MANIFEST_DIR-none}\"".to_owned()];
+        let open = shell().output(&script).await.unwrap().unwrap();
+        assert_ne!(open, "none\n");
+        let hidden = shell().hiding(&secrets).output(&script).await.unwrap().unwrap();
+        assert_eq!(hidden, "none\n");
     }
 
     #[tokio::test]

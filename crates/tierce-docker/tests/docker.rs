@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use support::{CANARY, Record, registry_client, request, runs, until};
 use tierce_docker::{DockerBuilder, DockerSettings};
-use tierce_engine::{Events, Export, ImageBuilder, Outcome, Presence};
+use tierce_engine::{Events, Export, ImageBuilder, Outcome, Presence, Question, TagKind};
 use tierce_frontend::Frontend;
 use tierce_oci::{ErrorKind, Platform, Reference};
 use tierce_registry::Anonymous;
@@ -117,7 +117,9 @@ async fn results_go_to_registries_and_archives() {
     let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 
-    let answer = docker.checkers(&exports, None)[0].check(&reference, &wanted.platforms).await;
+    let tag = TagKind::of(reference.tag().unwrap(), &wanted.gathered.resolved.key());
+    let question = Question { reference: &reference, platforms: &wanted.platforms, tag };
+    let answer = docker.checkers(&exports, None)[0].check(question).await;
     assert!(matches!(answer, Presence::Present(_)), "{answer:?}");
 
     // On top of it: by its digest, wherever that is to be had.

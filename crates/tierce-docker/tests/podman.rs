@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use support::{CANARY, Record, registry_client, request, runs, until};
 use tierce_docker::{PodmanBuilder, PodmanSettings};
-use tierce_engine::{Events, Export, ImageBuilder, Outcome, Presence};
+use tierce_engine::{Events, Export, ImageBuilder, Outcome, Presence, Question, TagKind};
 use tierce_frontend::Frontend;
 use tierce_oci::{ErrorKind, Platform, Reference};
 use tierce_registry::Anonymous;
@@ -127,7 +127,9 @@ async fn results_go_to_registries_archives_and_layouts() {
         assert!(output(&mut skopeo).contains("echo x"), "{source}");
     }
     let checker = &builder.checkers(&wanted.exports, Some(&login))[0];
-    let answer = checker.check(&reference, &wanted.platforms).await;
+    let tag = TagKind::of(reference.tag().unwrap(), &wanted.gathered.resolved.key());
+    let question = Question { reference: &reference, platforms: &wanted.platforms, tag };
+    let answer = checker.check(question).await;
     assert!(matches!(answer, Presence::Present(_)), "{answer:?}");
 
     // On top of it, once here and once from the registry.

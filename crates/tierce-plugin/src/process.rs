@@ -109,7 +109,7 @@ impl Program {
                 (Phase::Build, self.limits.build, Some(self.limits.idle))
             }
         };
-        let mut run = Run::start(self, call).map_err(|source| PluginError::Start {
+        let mut run = Run::start(self, call, secrets).map_err(|source| PluginError::Start {
             builder: self.builder.clone(),
             program: self.path.clone(),
             source: Arc::new(source),
@@ -334,8 +334,8 @@ struct Run {
 }
 
 impl Run {
-    fn start(program: &Program, call: &Call) -> io::Result<Self> {
-        let mut child = spawn(&program.path)?;
+    fn start(program: &Program, call: &Call, secrets: &Secrets) -> io::Result<Self> {
+        let mut child = spawn(&program.path, &secrets.variables())?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         // From here on, whatever fails, the process is on its leash.
         let leash = Leash::new(child);
@@ -423,10 +423,17 @@ impl Drop for Run {
 
 /// Starts the program in a process group of its own. A program that somebody still has open for
 /// writing (it was just installed, and another thread's fork holds the descriptor) is tried again.
-fn spawn(path: &Path) -> io::Result<Child> {
+///
+/// It does not inherit the variables `hidden`: a builder that may have secrets gets them with its
+/// request.
+fn spawn(path: &Path, hidden: &[String]) -> io::Result<Child> {
     let mut attempts = 0;
     loop {
-        let spawned = Command::new(path)
+        let mut command = Command::new(path);
+        for variable in hidden {
+            command.env_remove(variable);
+        }
+        let spawned = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

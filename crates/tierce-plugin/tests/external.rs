@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fs;
 use std::time::Duration;
 use support::{Programs, Recorder, alive, image, request, until};
-use tierce_engine::{BuildRequest, Export, ImageBuilder, Presence, Status};
+use tierce_engine::{BuildRequest, Export, ImageBuilder, Presence, Question, Status, TagKind};
 use tierce_oci::{Diagnostic, ErrorKind, Platform};
 use tierce_plugin::{ExternalBuilder, Limits};
 use tierce_secret::{SecretValue, Secrets};
@@ -325,7 +325,9 @@ async fn checks_tell_or_cannot_tell() {
         let checkers = builder.checkers(&[], None);
         assert_eq!(checkers.len(), 1);
         let reference = "localhost/report:1".parse().unwrap();
-        let found = match checkers[0].check(&reference, &[Platform::linux("amd64")]).await {
+        let platforms = &[Platform::linux("amd64")];
+        let question = Question { reference: &reference, platforms, tag: TagKind::OfKey };
+        let found = match checkers[0].check(question).await {
             Presence::Present(root) => {
                 assert_eq!(root.digest.to_string(), digest);
                 "present".into()
@@ -385,4 +387,19 @@ async fn no_secret_comes_back() {
     let all = format!("{:?} {} {error:?} {:?}", recorder.lines(), told(&*error), error.hint());
     assert!(all.contains("failed with"), "{all}");
     assert!(!all.contains(value), "{all}");
+}
+
+#[tokio::test]
+async fn a_builder_does_not_inherit_the_variables_of_secrets() {
+    let programs = Programs::new();
+    let seen = programs.directory.path().join("seen");
+    let builder = programs.builder(&format!("env > '{}'\nbuilt", seen.display())).await;
+    // A variable that every process of a test has.
+    let secret = Secret::new("cargo_manifest_dir");
+    let mut request = request(&image());
+    builder.build(&request, &Recorder::default().events()).await.unwrap();
+    assert!(fs::read_to_string(&seen).unwrap().contains("\nCARGO_MANIFEST_DIR="));
+    request.secrets = Secrets::new([(secret.id(), SecretValue::new("a-canary"))]);
+    builder.build(&request, &Recorder::default().events()).await.unwrap();
+    assert!(!fs::read_to_string(&seen).unwrap().contains("CARGO_MANIFEST_DIR="));
 }

@@ -6,9 +6,8 @@ use super::endpoint::Daemon;
 use crate::error::DockerError;
 use async_trait::async_trait;
 use std::sync::Arc;
-use tierce_checkers::is_key_tag;
-use tierce_engine::{ImageChecker, Presence};
-use tierce_oci::{Descriptor, MediaType, Platform, Reference};
+use tierce_engine::{ImageChecker, Presence, Question, TagKind};
+use tierce_oci::{Descriptor, MediaType, Reference};
 
 /// Asks a Docker daemon.
 pub(crate) struct EngineChecker {
@@ -20,17 +19,14 @@ impl EngineChecker {
         EngineChecker { settings }
     }
 
-    async fn look(
-        &self,
-        reference: &Reference,
-        platforms: &[Platform],
-    ) -> Result<Presence, DockerError> {
+    async fn look(&self, question: Question<'_>) -> Result<Presence, DockerError> {
+        let Question { reference, platforms, tag } = question;
         let Daemon::At(endpoint) = Daemon::find(&self.settings)? else {
             // Asking by the command costs more than a build whose layers are all there.
             return Ok(Presence::Absent);
         };
         // A tag of the user's own says nothing of what is behind it.
-        if !reference.tag().is_some_and(is_key_tag) {
+        if tag != TagKind::OfKey {
             return Ok(Presence::Absent);
         }
         let found = Api::new(endpoint).inspect(&local_name(reference)).await?;
@@ -57,8 +53,8 @@ impl ImageChecker for EngineChecker {
         "docker"
     }
 
-    async fn check(&self, reference: &Reference, platforms: &[Platform]) -> Presence {
-        match self.look(reference, platforms).await {
+    async fn check(&self, question: Question<'_>) -> Presence {
+        match self.look(question).await {
             Ok(presence) => presence,
             Err(error) => Presence::Unknown(Arc::new(error)),
         }

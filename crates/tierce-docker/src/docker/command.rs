@@ -229,6 +229,7 @@ impl DockerBuilder {
             path: "docker".into(),
             arguments: vec![],
             variables: vec![],
+            hidden: vec![],
         });
         // Where the configuration is and which daemon is meant is no part of the build.
         Program { arguments: vec![], ..program }.display(&arguments)

@@ -148,7 +148,10 @@ impl DockerBuilder {
     ) -> Result<ImageBuild, DockerError> {
         match self.method(request).await? {
             Method::Api(method) => self.build_with_api(request, *method, events).await,
-            Method::Command(program) => self.build_with_command(request, &program, events).await,
+            Method::Command(program) => {
+                let program = program.hiding(&request.secrets);
+                self.build_with_command(request, &program, events).await
+            }
         }
     }
 

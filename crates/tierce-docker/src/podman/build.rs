@@ -39,7 +39,7 @@ impl PodmanBuilder {
         request: &BuildRequest,
         events: &Events,
     ) -> Result<ImageBuild, DockerError> {
-        let engine = Engine::find(&self.settings)?;
+        let engine = Engine::find(&self.settings)?.hiding(&request.secrets);
         let dialect = engine.dialect().await?;
         let base = self.base(request, &engine).await?;
         let input = self.frontend.input("podman", request, base, dialect, events);
@@ -187,7 +187,8 @@ impl PodmanBuilder {
         }
         arguments.extend(["--file".to_owned(), input.rendered.dockerfile_path.clone()]);
         arguments.push(".".to_owned());
-        let program = Program { path: "podman".into(), arguments: vec![], variables: vec![] };
+        let program =
+            Program { path: "podman".into(), arguments: vec![], variables: vec![], hidden: vec![] };
         program.display(&arguments)
     }
 }

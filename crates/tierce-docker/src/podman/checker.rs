@@ -5,9 +5,8 @@ use super::engine::{Engine, local_name};
 use crate::error::DockerError;
 use async_trait::async_trait;
 use std::sync::Arc;
-use tierce_checkers::is_key_tag;
-use tierce_engine::{ImageChecker, Presence};
-use tierce_oci::{Descriptor, MediaType, Platform, Reference};
+use tierce_engine::{ImageChecker, Presence, Question, TagKind};
+use tierce_oci::{Descriptor, MediaType};
 
 /// Asks podman.
 pub(crate) struct EngineChecker {
@@ -19,14 +18,10 @@ impl EngineChecker {
         EngineChecker { settings }
     }
 
-    async fn look(
-        &self,
-        reference: &Reference,
-        platforms: &[Platform],
-    ) -> Result<Presence, DockerError> {
+    async fn look(&self, question: Question<'_>) -> Result<Presence, DockerError> {
+        let Question { reference, platforms, tag } = question;
         // A tag of the user's own says nothing of what is behind it.
-        let Some(name) =
-            local_name(&reference.to_string()).filter(|_| reference.tag().is_some_and(is_key_tag))
+        let Some(name) = local_name(&reference.to_string()).filter(|_| tag == TagKind::OfKey)
         else {
             return Ok(Presence::Absent);
         };
@@ -47,8 +42,8 @@ impl ImageChecker for EngineChecker {
         "podman"
     }
 
-    async fn check(&self, reference: &Reference, platforms: &[Platform]) -> Presence {
-        match self.look(reference, platforms).await {
+    async fn check(&self, question: Question<'_>) -> Presence {
+        match self.look(question).await {
             Ok(presence) => presence,
             Err(error) => Presence::Unknown(Arc::new(error)),
         }

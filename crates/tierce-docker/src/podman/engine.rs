@@ -7,6 +7,7 @@ use serde::Deserialize;
 use tierce_dockerfile::Dialect;
 use tierce_engine::PlatformBuild;
 use tierce_oci::{Digest, Platform, Reference};
+use tierce_secret::Secrets;
 
 /// What every podman that is still in use understands: the one of Debian 12 is 4.3.
 pub(super) const OLDEST: Dialect = Dialect { run_network: false, ..Dialect::PODMAN };
@@ -56,6 +57,11 @@ impl Engine {
         }
         program.variables = settings.variables.clone();
         Ok(Engine { program })
+    }
+
+    /// The same, without the variables that `secrets` may be in.
+    pub(super) fn hiding(self, secrets: &Secrets) -> Self {
+        Engine { program: self.program.hiding(secrets) }
     }
 
     /// What its buildah understands.

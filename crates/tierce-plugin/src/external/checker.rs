@@ -6,7 +6,7 @@ use crate::process::Phase;
 use crate::protocol::{self, Call, CheckAnswer, CheckCall, ReportedError, ReportedKind};
 use async_trait::async_trait;
 use std::sync::Arc;
-use tierce_engine::{ImageChecker, Presence};
+use tierce_engine::{ImageChecker, Presence, Question};
 use tierce_oci::{Descriptor, MediaType, Platform, Reference};
 use tierce_secret::Secrets;
 
@@ -62,8 +62,8 @@ impl ImageChecker for ProgramChecker {
         &self.0.program.builder
     }
 
-    async fn check(&self, reference: &Reference, platforms: &[Platform]) -> Presence {
-        self.ask(reference, platforms)
+    async fn check(&self, question: Question<'_>) -> Presence {
+        self.ask(question.reference, question.platforms)
             .await
             .unwrap_or_else(|error| Presence::Unknown(Arc::new(error)))
     }
