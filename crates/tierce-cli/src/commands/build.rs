@@ -4,14 +4,13 @@ use super::failure::{CliError, Failure};
 use super::plan::write_platform;
 use super::project::Project;
 use super::{Done, print_json, print_line, project};
-use crate::args::{BuildArgs, CopyStyle, Format, SpecArgs};
+use crate::args::{BuildArgs, CopyStyle, Format, Progress, SpecArgs};
 use crate::ui::{self, units};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use tierce::runs::{Runs, StartRun};
 use tierce::{
-    CheckCache, CodeSource, Diagnostic, Error, Events, Export, ImageBuild, Settings, Status,
-    Tierce, offline,
+    CheckCache, CodeSource, Diagnostic, Error, Events, Export, ImageBuild, Settings, Status, Tierce,
 };
 
 /// What came of each image, in the order of the command line.
@@ -21,7 +20,7 @@ pub fn run(args: BuildArgs) -> Done {
     let (detach, progress, format) = (args.detach, args.progress, args.format);
     let (settings, projects) = prepare(args)?;
     if detach {
-        return start(&settings, one(&projects)?, format);
+        return start(settings, projects, format);
     }
     if let [_] = projects.as_slice() {
         let build = project::drive(settings, progress, async move |tierce, events| {
@@ -94,25 +93,33 @@ pub async fn build_one(
     events: &Events,
 ) -> Result<ImageBuild, Failure> {
     let project = one(projects)?;
-    project.warn(events);
+    project.announce(events);
     Ok(tierce.build(&project.image, &project.options, events).await?)
 }
 
 async fn build_all(tierce: &Tierce, projects: Vec<Project>, events: &Events) -> Builds {
-    projects.iter().for_each(|project| project.warn(events));
+    projects.iter().for_each(|project| project.announce(events));
     let images: Vec<_> = projects.into_iter().map(|p| (p.image, p.options)).collect();
     tierce.build_all(&images, events).await
 }
 
-/// Starts a process that builds it. What is wrong with the specification is found before.
-fn start(settings: &Settings, project: &Project, format: Format) -> Done {
-    let prepared = offline(settings).prepare(&project.image, &project.options)?;
+/// Starts a process that builds it. What is wrong with the specification, its sources, its builder
+/// or its secrets is found before.
+fn start(settings: Settings, projects: Vec<Project>, format: Format) -> Done {
+    let runs = Runs::open(&settings.store);
+    let uri = project::drive(settings, Progress::Quiet, async move |tierce, _| {
+        let project = one(&projects)?;
+        let engine = tierce.engine();
+        // Everything that is to be told is told by the process itself, in its log.
+        let name = engine.check_ready(&project.image, &project.options, &Events::none()).await;
+        Ok(name.map_err(Error::from)?)
+    })?;
     let start = StartRun {
         program: std::env::current_exe().map_err(CliError::Program)?,
         arguments: std::env::args_os().skip(1).collect(),
-        uri: prepared.name.to_string(),
+        uri,
     };
-    let run = Runs::open(&settings.store).start(&start)?;
+    let run = runs.start(&start)?;
     match format {
         Format::Json => {
             let mut build = ImageBuild::new(start.uri, Status::Started);

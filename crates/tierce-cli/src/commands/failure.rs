@@ -35,6 +35,12 @@ pub enum CliError {
     /// A `tierce.toml` wants the modules that a program has loaded, and there is no program.
     #[error("code: which modules are loaded is known only to the program that has loaded them")]
     NoModules,
+    /// An ImageSpec names a file as a secret that is not its own.
+    #[error("pip_secret_mounts: {path} is outside of the project")]
+    SecretFile {
+        /// The file.
+        path: String,
+    },
     /// `--env` without a value.
     #[error("--env {0:?} is not NAME=VALUE")]
     Env(String),
@@ -95,6 +101,7 @@ impl Diagnostic for CliError {
             CliError::NoSpec(_) => "cli/no-spec",
             CliError::ReadSpec { .. } => "cli/unreadable-spec",
             CliError::NoModules => "cli/no-modules",
+            CliError::SecretFile { .. } => "imagespec/foreign-secret",
             CliError::Env(_) => "cli/invalid-env",
             CliError::NoSetting { .. } => "cli/no-setting",
             CliError::Stdout(_) => "cli/stdout",
@@ -111,6 +118,7 @@ impl Diagnostic for CliError {
             | CliError::NoSpec(_)
             | CliError::ReadSpec { .. }
             | CliError::NoModules
+            | CliError::SecretFile { .. }
             | CliError::Env(_)
             | CliError::NoSetting { .. } => ErrorKind::User,
             CliError::Stdout(_)
@@ -133,6 +141,10 @@ impl Diagnostic for CliError {
                     .into(),
             ),
             CliError::NoModules => Some("Copy all of it: code = \"all\".".into()),
+            CliError::SecretFile { path } => Some(format!(
+                "If it is meant to see it, say so in your own config.toml: below [secrets.files], \
+                 `NAME = \"{path}\"`, or the file's folder in `secrets.directories`."
+            )),
             CliError::NoSetting { .. } => Some("`tierce config show` prints them all.".into()),
             CliError::Interrupted => Some("Nothing is half-done: run it again to go on.".into()),
             _ => None,

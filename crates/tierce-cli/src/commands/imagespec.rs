@@ -1,6 +1,7 @@
 //! `imageSpec.yaml` as a specification.
 
 use super::failure::Failure;
+use super::trust;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -46,5 +47,6 @@ pub fn lower(text: &str, name: &str, root: &Path, settings: &Settings) -> Result
     for path in lowered.secret_files.values_mut() {
         *path = root.join(&path);
     }
+    trust::check_secret_files(lowered.secret_files.values(), root, settings)?;
     Ok(lowered)
 }

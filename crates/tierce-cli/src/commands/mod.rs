@@ -15,6 +15,7 @@ mod project;
 mod render;
 mod run;
 mod runs;
+mod trust;
 
 use crate::args::{Cli, Command};
 use crate::ui;

@@ -10,7 +10,7 @@ pub fn run(args: PlanArgs) -> Done {
     let mut settings = project::settings(&args.spec, &args.settings, registry)?;
     let project = project::load(&args.spec, &args.naming, &args.settings, &mut settings)?;
     let plan = project::drive(settings, args.progress, async move |tierce, events| {
-        project.warn(&events);
+        project.announce(&events);
         Ok(tierce.plan(&project.image, &project.options, &events).await?)
     })?;
     match args.format {

@@ -1,7 +1,7 @@
 //! What the commands that work on a specification have in common.
 
 use super::failure::{CliError, Failure};
-use super::imagespec;
+use super::{imagespec, trust};
 use crate::args::{NamingArgs, Progress, SettingArgs, SpecArgs};
 use crate::ui;
 use std::future::Future;
@@ -10,7 +10,10 @@ use tierce::config::Overrides;
 use tierce::imagespec::Warning;
 use tierce::manifest::{Manifest, ManifestFiles, SourceKind};
 use tierce::spec::{Base, CopyStyle, ImageName, Step};
-use tierce::{BuildOptions, Cancel, CodeSource, Events, Image, Settings, Tierce, build_options};
+use tierce::{
+    BuildOptions, Cancel, CodeSource, Events, Image, Outcome, Settings, StepKind, Tierce,
+    build_options,
+};
 
 /// A specification, read.
 pub struct Project {
@@ -21,9 +24,19 @@ pub struct Project {
     /// Whether it is pushed without being asked to, as flytekit does.
     pub pushes: bool,
     warnings: Vec<Warning>,
+    /// Which secrets are used.
+    secrets: Vec<String>,
 }
 
 impl Project {
+    /// Says which secrets of the machine it is about to use, and what [`Project::warn`] says.
+    pub fn announce(&self, events: &Events) {
+        for line in &self.secrets {
+            events.step(StepKind::Check, line).finish(Outcome::Made, None);
+        }
+        self.warn(events);
+    }
+
     /// Says what the specification asks for and does not get.
     pub fn warn(&self, events: &Events) {
         for warning in &self.warnings {
@@ -65,6 +78,7 @@ pub fn load(
                 image: lowered.image,
                 options: BuildOptions { force: lowered.force, ..options },
                 warnings: lowered.warnings,
+                secrets: vec![],
             }
         }
         false => {
@@ -73,7 +87,7 @@ pub fn load(
             let code = CodeSource::Image { root: PathBuf::from("."), loaded: None };
             let options = BuildOptions { code, ..options };
             let spec = spec.spec.display().to_string();
-            Project { spec, image, options, pushes: false, warnings: vec![] }
+            Project { spec, image, options, pushes: false, warnings: vec![], secrets: vec![] }
         }
     };
     if let Some(tag) = &naming.tag {
@@ -82,6 +96,8 @@ pub fn load(
     if let Some(registry) = &naming.registry {
         project.image = project.image.with_registry(registry.as_str());
     }
+    project.secrets = trust::secret_lines(&project.image, settings);
+    project.warnings.extend(trust::outside(&project.image, &root, settings));
     let ignored = settings.warnings.iter();
     project.warnings.extend(
         ignored.map(|message| Warning { code: "config/ignored", message: message.clone() }),

@@ -34,7 +34,7 @@ pub fn run(args: RunArgs) -> Done {
     project::drive(settings, args.progress, async move |tierce, events| {
         Ok(match &project {
             Some(p) => {
-                p.warn(&events);
+                p.announce(&events);
                 tierce.run_spec(&p.image, &p.options, &options, &events).await?
             }
             None => tierce.run_image(&image, &options, &events).await?,
