@@ -3,4 +3,4 @@
 
 mod registry;
 
-pub use registry::{RegistryChecker, client_for, is_key_tag};
+pub use registry::{RegistryChecker, client_for};

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use std::sync::Arc;
-use tierce_engine::{ImageChecker, Presence, RegistryLogin};
+use tierce_engine::{ImageChecker, Presence, Question, RegistryLogin, TagKind};
 use tierce_oci::{Index, Manifest, Platform, Reference};
 use tierce_registry::{Client, InlineCredentials, RegistryError};
 
-/// Asks the registry for the manifest: one request for an image whose tag is made of its key, and
-/// for one that is not there.
+/// Asks the registry for the manifest: one request for an image whose tag is made of its own key,
+/// and for one that is not there.
 ///
-/// What another tag points to is looked at: an index must have every platform asked for, and a
+/// What any other tag points to is looked at: an index must have every platform asked for, and a
 /// single manifest's own configuration must be for the one platform asked for.
 #[derive(Clone, Debug)]
 pub struct RegistryChecker {
@@ -75,21 +75,14 @@ pub fn client_for(
     Ok(client.with_credentials(Arc::new(credentials)))
 }
 
-/// Whether a tag is one that stands for an image key: `t` and 24 base32 digits. The platforms are
-/// part of the key, so such a tag says that its image has them all.
-pub fn is_key_tag(tag: &str) -> bool {
-    let digits = tag.strip_prefix('t').unwrap_or_default();
-    digits.len() == 24
-        && digits.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b))
-}
-
 #[async_trait]
 impl ImageChecker for RegistryChecker {
     fn name(&self) -> &str {
         "registry"
     }
 
-    async fn check(&self, reference: &Reference, platforms: &[Platform]) -> Presence {
+    async fn check(&self, question: Question<'_>) -> Presence {
+        let Question { reference, platforms, tag } = question;
         if let Some(error) = &self.unusable {
             return Presence::Unknown(error.clone());
         }
@@ -98,7 +91,7 @@ impl ImageChecker for RegistryChecker {
             Ok(Some(found)) => found,
             Err(error) => return Presence::Unknown(Arc::new(error)),
         };
-        if reference.tag().is_some_and(is_key_tag) {
+        if tag == TagKind::OfKey {
             return Presence::Present(found);
         }
         match self.covers(reference, platforms).await {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 use tierce_checkers::RegistryChecker;
-use tierce_engine::{ImageChecker, Presence, RegistryLogin};
+use tierce_engine::{ImageChecker, Presence, Question, RegistryLogin, TagKind};
 use tierce_fetch::{HttpSettings, RetryPolicy};
 use tierce_oci::{Descriptor, ImageConfig, Index, Manifest, MediaType, Platform};
 use tierce_registry::testing::{Auth, Effect, FakeRegistry, Options, PASSWORD, Reply, USER};
@@ -57,10 +57,21 @@ fn put(registry: &FakeRegistry, tag: &str, names: &[&str]) -> Descriptor {
 
 /// What the checker says of the tag, in one word, and how many requests that took.
 async fn check(registry: &FakeRegistry, tag: &str, wanted: &[&str]) -> (&'static str, u64) {
+    check_tag(registry, tag, TagKind::Chosen, wanted).await
+}
+
+/// The same, for one kind of tag.
+async fn check_tag(
+    registry: &FakeRegistry,
+    name: &str,
+    tag: TagKind,
+    wanted: &[&str],
+) -> (&'static str, u64) {
     let client = client();
     let checker = RegistryChecker::new(client.clone());
-    let reference = registry.reference(&format!("app:{tag}"));
-    let word = match checker.check(&reference, &platforms(wanted)).await {
+    let reference = registry.reference(&format!("app:{name}"));
+    let question = Question { reference: &reference, platforms: &platforms(wanted), tag };
+    let word = match checker.check(question).await {
         Presence::Present(_) => "present",
         Presence::Absent => "absent",
         Presence::Unknown(_) => "unknown",
@@ -91,11 +102,23 @@ async fn an_image_is_there_for_the_platforms_it_is_for() {
 async fn a_tag_made_of_the_key_says_what_it_is_for() {
     let registry = FakeRegistry::start(Options::default()).await.unwrap();
     let root = put(&registry, KEY, &["linux/amd64"]);
-    assert_eq!(check(&registry, KEY, &["linux/amd64"]).await, ("present", 1));
+    let answer = check_tag(&registry, KEY, TagKind::OfKey, &["linux/amd64"]).await;
+    assert_eq!(answer, ("present", 1));
     let checker = RegistryChecker::new(client());
     let reference = registry.reference(&format!("app:{KEY}"));
-    let found = checker.check(&reference, &platforms(&["linux/amd64"])).await;
+    let platforms = platforms(&["linux/amd64"]);
+    let question = Question { reference: &reference, platforms: &platforms, tag: TagKind::OfKey };
+    let found = checker.check(question).await;
     assert!(matches!(found, Presence::Present(found) if found == root));
+}
+
+#[tokio::test]
+async fn a_tag_that_only_looks_like_a_key_says_nothing() {
+    let registry = FakeRegistry::start(Options::default()).await.unwrap();
+    put(&registry, KEY, &["linux/amd64"]);
+    assert_eq!(check(&registry, KEY, &["linux/arm64"]).await.0, "absent");
+    assert_eq!(check(&registry, KEY, &["linux/amd64", "linux/arm64"]).await.0, "absent");
+    assert_eq!(check(&registry, KEY, &["linux/amd64"]).await.0, "present");
 }
 
 #[tokio::test]
@@ -136,7 +159,9 @@ async fn an_image_brings_its_own_credentials() {
     ] {
         let checker = RegistryChecker::with_login(client(), login.as_ref());
         let checker: Arc<dyn ImageChecker> = Arc::new(checker);
-        match checker.check(&reference, &platforms(&["linux/amd64"])).await {
+        let platforms = platforms(&["linux/amd64"]);
+        let tag = TagKind::OfKey;
+        match checker.check(Question { reference: &reference, platforms: &platforms, tag }).await {
             Presence::Present(_) => assert!(expected, "{login:?}"),
             Presence::Unknown(error) => {
                 assert!(!expected, "{error}");

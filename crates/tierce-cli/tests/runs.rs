@@ -133,6 +133,16 @@ fn what_is_wrong_with_a_specification_is_said_at_once() {
         "name = 'a'\nbase = 'scratch'\ncopy = [{ src = 'nothing', dst = '/a' }]\n",
     );
     project.tierce(["build", "--detach"]).fails(2, "source/missing");
+    project.write("tierce.toml", "name = 'a'\nbase = 'scratch'\nenv = { A = '1' }\n");
+    let unknown = ["build", "--detach", "--builder", "nope"];
+    project.tierce(unknown).fails(2, "engine/unknown-builder");
+    project.tierce(["build", "--detach", "--builder", "noop"]).fails(2, "noop/no-reference");
+    project.write(
+        "tierce.toml",
+        "name = 'a'\nbase = 'scratch'\n\
+         run = [{ cmd = 'true', secrets = ['no_such_secret'] }]\n",
+    );
+    project.tierce(["build", "--detach"]).fails(2, "secret/missing");
     assert_eq!(list(&project), [""; 0]);
     project.tierce(["build", "--detach", "--dry-run"]).fails(2, "cli/usage");
 }

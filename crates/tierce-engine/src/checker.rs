@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
 use tierce_oci::{Descriptor, Diagnostic, Platform, Reference};
+use tierce_spec::ImageKey;
 
 /// A failure that is somebody else's type, seen through [`Diagnostic`].
 pub type AnyDiagnostic = Arc<dyn Diagnostic + Send + Sync>;
@@ -32,26 +33,53 @@ pub enum UnknownPolicy {
     Fail,
 }
 
+/// What a tag says about the image behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagKind {
+    /// It is made of the image's own key. The platforms are part of the key, so such a tag says
+    /// that its image has them all.
+    OfKey,
+    /// Somebody chose it, whatever it looks like: anything may be behind it.
+    Chosen,
+}
+
+impl TagKind {
+    /// What `tag` is to the image with this key.
+    pub fn of(tag: &str, key: &ImageKey) -> Self {
+        if tag == key.tag() { TagKind::OfKey } else { TagKind::Chosen }
+    }
+}
+
+/// What a checker is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The image, by its name.
+    pub reference: &'a Reference,
+    /// The platforms that it must be there for.
+    pub platforms: &'a [Platform],
+    /// What its tag says.
+    pub tag: TagKind,
+}
+
 /// Asks one place whether an image is there.
 #[async_trait]
 pub trait ImageChecker: Send + Sync {
     /// The checker's name, for messages.
     fn name(&self) -> &str;
 
-    /// Whether `reference` is there for all of `platforms`.
-    async fn check(&self, reference: &Reference, platforms: &[Platform]) -> Presence;
+    /// Whether the image is there for all platforms.
+    async fn check(&self, question: Question<'_>) -> Presence;
 }
 
 /// Asks `checkers` in turn; the first that can tell decides. Each failure is kept for the
 /// message that the policy then needs.
 pub async fn first_answer(
     checkers: &[Arc<dyn ImageChecker>],
-    reference: &Reference,
-    platforms: &[Platform],
+    question: Question<'_>,
 ) -> Result<Presence, CheckFailures> {
     let mut failures = CheckFailures::default();
     for checker in checkers {
-        match checker.check(reference, platforms).await {
+        match checker.check(question).await {
             Presence::Unknown(error) => failures.0.push((checker.name().to_owned(), error)),
             answer => return Ok(answer),
         }

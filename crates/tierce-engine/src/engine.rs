@@ -153,6 +153,19 @@ impl ImageBuildEngine {
         Session::new(self, events).existence(&plan).await
     }
 
+    /// Fails as a build would before the first builder starts to work: where the specification, a
+    /// source, the builder or a secret is not as it must be, or nobody can tell whether the image
+    /// is there and that is to be a failure. Gives the image's name.
+    pub async fn check_ready(
+        &self,
+        image: &Image,
+        options: &BuildOptions,
+        events: &Events,
+    ) -> Result<String, BuildError> {
+        let plan = Planner::new(self, options).plan(image).await?;
+        Session::new(self, events).check_ready(&plan).await
+    }
+
     /// What would be given to the builder, whether the image is there or not; nothing is built.
     pub async fn render(
         &self,

@@ -54,6 +54,8 @@ pub enum BuildError {
         wanted: Vec<Ability>,
         /// Builders that can.
         able: Vec<String>,
+        /// Builders that may be able to: what they can do is known once they are loaded.
+        perhaps: Vec<String>,
     },
     /// The builder does not take this image.
     #[error(transparent)]
@@ -141,6 +143,25 @@ fn list(wanted: &[Ability]) -> String {
     wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", nor ")
 }
 
+/// Which builders to choose instead.
+fn choice(able: &[String], perhaps: &[String]) -> Option<String> {
+    let able = match able {
+        [] => None,
+        able => Some(format!("Choose one that can, with --builder: {}.", able.join(", "))),
+    };
+    let perhaps = match perhaps {
+        [] => None,
+        perhaps => Some(format!(
+            "`tierce builder describe` tells what others can do: {}.",
+            perhaps.join(", ")
+        )),
+    };
+    match (able, perhaps) {
+        (Some(able), Some(perhaps)) => Some(format!("{able} {perhaps}")),
+        (able, perhaps) => able.or(perhaps),
+    }
+}
+
 fn names(known: &[KnownBuilder]) -> String {
     let name = |b: &KnownBuilder| format!("{} ({})", b.name, b.origin);
     match known {
@@ -198,10 +219,7 @@ impl Diagnostic for BuildError {
             BuildError::UnknownBuilder { looked_at, .. } => {
                 Some(format!("Others were looked for in {}.", looked_at.join(", ")))
             }
-            BuildError::Unable { able, .. } if able.is_empty() => None,
-            BuildError::Unable { able, .. } => {
-                Some(format!("Choose one that can, with --builder: {}.", able.join(", ")))
-            }
+            BuildError::Unable { able, perhaps, .. } => choice(able, perhaps),
             BuildError::BaseElsewhere { .. } => {
                 Some("Push them (--push), or build both with the same builder.".into())
             }

@@ -41,6 +41,8 @@ pub struct Job {
     pub dry_run: bool,
     /// Builders that could do what this one can't.
     pub able: Vec<String>,
+    /// Builders that may be able to: they were not loaded.
+    pub perhaps: Vec<String>,
     /// What its sources were read with.
     pub cache: GatherCache,
 }
@@ -121,7 +123,7 @@ impl Job {
             return Ok(());
         }
         let (builder, able) = (self.builder.name.clone(), self.able.clone());
-        Err(BuildError::Unable { builder, wanted, able })
+        Err(BuildError::Unable { builder, wanted, able, perhaps: self.perhaps.clone() })
     }
 }
 
@@ -192,6 +194,7 @@ impl<'a> Planner<'a> {
         let able = able.filter(|b| b.builder.refuses(prepared.gathered.resolved.image()).is_none());
         Job {
             able: able.map(|b| b.name.clone()).collect(),
+            perhaps: self.engine.builders.loadable(&builder.name),
             builder,
             exports,
             base,

@@ -26,7 +26,7 @@ pub use builder::{
 };
 pub use checker::{
     AnyDiagnostic, CheckFailures, CheckRecords, Existence, ImageChecker, NotChecked, Presence,
-    UnknownPolicy, first_answer,
+    Question, TagKind, UnknownPolicy, first_answer,
 };
 pub use engine::{ImageBuildEngine, Prepared, reference_of};
 pub use error::{Ability, BuildError};

@@ -92,6 +92,14 @@ impl Builders {
         known
     }
 
+    /// The names of those that would have to be loaded, but for `chosen`.
+    pub fn loadable(&self, chosen: &str) -> Vec<String> {
+        let is_other = |name: &String| {
+            name != chosen && !self.registered().any(|registered| registered.name == *name)
+        };
+        self.known().into_iter().map(|known| known.name).filter(is_other).collect()
+    }
+
     /// The builder of this name, or the one with the highest priority.
     pub async fn select(&self, name: Option<&str>) -> Result<Selected, BuildError> {
         let Some(name) = name else {

@@ -2,7 +2,8 @@
 
 use crate::builder::{ImageBuild, RegistryLogin, Status};
 use crate::checker::{
-    CheckFailures, CheckRecords, Existence, NotChecked, Presence, UnknownPolicy, first_answer,
+    CheckFailures, CheckRecords, Existence, NotChecked, Presence, Question, TagKind, UnknownPolicy,
+    first_answer,
 };
 use crate::engine::ImageBuildEngine;
 use crate::error::BuildError;
@@ -97,6 +98,17 @@ impl Session {
         Ok(ImageBuild { millis: elapsed(started), ..build })
     }
 
+    /// Fails as [`Session::build`] would before the first builder starts to work. Gives the name.
+    pub async fn check_ready(&self, plan: &Plan) -> Result<String, BuildError> {
+        let job = match plan {
+            Plan::Nothing(uri, _) => return Ok(uri.clone()),
+            Plan::Job(job) => job,
+        };
+        let (missing, _) = self.missing(Below::Job(job.clone())).await?;
+        self.ready(&missing).await?;
+        Ok(job.uri())
+    }
+
     /// Shows what the plan would be done with, as if the image were nowhere.
     pub async fn render(&self, plan: &Plan) -> Result<ImageBuild, BuildError> {
         let job = match plan {
@@ -130,19 +142,12 @@ impl Session {
         mut found: Option<Arc<ImageBuild>>,
         dry_run: bool,
     ) -> Result<Arc<ImageBuild>, BuildError> {
-        let in_base = |index: usize, job: &Job| {
-            let name = job.uri();
-            move |error| match index {
-                0 => error,
-                _ => BuildError::Base { name, source: Box::new(error) },
-            }
-        };
-        for (index, (job, _)) in missing.iter().enumerate() {
-            job.check_able().map_err(in_base(index, job))?;
-        }
         let secrets = match dry_run {
-            true => Secrets::default(),
-            false => self.secrets(&missing).await?,
+            true => {
+                able(&missing)?;
+                Secrets::default()
+            }
+            false => self.ready(&missing).await?,
         };
         for (index, (job, checked)) in missing.into_iter().enumerate().rev() {
             let wrap = in_base(index, &job);
@@ -186,6 +191,12 @@ impl Session {
             missing.push((job, checked));
         }
         Ok((missing, None))
+    }
+
+    /// Fails where one of these jobs cannot be done; gives all that they need.
+    async fn ready(&self, jobs: &[(Arc<Job>, Checked)]) -> Result<Secrets, BuildError> {
+        able(jobs)?;
+        self.secrets(jobs).await
     }
 
     /// The values of every secret of these jobs, before anything is built.
@@ -238,6 +249,21 @@ impl Session {
     }
 }
 
+/// Fails where the builder of one of these jobs, the image's own first, cannot do it.
+fn able(jobs: &[(Arc<Job>, Checked)]) -> Result<(), BuildError> {
+    let mut jobs = jobs.iter().enumerate();
+    jobs.try_for_each(|(index, (job, _))| job.check_able().map_err(in_base(index, job)))
+}
+
+/// Says of a failure which image below it was, if it was not that of the image itself.
+fn in_base(index: usize, job: &Job) -> impl FnOnce(BuildError) -> BuildError + use<> {
+    let name = job.uri();
+    move |error| match index {
+        0 => error,
+        _ => BuildError::Base { name, source: Box::new(error) },
+    }
+}
+
 impl Inner {
     async fn check(&self, job: &Job) -> Result<Checked, BuildError> {
         let (mut events, mut login) = (self.events.clone(), None);
@@ -283,7 +309,9 @@ impl Inner {
             return Ok(Existence::Present(root));
         }
         let checkers = job.builder.builder.checkers(&job.exports, login);
-        let answer = first_answer(&checkers, &reference, platforms).await;
+        let tag = TagKind::of(job.prepared.name.tag(), &job.prepared.key);
+        let question = Question { reference: &reference, platforms, tag };
+        let answer = first_answer(&checkers, question).await;
         step.finish(Outcome::Made, None);
         match answer {
             Ok(Presence::Present(root)) => {

@@ -297,3 +297,47 @@ async fn a_source_that_changes_meanwhile_aborts_the_build() {
     assert_eq!(error.code(), "source/changed");
     assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
 }
+
+#[tokio::test]
+async fn checkers_are_told_whose_tag_it_is() {
+    let w = world(&[Answer::Absent]);
+    let key = engine(&w).prepare(&image(), &pushing()).unwrap().key.tag();
+    let other = engine(&w).prepare(&image().with_labels([("a", "b")]), &pushing()).unwrap();
+    for (tag, note) in [
+        (key, "check app"),
+        ("mine".to_owned(), "check app by a chosen tag"),
+        // It looks like one of a key, and it is of the key of another image.
+        (other.key.tag(), "check app by a chosen tag"),
+    ] {
+        w.forget();
+        assert_eq!(build(&w, &image().with_tag(&tag), &pushing()).await, Ok(Status::Built));
+        assert_eq!(w.log()[0], note, "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_fail_before_anything_is_built_is_told_without_building() {
+    let here = tempfile::tempdir().unwrap();
+    let secretly = image().with_step(tierce_spec::Step::Commands(tierce_spec::Commands {
+        commands: vec!["true".into()],
+        network: Network::None,
+        secrets: vec![Secret::new("none")],
+    }));
+    let (nope, push) = (Some("nope".to_owned()), pushing());
+    for (image, options, expected) in [
+        (image(), push.clone(), Ok("r.example/app")),
+        (image(), BuildOptions { builder: nope, ..push.clone() }, Err("engine/unknown-builder")),
+        (secretly, push.clone(), Err("secret/missing")),
+        (image().with_source_file("nothing", "/a"), push, Err("source/missing")),
+    ] {
+        let w = world(&[Answer::Absent]);
+        let options = BuildOptions { root: here.path().to_owned(), ..options };
+        let ready = engine(&w).check_ready(&image, &options, &Events::none()).await;
+        match (&ready, expected) {
+            (Ok(uri), Ok(start)) => assert!(uri.starts_with(start), "{uri}"),
+            (Err(error), Err(code)) => assert_eq!(error.code(), code, "{error}"),
+            _ => panic!("{ready:?}, expected {expected:?}"),
+        }
+        assert_eq!(w.count("build"), 0);
+    }
+}

@@ -138,3 +138,24 @@ async fn noop_gives_back_the_base_and_refuses_what_has_no_reference() {
     }
     assert_eq!(w.count("build"), 0, "{:?}", w.log());
 }
+
+#[tokio::test]
+async fn builders_that_were_not_loaded_are_named_where_one_is_unable() {
+    let w = world(&[Answer::Absent]);
+    let mut weak = builder(&w, "weak");
+    weak.able = false;
+    let mut engine = engine(&w);
+    engine.register(Arc::new(weak), 9);
+    engine.add_source(Arc::new(Lazy(w.clone())));
+    let both = ["linux/amd64", "linux/arm64"].map(|p| p.parse().unwrap());
+    let image = image().with_platforms(both);
+    let error = engine.build(&image, &pushing(), &Events::none()).await.unwrap_err();
+    assert_eq!(error.code(), "engine/unsupported-by-builder", "{error}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("--builder: high, low."), "{hint}");
+    assert!(
+        hint.contains("describe` tells what others can do: ") && hint.contains("lazy"),
+        "{hint}"
+    );
+    assert_eq!(w.count("find"), 0);
+}

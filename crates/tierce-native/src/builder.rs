@@ -14,7 +14,7 @@ use tierce_checkers::{RegistryChecker, client_for};
 use tierce_engine::{
     Action, AnyDiagnostic, BuildRequest, BuilderError, Capabilities, Events, Export, ExportKind,
     ImageBuild, ImageBuilder, ImageChecker, LayerFact, PlanReport, PlannedLayer, PlatformBuild,
-    PlatformPlan, Presence, RegistryLogin, Rendering, Status,
+    PlatformPlan, Presence, Question, RegistryLogin, Rendering, Status, TagKind,
 };
 use tierce_oci::{Artifact, Platform, Reference};
 
@@ -299,12 +299,11 @@ impl ImageChecker for StoreChecker {
         "store"
     }
 
-    async fn check(&self, reference: &Reference, _: &[Platform]) -> Presence {
+    async fn check(&self, question: Question<'_>) -> Presence {
         // The platforms are part of the key, and so of the tag; a tag of the user's own says
         // nothing of what is behind it, so it is built, which the cached layers make quick.
-        let is_key = reference.tag().is_some_and(tierce_checkers::is_key_tag);
-        match self.context.recall(reference) {
-            Some(image) if is_key => Presence::Present(image.root),
+        match self.context.recall(question.reference) {
+            Some(image) if question.tag == TagKind::OfKey => Presence::Present(image.root),
             _ => Presence::Absent,
         }
     }

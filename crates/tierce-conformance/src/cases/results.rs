@@ -3,7 +3,7 @@
 use crate::bench::{Ask, Bench, Checked, Stop, fail, same, skip};
 use crate::filesystem::FileSystem;
 use std::sync::Arc;
-use tierce_engine::{Export, ExportKind, Presence, Status};
+use tierce_engine::{Export, ExportKind, Presence, Question, Status, TagKind};
 use tierce_oci::Platform;
 use tierce_spec::{Image, SourceOptions};
 
@@ -192,7 +192,8 @@ pub(super) async fn check_present(bench: &Bench<'_>) -> Checked {
         return skip("the builder has nobody who checks");
     }
     for checker in checkers {
-        match checker.check(reference, &[Platform::host()]).await {
+        let platforms = &[Platform::host()];
+        match checker.check(Question { reference, platforms, tag: TagKind::OfKey }).await {
             Presence::Present(root) => same("the digest that is present", root.digest, digest)?,
             Presence::Absent => return fail(format!("{} says it is absent", checker.name())),
             Presence::Unknown(e) => return fail(format!("{} cannot tell: {e}", checker.name())),
@@ -209,7 +210,9 @@ pub(super) async fn check_absent(bench: &Bench<'_>) -> Checked {
         return skip("the builder has nobody who checks");
     }
     for checker in checkers {
-        match checker.check(&reference, &[Platform::host()]).await {
+        let platforms = &[Platform::host()];
+        let tag = TagKind::Chosen;
+        match checker.check(Question { reference: &reference, platforms, tag }).await {
             Presence::Absent => {}
             Presence::Present(_) => return fail(format!("{} says it is present", checker.name())),
             Presence::Unknown(e) => return fail(format!("{} cannot tell: {e}", checker.name())),

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 use tierce_engine::{
     BuildEvent, BuildOptions, BuildRequest, BuilderError, Capabilities, EventSink, Events, Export,
     ExportKind, GatherCache, ImageBuild, ImageBuildEngine, ImageBuilder, ImageChecker,
-    OutputStream, Presence, RegistryLogin, Rendering, Status, StepKind, Unsupported,
+    OutputStream, Presence, Question, RegistryLogin, Rendering, Status, StepKind, TagKind,
+    Unsupported,
 };
-use tierce_oci::{Descriptor, Diagnostic, Digest, ErrorKind, MediaType, Platform, Reference};
+use tierce_oci::{Descriptor, Diagnostic, Digest, ErrorKind, MediaType};
 use tierce_spec::Image;
 
 /// What a checker says.
@@ -137,8 +138,10 @@ impl ImageChecker for Checker {
         "test"
     }
 
-    async fn check(&self, reference: &Reference, _: &[Platform]) -> Presence {
-        self.0.note(format!("check {}", reference.repository()));
+    async fn check(&self, question: Question<'_>) -> Presence {
+        let reference = question.reference;
+        let tag = if question.tag == TagKind::Chosen { " by a chosen tag" } else { "" };
+        self.0.note(format!("check {}{tag}", reference.repository()));
         if self.0.present.contains(&reference.repository()) {
             return Presence::Present(root());
         }
