@@ -323,3 +323,35 @@ fn cases_that_fail_are_told_and_fail_the_command() {
     assert!(outcome.stdout.contains("1 failed"), "{outcome}");
     assert!(outcome.stdout.contains("was not written"), "{outcome}");
 }
+
+#[test]
+fn a_builder_can_not_write_to_the_terminal_as_it_likes() {
+    let home = Home::new();
+    let evil = r"\u001b]0;pwn\u0007\nerror[fake]: forged\r\nhint: forged";
+    let event = |json: &str| format!("printf '%s\\n' '{}'", json.replace("EVIL", evil));
+    let said = [
+        event(r#"{"event":"step-started","step":1,"kind":"execute","title":"title EVIL"}"#),
+        event(r#"{"event":"step-output","step":1,"line":"line EVIL"}"#),
+        event(r#"{"event":"step-finished","step":1,"outcome":"made","detail":"detail EVIL"}"#),
+        event(r#"{"event":"warning","code":"evil","message":"warned EVIL"}"#),
+        "printf '\\033[2Jlog\\rerror[fake]: forged\\n' >&2".to_owned(),
+        event(r#"{"error":{"code":"bad","message":"failed EVIL","hint":"hint EVIL"}}"#),
+    ];
+    let text = fs::read_to_string(home.path("bin/tierce-builder-noting")).unwrap();
+    let text = text.replace("    echo \"noted\" >&2\n", &format!("{}\nexit 1\n", said.join("\n")));
+    fs::write(home.path("bin/tierce-builder-noting"), text).unwrap();
+    for progress in ["plain", "quiet"] {
+        let failed = home.tierce(["build", "--builder", "noting", "--progress", progress]).run();
+        for wanted in ["warned \u{fffd}]0;pwn", "failed \u{fffd}]0;pwn", "hint \u{fffd}]0;pwn"] {
+            assert!(failed.stderr.contains(wanted), "{wanted}: {failed}");
+        }
+        let obeyed = |c: char| c.is_control() && c != '\n';
+        assert!(!failed.stderr.contains(obeyed), "{:?}", failed.stderr);
+        let forged =
+            |line: &str| line.starts_with("error[fake]") || line.starts_with("hint: forged");
+        assert!(!failed.stderr.lines().any(forged), "{failed}");
+    }
+    // Programs get every character.
+    let json = home.tierce(["build", "--builder", "noting", "--progress", "json"]).run();
+    assert!(json.stderr.contains(r"warned \u001b]0;pwn\u0007\nerror[fake]"), "{json}");
+}

@@ -1,5 +1,6 @@
 //! An error as a user reads it: what, why, where, and what next.
 
+use super::text;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use tierce::Diagnostic;
@@ -20,18 +21,20 @@ pub fn report_failure(failure: &RunFailure) {
 fn render(failure: &RunFailure, color: bool) -> String {
     let (red, cyan, off) = if color { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
     let RunFailure { code, message, causes, hint } = failure;
-    let mut text = String::new();
-    let _ = writeln!(text, "{red}error{off}[{code}]: {message}");
+    let mut out = String::new();
+    let (code, shown) = (text::line(code), text::lines(message));
+    let _ = writeln!(out, "{red}error{off}[{code}]: {shown}");
     let mut said = message;
     for cause in causes {
         // A transparent wrapper says what its cause says.
         if cause != said {
-            let _ = writeln!(text, "  because {}", cause.trim_end().replace('\n', "\n    "));
+            let cause = text::lines(cause.trim_end());
+            let _ = writeln!(out, "  because {}", cause.replace('\n', "\n    "));
         }
         said = cause;
     }
     if let Some(hint) = hint {
-        let _ = writeln!(text, "{cyan}hint{off}: {hint}");
+        let _ = writeln!(out, "{cyan}hint{off}: {}", text::lines(hint));
     }
-    text
+    out
 }

@@ -1,6 +1,6 @@
 //! Live lines on a terminal: one a step, the step's last output below it while it runs.
 
-use super::units;
+use super::{text, units};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -70,13 +70,13 @@ impl EventSink for Live {
     fn emit(&self, event: &BuildEvent) {
         match event {
             BuildEvent::BuildStarted { uri, .. } => {
-                self.line(format!("building \x1b[1m{uri}\x1b[0m"))
+                self.line(format!("building \x1b[1m{}\x1b[0m", text::line(uri)))
             }
-            BuildEvent::StepStarted { step, title, .. } => self.start(*step, title),
+            BuildEvent::StepStarted { step, title, .. } => self.start(*step, &text::line(title)),
             BuildEvent::StepProgress { step, done, total } => self.progress(*step, *done, *total),
             BuildEvent::StepOutput { step, line, .. } => {
                 if let Some(Step { bar, .. }) = self.lock().get(step) {
-                    bar.set_message(line.clone());
+                    bar.set_message(text::line(line).into_owned());
                 }
             }
             BuildEvent::StepFinished { step, outcome: Outcome::Cached, millis, .. }
@@ -91,7 +91,7 @@ impl EventSink for Live {
                 };
                 remark += &units::millis(*millis);
                 if let Some(detail) = detail {
-                    remark = format!("{remark}, {detail}");
+                    remark = format!("{remark}, {}", text::line(detail));
                 }
                 self.end(*step, "\x1b[32m✓\x1b[0m", &remark);
             }
@@ -99,9 +99,11 @@ impl EventSink for Live {
                 self.end(*step, "\x1b[31m✗\x1b[0m", &units::millis(*millis));
             }
             BuildEvent::Warning { code, message } => {
+                let (code, message) = (text::line(code), text::lines(message));
                 self.line(format!("\x1b[33mwarning\x1b[0m[{code}]: {message}"));
             }
             BuildEvent::BuildFinished { uri, millis, .. } => {
+                let uri = text::line(uri);
                 self.line(format!("built \x1b[1m{uri}\x1b[0m in {}", units::millis(*millis)));
             }
         }

@@ -3,6 +3,7 @@
 mod error;
 mod live;
 mod plain;
+mod text;
 pub mod units;
 
 use crate::args::Progress;
@@ -40,7 +41,7 @@ struct Quiet;
 impl EventSink for Quiet {
     fn emit(&self, event: &BuildEvent) {
         if let BuildEvent::Warning { code, message } = event {
-            eprintln!("warning[{code}]: {message}");
+            eprintln!("warning[{}]: {}", text::line(code), text::lines(message));
         }
     }
 }
