@@ -30,11 +30,13 @@ fi
 /// A directory with programs.
 pub struct Programs {
     pub directory: TempDir,
+    /// How long those that are given up have to end.
+    pub grace: Duration,
 }
 
 impl Programs {
     pub fn new() -> Self {
-        Programs { directory: tempfile::tempdir().unwrap() }
+        Programs { directory: tempfile::tempdir().unwrap(), grace: Duration::from_millis(500) }
     }
 
     /// A program `tierce-builder-NAME` that is all of `text`.
@@ -56,7 +58,7 @@ impl Programs {
             check: Duration::from_secs(20),
             idle: Duration::from_secs(20),
             build: None,
-            grace: Duration::from_millis(500),
+            grace: self.grace,
         };
         ExternalSettings::new(self.directory.path().to_owned()).with_limits(limits)
     }
