@@ -84,7 +84,8 @@ fn of_registry(registry: &RegistryConfig) -> Option<&'static str> {
     ])
 }
 
-/// Daemons get credentials and secrets.
+/// Daemons get credentials and secrets; caches are written with the user's credentials, whether
+/// anything is pushed or not.
 fn of_docker(docker: &DockerConfig) -> Option<&'static str> {
     let DockerConfig {
         host,
@@ -93,7 +94,7 @@ fn of_docker(docker: &DockerConfig) -> Option<&'static str> {
         tls_verify,
         builder,
         cache_from: _,
-        cache_to: _,
+        cache_to,
         extra_args,
     } = docker;
     first(&[
@@ -102,13 +103,18 @@ fn of_docker(docker: &DockerConfig) -> Option<&'static str> {
         (cert_path.is_some(), "cert-path"),
         (tls_verify.is_some(), "tls-verify"),
         (builder.is_some(), "builder"),
+        (cache_to.is_some(), "cache-to"),
         (extra_args.is_some(), "extra-args"),
     ])
 }
 
 fn of_podman(podman: &PodmanConfig) -> Option<&'static str> {
-    let PodmanConfig { host, cache_from: _, cache_to: _, extra_args } = podman;
-    first(&[(host.is_some(), "host"), (extra_args.is_some(), "extra-args")])
+    let PodmanConfig { host, cache_from: _, cache_to, extra_args } = podman;
+    first(&[
+        (host.is_some(), "host"),
+        (cache_to.is_some(), "cache-to"),
+        (extra_args.is_some(), "extra-args"),
+    ])
 }
 
 fn of_buildkit(buildkit: &BuildkitConfig) -> Option<&'static str> {
@@ -119,7 +125,7 @@ fn of_buildkit(buildkit: &BuildkitConfig) -> Option<&'static str> {
         client_key,
         server_name,
         cache_from: _,
-        cache_to: _,
+        cache_to,
     } = buildkit;
     first(&[
         (address.is_some(), "address"),
@@ -127,6 +133,7 @@ fn of_buildkit(buildkit: &BuildkitConfig) -> Option<&'static str> {
         (client_cert.is_some(), "client-cert"),
         (client_key.is_some(), "client-key"),
         (server_name.is_some(), "server-name"),
+        (cache_to.is_some(), "cache-to"),
     ])
 }
 
@@ -135,21 +142,18 @@ fn of_buildkit(buildkit: &BuildkitConfig) -> Option<&'static str> {
 pub(crate) fn foreign_cache(file: &ConfigFile) -> Option<Key> {
     let ConfigFile { docker, podman, buildkit, .. } = file;
     let lists = [
-        ("docker", "cache-from", &docker.cache_from),
-        ("docker", "cache-to", &docker.cache_to),
-        ("podman", "cache-from", &podman.cache_from),
-        ("podman", "cache-to", &podman.cache_to),
-        ("buildkit", "cache-from", &buildkit.cache_from),
-        ("buildkit", "cache-to", &buildkit.cache_to),
+        ("docker", &docker.cache_from),
+        ("podman", &podman.cache_from),
+        ("buildkit", &buildkit.cache_from),
     ];
-    let (table, last, _) = lists.into_iter().find(|(table, _, caches)| {
+    let (table, _) = lists.into_iter().find(|(table, caches)| {
         let is_fine = |cache: &String| match *table {
             "podman" => is_repository(cache) && has_host(cache),
             _ => is_repository(cache) || is_registry_cache(cache),
         };
         !caches.iter().flatten().all(is_fine)
     })?;
-    Some(key(&[table, last]))
+    Some(key(&[table, "cache-from"]))
 }
 
 fn is_repository(text: &str) -> bool {

@@ -136,6 +136,10 @@ fn projects_do_not_decide_on_what_is_the_users() {
         let key = format!("docker.{last}");
         cases.push((format!("{key} = \"x\"\n"), key, 2));
     }
+    for table in ["docker", "podman", "buildkit"] {
+        let key = format!("{table}.cache-to");
+        cases.push((format!("{key} = [\"ghcr.io/me/cache\"]\n"), key, 2));
+    }
     for last in ["address", "ca", "client-cert", "client-key", "server-name"] {
         let key = format!("buildkit.{last}");
         cases.push((format!("{key} = \"x\"\n"), key, 2));
@@ -151,44 +155,42 @@ fn projects_do_not_decide_on_what_is_the_users() {
 
 #[test]
 fn the_caches_of_projects_are_in_registries() {
-    let load = |table: &str, last: &str, cache: &str| {
+    let load = |table: &str, cache: &str| {
         let cache = toml::Value::from(cache);
-        World::new().project(&format!("[workspace]\n{table}.{last} = [{cache}]\n")).load()
+        World::new().project(&format!("[workspace]\n{table}.cache-from = [{cache}]\n")).load()
     };
-    for last in ["cache-from", "cache-to"] {
-        for (table, cache, fine) in [
-            ("docker", "type=registry,ref=ghcr.io/me/cache:1,mode=max", true),
-            ("docker", "ghcr.io/me/cache", true),
-            ("docker", "type=local,src=/etc,dest=/etc", false),
-            ("docker", "type=local,type=registry,ref=ghcr.io/me/cache", false),
-            ("docker", "type=registry,ref=ghcr.io/me/cache,type=local", false),
-            ("docker", "\"type=local\",ref=ghcr.io/me/cache,dest=/etc", false),
-            ("docker", " type=local,ref=ghcr.io/me/cache", false),
-            ("docker", "TYPE=local,type=registry,ref=ghcr.io/me/cache", false),
-            ("docker", "type=registry,ref=ghcr.io/me/cache,dest=/etc", false),
-            ("docker", "type=s3,bucket=b", false),
-            ("docker", "type=registry", false),
-            ("docker", "/var/cache", false),
-            ("docker", "", false),
-            ("buildkit", "type=registry,ref=ghcr.io/me/cache", true),
-            ("buildkit", "type=local,src=/etc,dest=/etc", false),
-            ("podman", "ghcr.io/me/cache", true),
-            ("podman", "localhost:5000/me/cache", true),
-            ("podman", "dir:etc", false),
-            ("podman", "oci:5000/etc", false),
-            ("podman", "dir:/etc", false),
-            ("podman", "docker-archive:/etc/x", false),
-            ("podman", "containers-storage:x", false),
-            ("podman", "oci:/var/lib", false),
-        ] {
-            match load(table, last, cache) {
-                Ok(_) => assert!(fine, "{table} {cache}"),
-                Err(error) => {
-                    assert!(!fine, "{error}");
-                    assert_eq!(error.code(), "config/user-only", "{error}");
-                    let key = format!("tierce.toml:2: {table}.{last} of a project");
-                    assert!(error.to_string().contains(&key), "{error}");
-                }
+    for (table, cache, fine) in [
+        ("docker", "type=registry,ref=ghcr.io/me/cache:1,mode=max", true),
+        ("docker", "ghcr.io/me/cache", true),
+        ("docker", "type=local,src=/etc,dest=/etc", false),
+        ("docker", "type=local,type=registry,ref=ghcr.io/me/cache", false),
+        ("docker", "type=registry,ref=ghcr.io/me/cache,type=local", false),
+        ("docker", "\"type=local\",ref=ghcr.io/me/cache,dest=/etc", false),
+        ("docker", " type=local,ref=ghcr.io/me/cache", false),
+        ("docker", "TYPE=local,type=registry,ref=ghcr.io/me/cache", false),
+        ("docker", "type=registry,ref=ghcr.io/me/cache,dest=/etc", false),
+        ("docker", "type=s3,bucket=b", false),
+        ("docker", "type=registry", false),
+        ("docker", "/var/cache", false),
+        ("docker", "", false),
+        ("buildkit", "type=registry,ref=ghcr.io/me/cache", true),
+        ("buildkit", "type=local,src=/etc,dest=/etc", false),
+        ("podman", "ghcr.io/me/cache", true),
+        ("podman", "localhost:5000/me/cache", true),
+        ("podman", "dir:etc", false),
+        ("podman", "oci:5000/etc", false),
+        ("podman", "dir:/etc", false),
+        ("podman", "docker-archive:/etc/x", false),
+        ("podman", "containers-storage:x", false),
+        ("podman", "oci:/var/lib", false),
+    ] {
+        match load(table, cache) {
+            Ok(_) => assert!(fine, "{table} {cache}"),
+            Err(error) => {
+                assert!(!fine, "{error}");
+                assert_eq!(error.code(), "config/user-only", "{error}");
+                let key = format!("tierce.toml:2: {table}.cache-from of a project");
+                assert!(error.to_string().contains(&key), "{error}");
             }
         }
     }
