@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tierce_engine::{Events, Gathered, GatheredBase, Source, Status};
 use tierce_layer::LayerPath;
 use tierce_oci::Platform;
-use tierce_spec::{Apt, Command, Commands, Labels, ResolvedStep, Step};
+use tierce_spec::{Apt, Command, Commands, Labels, Network, ResolvedStep, Step};
 
 /// How much planning may do.
 #[derive(Clone, Debug)]
@@ -170,7 +170,7 @@ impl Planner<'_> {
             }
             Step::Workdir(workdir) => {
                 self.builder.configure(step.step);
-                self.workdir(&workdir.path);
+                self.workdir(step.index, &workdir.path);
                 Ok(())
             }
             Step::Env(_) | Step::User(_) | Step::Entrypoint(_) | Step::Cmd(_) | Step::Labels(_) => {
@@ -253,12 +253,29 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Makes the working directory, unless something else does.
-    fn workdir(&mut self, path: &str) {
-        let Ok(path) = LayerPath::new(path) else { return };
+    /// Makes the working directory of the step `index`, unless something else does.
+    ///
+    /// Layers that are assembled know nothing of those below, and a directory that one of them
+    /// lists loses the owner and mode that it may have there. What is executed sees what is there:
+    /// a command makes the directory that it runs in if it is missing, and else leaves it alone.
+    fn workdir(&mut self, index: usize, workdir: &str) {
+        let Ok(path) = LayerPath::new(workdir) else { return };
         let standard = STANDARD_DIRECTORIES.iter().any(|d| d.as_bytes() == path.as_bytes());
-        if standard || self.a_source_makes(&path) {
+        if standard || self.a_source_makes(&path) || self.a_command_runs_in(index) {
             return;
+        }
+        if self.a_shell_ran_before(index) {
+            let execution = Execution {
+                commands: vec![Command::from(":").argv()],
+                env: environment(self.builder.config()),
+                cwd: workdir.to_owned(),
+                user: String::new(),
+                network: Network::None,
+                caches: vec![],
+                omit: Omit::Logs,
+                secrets: vec![],
+            };
+            return self.execute("workdir", format!("make /{path}"), execution);
         }
         let key = KeyEncoder::new("directory")
             .list("path", [path.as_bytes()])
@@ -267,6 +284,23 @@ impl Planner<'_> {
         let title = format!("make /{path}");
         let created_by = title.clone();
         self.builder.layer(Node { key, title, created_by, work: Work::Directory(path) });
+    }
+
+    /// Whether a command runs in the working directory that the step `index` names.
+    fn a_command_runs_in(&self, index: usize) -> bool {
+        let later = self.gathered.resolved.steps().skip(index + 1).map(|later| later.step);
+        later
+            .take_while(|step| !matches!(step, Step::Workdir(_)))
+            .any(|step| matches!(step, Step::Commands(c) if !c.commands.is_empty()))
+    }
+
+    /// Whether a command before the step `index` may have made anything, and has shown that the
+    /// image has a shell.
+    fn a_shell_ran_before(&self, index: usize) -> bool {
+        self.gathered.resolved.steps().take(index).any(|earlier| match earlier.step {
+            Step::Commands(c) => c.commands.iter().any(|c| matches!(c, Command::Shell(_))),
+            _ => false,
+        })
     }
 
     /// Whether some source is copied into the directory or below it.
