@@ -41,6 +41,10 @@ impl<T: Clone> Flights<T> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         flights.entry(identity).or_insert_with(|| work().boxed().shared()).clone()
     }
+
+    fn has(&self, identity: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(identity)
+    }
 }
 
 /// One call of the engine's. Cheap to clone. Work ends with the last clone: the work itself knows
@@ -178,6 +182,9 @@ impl Session {
             };
             let checked = self.checked(&job).await?;
             let there = match &checked.existence {
+                // Built here, for another image on top of it, while this one was asked for: the
+                // result is that of the build, whoever was faster.
+                Existence::Present(_) if self.builds.has(&job.identity()) => None,
                 Existence::Present(root) => {
                     Some(ImageBuild::new(job.uri(), Status::Present).with_root(root.clone()))
                 }
