@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The builder where nothing says otherwise and none has a higher priority.
+/// Where builders come from that the program registers itself.
 const BUILT_IN: &str = "built in";
 
 /// A builder that could be chosen.
