@@ -121,16 +121,7 @@ pub fn main(test: impl AsyncFnOnce(&Stage)) -> ExitCode {
 
 /// Every case passes or is skipped, and as many pass as are known to.
 pub fn check(report: &SuiteReport, at_least: usize) {
-    check_but(report, at_least, &[]);
-}
-
-/// The same, but for cases that are known to fail, and do.
-pub fn check_but(report: &SuiteReport, at_least: usize, known: &[&str]) {
     let failed: Vec<&str> = report.failures().map(|case| case.name).collect();
-    let fixed = |name: &&&str| report.cases.iter().any(|case| case.name == **name);
-    let fixed = known.iter().filter(fixed).find(|name| !failed.contains(name));
-    assert!(fixed.is_none(), "{} passes {fixed:?} now: take it off the list", report.builder);
-    let failed: Vec<&str> = failed.into_iter().filter(|name| !known.contains(name)).collect();
     assert!(failed.is_empty(), "{} fails: {}", report.builder, failed.join(", "));
     let everything = std::env::args().nth(1).is_none_or(|argument| argument.starts_with('-'));
     let passed = report.passed();
