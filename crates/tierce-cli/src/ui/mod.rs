@@ -1,10 +1,6 @@
 //! What people see on standard error.
 
 mod error;
-mod live;
-mod plain;
-mod text;
-pub mod units;
 
 use crate::args::Progress;
 use std::io::IsTerminal;
@@ -12,13 +8,13 @@ use std::sync::Arc;
 use tierce::{BuildEvent, EventSink};
 
 pub use error::{report, report_failure};
-pub use plain::Plain;
+pub use tierce_ui::{Live, Plain, text, units};
 
 /// The sink for `progress`.
 pub fn sink(progress: Progress) -> Arc<dyn EventSink> {
     match progress {
-        Progress::Auto if std::io::stderr().is_terminal() => Arc::new(live::Live::new()),
-        Progress::Auto | Progress::Plain => Arc::new(plain::Plain::default()),
+        Progress::Auto if std::io::stderr().is_terminal() => Arc::new(Live::new()),
+        Progress::Auto | Progress::Plain => Arc::new(Plain::default()),
         Progress::Json => Arc::new(Json),
         Progress::Quiet => Arc::new(Quiet),
     }

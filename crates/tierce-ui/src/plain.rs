@@ -1,9 +1,9 @@
 //! One line an event: for logs and pipes.
 
-use super::{text, units};
+use crate::{text, units};
 use std::collections::HashMap;
 use std::sync::Mutex;
-use tierce::{BuildEvent, EventSink, Outcome, StepId};
+use tierce_engine::{BuildEvent, EventSink, Outcome, StepId};
 
 /// Writes plain lines; step output is marked with its step's number.
 #[derive(Default)]

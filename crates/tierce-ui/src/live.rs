@@ -1,11 +1,11 @@
 //! Live lines on a terminal: one a step, the step's last output below it while it runs.
 
-use super::{text, units};
+use crate::{text, units};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
-use tierce::{BuildEvent, EventSink, Outcome, StepId};
+use tierce_engine::{BuildEvent, EventSink, Outcome, StepId};
 
 /// Draws on standard error.
 pub struct Live {
@@ -21,7 +21,14 @@ struct Step {
 /// Steps quicker than this leave no line behind when all they did was to find their result.
 const WORTH_A_LINE: u64 = 100;
 
+impl Default for Live {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Live {
+    /// Draws nothing yet.
     pub fn new() -> Self {
         Live { bars: MultiProgress::new(), steps: Mutex::default() }
     }
