@@ -7,6 +7,7 @@ use crate::connect::registry_client;
 use crate::error::Error;
 use crate::options::execution;
 use crate::secrets::secret_resolver;
+use std::path::Path;
 use std::sync::Arc;
 use tierce_config::Settings;
 use tierce_engine::{
@@ -85,19 +86,38 @@ pub fn offline(settings: &Settings) -> ImageBuildEngine {
 
 /// How the sandbox starts this program again.
 pub(crate) fn helper() -> Result<Helper, OpenError> {
-    let mut helper = Helper::new(std::env::current_exe().map_err(OpenError::Program)?);
+    Ok(helper_of(&std::env::current_exe().map_err(OpenError::Program)?))
+}
+
+/// How the sandbox starts `program` as its helper.
+fn helper_of(program: &Path) -> Helper {
+    let mut helper = Helper::new(program.to_owned());
     helper.args.push(SANDBOX_HELPER_ARGUMENT.into());
-    Ok(helper)
+    helper
 }
 
 impl Tierce {
     /// Opens the store and registers the builders. `cancel` stops whatever runs in a sandbox.
+    ///
+    /// The running program starts itself as the sandbox's helper: see
+    /// [`crate::sandbox_helper_main`].
     pub fn open(settings: Settings, cancel: &Cancel) -> Result<Self, OpenError> {
+        let program = std::env::current_exe().map_err(OpenError::Program)?;
+        Self::open_with(settings, cancel, &program)
+    }
+
+    /// The same for libraries inside of other programs: `program` is a `tierce`, which is started
+    /// as the sandbox's helper.
+    pub fn open_with(
+        settings: Settings,
+        cancel: &Cancel,
+        program: &Path,
+    ) -> Result<Self, OpenError> {
         let store = Store::open(&settings.store)?;
         let http = tierce_fetch::client(&HttpSettings::default())?;
         let registry = registry_client(&settings, ClientSettings::new(http.clone()))?;
         let native = NativeSettings {
-            helper: helper()?,
+            helper: helper_of(program),
             ca_bundle: settings.ca_bundle.clone(),
             network_variables: settings.network_variables.clone(),
             uv: UvSettings { search_path: settings.search_path.clone(), ..UvSettings::default() },
