@@ -1,0 +1,15 @@
+//! The `tierce._tierce` extension module: Python's values in, tierce's out, and back. All logic
+//! is in the library.
+
+use pyo3::prelude::*;
+
+/// Container images for Python, data and ML code, without Docker.
+#[pymodule]
+mod _tierce {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,41 @@
+//! What an image needs to know of the world to be lowered.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What an image needs to know of the world to be lowered.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// What images start from that only say which Python they want.
+    pub default_base: DefaultBase,
+    /// The texts of [`crate::FlyteImage::wanted`]: scripts, whose headers count.
+    pub texts: BTreeMap<PathBuf, String>,
+    /// Programs of the host that steps in the image run.
+    pub tools: Tools,
+}
+
+/// What images start from that only say which Python they want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DefaultBase {
+    /// This Debian suite: assembled from the archive with its own Python; or, for another Python
+    /// than that, the official Python image on it.
+    Suite(String),
+    /// An image in a registry; `{python}` in it stands for the version.
+    Image(String),
+}
+
+impl Default for DefaultBase {
+    /// Debian bookworm, as in Flyte.
+    fn default() -> Self {
+        DefaultBase::Suite("bookworm".to_owned())
+    }
+}
+
+/// Programs of the host that steps in the image run: they are copied into it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tools {
+    /// `uv`, a static program.
+    pub uv: Option<PathBuf>,
+    /// `pixi`, where the user has it.
+    pub pixi: Option<PathBuf>,
+}
