@@ -1,10 +1,12 @@
 //! The `tierce._tierce` extension module: Python's values in, tierce's out, and back. All logic
 //! is in the library.
 
-use pyo3::prelude::*;
+mod error;
+mod runtime;
+mod session;
 
 /// Container images for Python, data and ML code, without Docker.
-#[pymodule]
+#[pyo3::pymodule]
 mod _tierce {
     use pyo3::prelude::*;
 
