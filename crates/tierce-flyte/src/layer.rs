@@ -143,6 +143,13 @@ pub enum Layer {
         style: CopyStyle,
         /// Where they go.
         dst: String,
+        /// Where the code is on the host, once it was decided that the image brings it: then the
+        /// layer is a source folder. Until then, whoever builds decides.
+        #[serde(default)]
+        root: Option<PathBuf>,
+        /// The files of the imported modules below `root`, for that style.
+        #[serde(default)]
+        loaded: Vec<PathBuf>,
     },
     /// The ignore file of sources.
     Dockerignore {
