@@ -47,7 +47,7 @@ pub use fields::{BaseImage, Field, Fields, SecretMount, SourceCopyMode};
 pub use from_env::{FromEnvError, InstalledPackage, from_env};
 pub use id::{ID_VERSION, ImageSpecId};
 pub use lower::Lowered;
-pub use spec::{ImageSpec, Running};
+pub use spec::{ImageSpec, KnownAs, Running};
 pub use surroundings::{BuilderRules, DefaultBase, Surroundings, Wanted};
 pub use tag::TagFormat;
 pub use warning::Warning;

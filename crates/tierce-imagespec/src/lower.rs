@@ -172,7 +172,7 @@ impl<'a> Lowering<'a> {
         let image = image.with_workdir("/root").with_user(user);
         // Last: the slightest change of the spec changes it.
         let container_env = runtime_env(self.fields);
-        let id = (IMAGE_ID.to_owned(), self.spec.id().to_string());
+        let id = (IMAGE_ID.to_owned(), self.spec.container_id());
         let image = image.with_env_vars(container_env.clone().into_iter().chain([id]));
         Ok(Lowered {
             image,
@@ -209,7 +209,11 @@ impl<'a> Lowering<'a> {
             image = image.with_registry(registry);
         }
         let format = TagFormat::parse_or_hash(fields.tag_format.as_deref());
-        if let Some(tag) = format.ok().and_then(|format| format.for_image()) {
+        let tag = match &self.spec.known_as {
+            Some(known) => Some(known.tag.clone()),
+            None => format.ok().and_then(|format| format.for_image()),
+        };
+        if let Some(tag) = tag {
             image = image.with_tag(tag);
         }
         match fields.builder.as_deref() {
@@ -366,8 +370,8 @@ impl<'a> Lowering<'a> {
         let options = match (self.fields.source_copy_mode, &self.surroundings.loaded_modules) {
             (None | Some(SourceCopyMode::NoCopy), _) => return image,
             (Some(SourceCopyMode::All), _) => SourceOptions::new(),
-            (Some(SourceCopyMode::LoadedModules), Some(files)) => {
-                SourceOptions::new().with_only(files)
+            (Some(SourceCopyMode::LoadedModules), Some(loaded)) => {
+                SourceOptions::new().with_only(loaded.get(root).into_iter().flatten())
             }
             (Some(SourceCopyMode::LoadedModules), None) => {
                 self.warnings.push(Warning::new(

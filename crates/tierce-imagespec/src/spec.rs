@@ -1,7 +1,7 @@
 //! The spec, and what can be done with it.
 
 use crate::error::{ImageSpecError, Problems};
-use crate::{BaseImage, Fields, ImageSpecId, TagFormat, Wanted, validate};
+use crate::{BaseImage, Fields, ImageSpecId, SourceCopyMode, TagFormat, Wanted, validate};
 use serde_json::Value;
 use std::path::PathBuf;
 use tierce_spec::ImageKey;
@@ -13,6 +13,17 @@ use tierce_spec::ImageKey;
 pub struct ImageSpec {
     pub(crate) fields: Fields,
     pub(crate) force: bool,
+    pub(crate) known_as: Option<KnownAs>,
+}
+
+/// What another program calls a spec and its image: one that has computed both in its own way,
+/// and looks for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownAs {
+    /// What its containers have as `_F_IMG_ID`.
+    pub id: String,
+    /// The image's tag.
+    pub tag: String,
 }
 
 /// What is known of the container that the program runs in.
@@ -30,7 +41,7 @@ impl ImageSpec {
     /// # Errors
     /// [`ImageSpecError::Invalid`] with everything that is wrong with them.
     pub fn new(fields: Fields) -> Result<Self, ImageSpecError> {
-        let spec = ImageSpec { fields: normalised(fields), force: false };
+        let spec = ImageSpec { fields: normalised(fields), force: false, known_as: None };
         spec.validate()?;
         Ok(spec)
     }
@@ -80,7 +91,7 @@ impl ImageSpec {
     /// Whether the running container was made from this spec. Outside of an execution the answer
     /// is yes: nobody knows yet what the code will run in.
     pub fn is_container(&self, running: Running<'_>) -> bool {
-        !running.in_execution || running.image_id.is_some_and(|id| id == self.id().to_string())
+        !running.in_execution || running.image_id.is_some_and(|id| id == self.container_id())
     }
 
     /// What has to be looked at on the host before the spec is lowered; of its base, too.
@@ -91,6 +102,9 @@ impl ImageSpec {
         };
         wanted.requirements.extend(self.fields.requirements.as_deref());
         wanted.copy.extend(self.fields.copy.iter().map(PathBuf::as_path));
+        if self.fields.source_copy_mode == Some(SourceCopyMode::LoadedModules) {
+            wanted.source_roots.extend(self.fields.source_root.as_deref());
+        }
         wanted
     }
 
@@ -102,6 +116,20 @@ impl ImageSpec {
     /// The same spec, built whatever is there.
     pub fn force_push(&self) -> Self {
         ImageSpec { force: true, ..self.clone() }
+    }
+
+    /// The same spec, its container and its image under names that another program has for them.
+    /// A spec that is made of it has its own again.
+    pub fn known_as(&self, names: KnownAs) -> Self {
+        ImageSpec { known_as: Some(names), ..self.clone() }
+    }
+
+    /// What a container knows the spec by.
+    pub(crate) fn container_id(&self) -> String {
+        match &self.known_as {
+            Some(known) => known.id.clone(),
+            None => self.id().to_string(),
+        }
     }
 
     /// With further commands.
@@ -142,7 +170,7 @@ impl ImageSpec {
     }
 
     fn with(&self, change: impl FnOnce(&mut Fields)) -> Self {
-        let mut changed = self.clone();
+        let mut changed = ImageSpec { known_as: None, ..self.clone() };
         change(&mut changed.fields);
         changed
     }

@@ -15,9 +15,10 @@ pub struct Surroundings {
     /// The texts of [`Wanted::requirements`]; those that are not here are taken not to ask for
     /// flytekit.
     pub requirements: BTreeMap<PathBuf, String>,
-    /// The files of the loaded modules, relative to the source root; `None` where nothing is
-    /// loaded because no Python runs, and all sources have to be copied instead.
-    pub loaded_modules: Option<Vec<PathBuf>>,
+    /// The files of the loaded modules below each of [`Wanted::source_roots`], relative to it;
+    /// `None` where nothing is loaded because no Python runs, and all sources have to be copied
+    /// instead.
+    pub loaded_modules: Option<BTreeMap<PathBuf, Vec<PathBuf>>>,
     /// The base of specs that name none.
     pub default_base: DefaultBase,
     /// The requirement that is added to specs that don't ask for flytekit themselves; `None` to
@@ -93,4 +94,6 @@ pub struct Wanted<'a> {
     pub requirements: BTreeSet<&'a Path>,
     /// Sources, of which is wanted whether they are folders.
     pub copy: BTreeSet<&'a Path>,
+    /// Folders of which is wanted which of their modules are loaded.
+    pub source_roots: BTreeSet<&'a Path>,
 }

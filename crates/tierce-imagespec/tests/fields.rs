@@ -419,7 +419,7 @@ fn sources() {
     // A source root alone means the loaded modules.
     assert_eq!(spec(root(None)).fields().source_copy_mode, Some(SourceCopyMode::LoadedModules));
     let loaded = Surroundings {
-        loaded_modules: Some(vec!["a.py".into(), "b/c.py".into()]),
+        loaded_modules: Some([("src".into(), vec!["a.py".into(), "b/c.py".into()])].into()),
         ..Surroundings::default()
     };
     let modules = lower_in(root(None), &loaded);

@@ -25,6 +25,7 @@ mod connect;
 mod doctor;
 mod engines;
 mod error;
+pub mod fronts;
 mod inspect;
 mod open;
 mod options;

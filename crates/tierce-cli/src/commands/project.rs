@@ -7,7 +7,7 @@ use crate::ui;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use tierce::config::Overrides;
-use tierce::imagespec::Warning;
+use tierce::fronts::FrontWarning;
 use tierce::manifest::{Manifest, ManifestFiles, SourceKind};
 use tierce::spec::{Base, CopyStyle, ImageName, Step};
 use tierce::{
@@ -23,7 +23,7 @@ pub struct Project {
     pub options: BuildOptions,
     /// Whether it is pushed without being asked to, as flytekit does.
     pub pushes: bool,
-    warnings: Vec<Warning>,
+    warnings: Vec<FrontWarning>,
     /// Which secrets are used.
     secrets: Vec<String>,
 }
@@ -69,15 +69,15 @@ pub fn load(
     };
     let mut project = match imagespec::is_one(&file) {
         true => {
-            let lowered = imagespec::lower(&text, &name, &root, settings)?;
-            let files = lowered.secret_files.into_iter().map(|(id, path)| (id.variable(), path));
+            let front = imagespec::lower(&text, &name, &root, settings)?;
+            let files = front.secret_files.into_iter().map(|(id, path)| (id.variable(), path));
             settings.secrets.files.extend(files);
             Project {
                 spec: spec.spec.display().to_string(),
-                pushes: settings.image_spec.push && lowered.image.registry().is_some(),
-                image: lowered.image,
-                options: BuildOptions { force: lowered.force, ..options },
-                warnings: lowered.warnings,
+                pushes: front.pushes,
+                image: front.image,
+                options: BuildOptions { force: front.force, ..options },
+                warnings: front.warnings,
                 secrets: vec![],
             }
         }
@@ -100,7 +100,7 @@ pub fn load(
     project.warnings.extend(trust::outside(&project.image, &root, settings));
     let ignored = settings.warnings.iter();
     project.warnings.extend(
-        ignored.map(|message| Warning { code: "config/ignored", message: message.clone() }),
+        ignored.map(|message| FrontWarning { code: "config/ignored", message: message.clone() }),
     );
     Ok(project)
 }

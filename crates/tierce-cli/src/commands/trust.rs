@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tierce::Settings;
 use tierce::config::FileKind;
-use tierce::imagespec::Warning;
+use tierce::fronts::FrontWarning;
 use tierce::spec::{Base, Image, SecretId, Step};
 
 /// A line for each secret: which, from where, and what for. Never its value.
@@ -85,7 +85,7 @@ fn origin(id: &SecretId, settings: &Settings) -> String {
 
 /// A warning for everything of this machine that the image is made from and that is outside of
 /// the project, however it is named: absolutely, with `..`, by a link.
-pub fn outside(image: &Image, root: &Path, settings: &Settings) -> Vec<Warning> {
+pub fn outside(image: &Image, root: &Path, settings: &Settings) -> Vec<FrontWarning> {
     let Some(project) = project_folder(root, settings) else { return vec![] };
     let mut warnings = vec![];
     for image in images(image) {
@@ -101,7 +101,7 @@ pub fn outside(image: &Image, root: &Path, settings: &Settings) -> Vec<Warning> 
                 path.display(),
                 real.display()
             );
-            warnings.push(Warning { code: "source/outside-project", message });
+            warnings.push(FrontWarning { code: "source/outside-project", message });
         }
     }
     warnings.dedup_by(|a, b| a.message == b.message);
