@@ -8,7 +8,19 @@ use tierce_spec::{PythonVersion, Secret};
 
 /// An image in Flyte's words: a value that never changes.
 ///
+/// Made by a `from_*` constructor; each `with_*` method returns a new image, or says why it can't.
 /// Its JSON form has Flyte's names, so that an image of Flyte's SDK can be handed over as it is.
+///
+/// ```
+/// use tierce_flyte::{DebianOptions, FlyteImage, Host, InstallOptions};
+///
+/// let host = Host::new("3.12".parse()?);
+/// let image = FlyteImage::from_debian_base(DebianOptions::new().with_name("report"), &host)
+///     .with_apt_packages(["git"], [])?
+///     .with_pip_packages(["pandas"], InstallOptions::default())?;
+/// assert_eq!(image.layers.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub struct FlyteImage {
@@ -30,7 +42,7 @@ pub struct FlyteImage {
     /// The image's name.
     #[serde(default)]
     pub name: Option<String>,
-    /// What it is built for.
+    /// What it is built for; empty for the machine that builds it.
     #[serde(default)]
     pub platform: Vec<Platform>,
     /// The Python of the image.
@@ -56,4 +68,21 @@ pub enum Prelude {
     None,
     /// What Flyte's builder puts around them, so that Flyte's tasks run in it.
     Flyte,
+}
+
+impl FlyteImage {
+    /// What the image gets besides its layers: those that Flyte named, and that are more than
+    /// their base, get what Flyte's builder gives them.
+    pub fn prelude(&self) -> Prelude {
+        let own = self.dockerfile.is_none() && !self.is_unmodified();
+        match &self.uri {
+            Some(_) if own => Prelude::Flyte,
+            Some(_) | None => Prelude::None,
+        }
+    }
+
+    /// Whether there is nothing to build: the image is its base.
+    pub fn is_unmodified(&self) -> bool {
+        !self.is_cloned && (self.base_image.is_some() || self.ref_name.is_some())
+    }
 }

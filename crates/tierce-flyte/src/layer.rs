@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use tierce_spec::{CopyStyle, Secret};
 
 /// One layer of an image, in Flyte's words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "layer", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
     /// Packages from an index.
     PipPackages {
         /// Requirements (PEP 508).
+        #[serde(default)]
         packages: Vec<String>,
         /// How they are installed.
         #[serde(default)]
@@ -39,7 +40,8 @@ pub enum Layer {
     UvProject {
         /// Its `pyproject.toml`.
         pyproject: PathBuf,
-        /// Its `uv.lock`, where it has one.
+        /// Its `uv.lock`; the one beside `pyproject`, if there is one, where none is named.
+        #[serde(default)]
         lock: Option<PathBuf>,
         /// What of it is installed.
         #[serde(default)]
@@ -58,6 +60,7 @@ pub enum Layer {
         #[serde(default)]
         mode: InstallMode,
         /// Further arguments to `poetry install`.
+        #[serde(default)]
         extra_args: Option<String>,
         /// What installing needs to see.
         #[serde(default)]
@@ -67,7 +70,8 @@ pub enum Layer {
     PixiProject {
         /// Its `pixi.toml` or `pyproject.toml`.
         manifest: PathBuf,
-        /// Its `pixi.lock`, where it has one.
+        /// Its `pixi.lock`; the one beside `manifest`, if there is one, where none is named.
+        #[serde(default)]
         lock: Option<PathBuf>,
         /// Which of its environments.
         environment: String,
@@ -75,6 +79,7 @@ pub enum Layer {
         #[serde(default)]
         mode: InstallMode,
         /// Further arguments to `pixi install`.
+        #[serde(default)]
         extra_args: Option<String>,
         /// What installing needs to see.
         #[serde(default)]
@@ -95,6 +100,7 @@ pub enum Layer {
         /// Which environment.
         environment: String,
         /// Further arguments to `pixi install`.
+        #[serde(default)]
         extra_args: Option<String>,
         /// What installing needs to see.
         #[serde(default)]
@@ -164,7 +170,7 @@ pub enum Layer {
 }
 
 /// How packages are installed: the options that Flyte's package layers share.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields, default)]
 pub struct InstallOptions {
     /// The package index instead of PyPI.

@@ -7,15 +7,23 @@
 //! built by being lowered ([`FlyteImage::lower`]) to an [`Image`](tierce_spec::Image).
 //!
 //! This crate must not know any file system, network, environment, clock, builder or Python: what
-//! has to be looked at is handed in as [`Surroundings`].
+//! has to be looked at is handed in as [`Host`] and [`Surroundings`].
 
+mod construct;
+mod describe;
 mod error;
+mod extend;
+mod host;
 mod image;
 mod layer;
 mod lower;
+mod release;
 mod surroundings;
 
+pub use construct::{DEFAULT_REF_NAME, DebianOptions, PixiOptions, ScriptOptions};
 pub use error::FlyteError;
+pub use extend::CloneOptions;
+pub use host::Host;
 pub use image::{FlyteImage, Prelude};
 pub use layer::{InstallMode, InstallOptions, Layer, SourceKind};
 pub use lower::{Lowered, Warning};

@@ -31,6 +31,6 @@ impl FlyteImage {
 
     /// The image that is described.
     pub fn lower(&self, _surroundings: &Surroundings) -> Result<Lowered, FlyteError> {
-        Err(FlyteError::NotExtendable)
+        Err(FlyteError::NoBase)
     }
 }
