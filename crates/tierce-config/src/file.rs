@@ -35,6 +35,9 @@ pub struct ConfigFile {
     pub registries: BTreeMap<RegistryKey, RegistryConfig>,
     /// What is remembered of images that were found in their registries.
     pub check_cache: CheckCacheConfig,
+    /// The Python that loads Python files, or the folder of its environment; a name alone is
+    /// looked for on the PATH. Only in the user's own config.toml.
+    pub python: Option<PathBuf>,
     /// The Debian archive.
     pub debian: DebianConfig,
     /// Where secrets of build steps come from. Only in the user's own config.toml.
@@ -249,6 +252,7 @@ impl ConfigFile {
             images: _,
             registries,
             check_cache: _,
+            python,
             debian,
             secrets,
             image_spec: _,
@@ -260,6 +264,7 @@ impl ConfigFile {
         } = self;
         let mut paths: Vec<&mut PathBuf> = vec![];
         paths.extend(store);
+        paths.extend(python.iter_mut().filter(|python| python.components().count() > 1));
         for registry in registries.values_mut() {
             let RegistryConfig { ca, client_cert, client_key, .. } = registry;
             paths.extend([ca, client_cert, client_key].into_iter().flatten());

@@ -27,12 +27,14 @@ struct FlyteImage {
 }
 
 /// What Flyte's name of a builder means here: its `local` builds on this machine with whatever
-/// does that, `local-podman` with podman. Others are plug-ins' names in both.
-pub(crate) fn builder(name: &str) -> &str {
+/// does that, `local-podman` with podman. Others are plug-ins' names in both; `tierce` says nothing
+/// about which of the builders here.
+pub(crate) fn builder(name: &str) -> Option<&str> {
     match name {
-        "local" => "native",
-        "local-podman" => "podman",
-        other => other,
+        "" | "tierce" => None,
+        "local" => Some("native"),
+        "local-podman" => Some("podman"),
+        other => Some(other),
     }
 }
 
@@ -101,9 +103,10 @@ fn image_settings(path: &Path, image: FlyteImage, warnings: &mut Vec<String>) ->
         lines.insert(crate::layer::show(&key), line);
         line
     };
-    if let Some(name) = name.filter(|name| !name.value.is_empty()) {
-        at(&["builder"], &name);
-        file.builder = Some(builder(&name.value).to_owned());
+    if let Some((name, meant)) = name.as_ref().and_then(|name| Some((name, builder(&name.value)?)))
+    {
+        at(&["builder"], name);
+        file.builder = Some(meant.to_owned());
     }
     if let Some(text) = registry.filter(|text| !text.value.is_empty()) {
         let line = at(&["registry"], &text);

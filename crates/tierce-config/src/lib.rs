@@ -12,6 +12,7 @@ mod flyte;
 mod layer;
 mod origin;
 mod project;
+mod python;
 mod redact;
 mod resolve;
 mod settings;

@@ -28,6 +28,11 @@ pub enum Origin {
         #[serde(skip_serializing_if = "Option::is_none")]
         line: Option<usize>,
     },
+    /// Nobody said anything, but there is something on this machine.
+    Found {
+        /// What.
+        path: PathBuf,
+    },
     /// Nobody said anything.
     Default,
 }
@@ -61,6 +66,7 @@ impl fmt::Display for Origin {
             Origin::Variable { name } => f.write_str(name),
             Origin::File { path, line: Some(line), .. } => write!(f, "{}:{line}", path.display()),
             Origin::File { path, line: None, .. } => write!(f, "{}", path.display()),
+            Origin::Found { path } => write!(f, "found: {}", path.display()),
             Origin::Default => f.write_str("default"),
         }
     }

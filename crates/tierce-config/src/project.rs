@@ -26,6 +26,7 @@ pub(crate) fn user_only(file: &ConfigFile) -> Option<Key> {
         images: _,
         registries,
         check_cache: _,
+        python,
         debian: _,
         secrets,
         image_spec: _,
@@ -37,6 +38,9 @@ pub(crate) fn user_only(file: &ConfigFile) -> Option<Key> {
     } = file;
     if store.is_some() {
         return Some(key(&["store"]));
+    }
+    if python.is_some() {
+        return Some(key(&["python"]));
     }
     if *secrets != SecretsConfig::default() {
         return Some(key(&["secrets"]));

@@ -46,6 +46,8 @@ pub(crate) enum Said {
     Variable(&'static str),
     /// The file of this place in the list.
     File(usize),
+    /// Nobody: it is there on this machine.
+    Found(PathBuf),
     Default,
 }
 
@@ -161,6 +163,7 @@ impl Recorded {
         let origin = match self.said {
             Said::Flag(flag) => Origin::Flag { flag },
             Said::Variable(name) => Origin::Variable { name },
+            Said::Found(ref path) => Origin::Found { path: path.clone() },
             Said::Default => Origin::Default,
             Said::File(index) => {
                 let layer: &Layer = &layers[index];

@@ -9,7 +9,8 @@ use crate::tables::{PodmanSettings, RegistrySettings, SecretsSettings};
 use crate::values::{
     Address, DebianBase, ImageName, NamedAddress, PushRegistry, TimeSpan, UnknownImage,
 };
-use crate::{ConfigError, ConfigFile, Entry, Environment, FlavorEntry, Sources, flyte, redact};
+use crate::{ConfigError, ConfigFile, Entry, Environment, FlavorEntry, Sources, flyte};
+use crate::{python, redact};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub index: Option<Url>,
     /// What is particular about single registries, or parts of them.
     pub registries: BTreeMap<RegistryPath, RegistrySettings>,
+    /// The Python that loads the project's Python files.
+    pub python: Option<PathBuf>,
     /// The Debian archive.
     pub debian: DebianSettings,
     /// Where secrets come from.
@@ -133,6 +136,7 @@ impl Settings {
                 DebianBase::default(),
             ),
             check_cache_ttl: check_cache_ttl(&mut r),
+            python: python::python(&mut r, flags, sources),
             image_spec: tables::image_spec(&mut r)?,
             debian: tables::debian(&mut r),
             images: images(&mut r, flags),
@@ -197,7 +201,7 @@ fn registry(r: &mut Resolver<'_>, flags: &Overrides) -> Result<Option<PushRegist
 fn builder(r: &mut Resolver<'_>, flags: &Overrides) -> Option<String> {
     let flytes = || {
         let (name, said) = r.text(&["FLYTE_IMAGE_BUILDER"])?;
-        Some((flyte::builder(&name).to_owned(), said))
+        Some((flyte::builder(&name)?.to_owned(), said))
     };
     let flag = flags.builder.clone().map(|value| (value, Said::Flag("--builder")));
     let above = flag.or_else(|| r.text(&["TIERCE_IMAGE_BUILDER"])).or_else(flytes);

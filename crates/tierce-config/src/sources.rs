@@ -18,6 +18,9 @@ pub struct Sources {
     pub directory: Option<PathBuf>,
     /// What the command line says.
     pub overrides: Overrides,
+    /// The names of the running program's file: as it was called, and where it really is. An
+    /// environment of Python's that it lies in may be the project's.
+    pub programs: Vec<PathBuf>,
 }
 
 /// What the command line says.
@@ -31,6 +34,8 @@ pub struct Overrides {
     pub unknown: Option<UnknownImage>,
     /// `--image NAME=URI`
     pub images: BTreeMap<String, Reference>,
+    /// `--python`
+    pub python: Option<PathBuf>,
 }
 
 /// A file that has settings, or would have if it were there.
@@ -56,10 +61,12 @@ pub(crate) struct Files {
 impl Sources {
     /// This process, in its current directory.
     pub fn of_process() -> Self {
+        let environment = Environment::of_process();
         Sources {
-            environment: Environment::of_process(),
             directory: std::env::current_dir().ok(),
             overrides: Overrides::default(),
+            programs: programs(&environment),
+            environment,
         }
     }
 
@@ -124,6 +131,18 @@ impl Sources {
         }
         Ok(None)
     }
+}
+
+/// The names of the running program's file.
+fn programs(environment: &Environment) -> Vec<PathBuf> {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let called = called.and_then(|name| match name.components().count() {
+        1 => {
+            environment.search_path().iter().map(|folder| folder.join(&name)).find(|p| p.is_file())
+        }
+        _ => Some(absolute(&name)),
+    });
+    called.into_iter().chain(std::env::current_exe().ok()).collect()
 }
 
 const ROOT: u32 = 0;

@@ -64,6 +64,18 @@ fn flytes_builders_have_their_names_here() {
 }
 
 #[test]
+fn the_name_of_tierce_in_flytes_words_chooses_none_of_its_builders() {
+    for text in ["image:\n  builder: tierce\n", ""] {
+        let world = World::new().file("home/.flyte/config.yaml", text);
+        assert_eq!(world.settings().builder, None);
+        let world = world.variable("FLYTE_IMAGE_BUILDER", "tierce");
+        assert_eq!(world.settings().builder, None);
+        let world = world.file("home/.config/tierce/config.toml", "builder = \"docker\"\n");
+        assert_eq!(world.settings().builder.as_deref(), Some("docker"));
+    }
+}
+
+#[test]
 fn what_makes_no_sense_in_it_is_ignored_with_a_warning() {
     for (text, warnings) in [
         ("image: [", 1),
