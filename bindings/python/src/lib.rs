@@ -2,6 +2,7 @@
 //! is in the library.
 
 mod error;
+mod exists;
 mod runtime;
 mod session;
 
@@ -9,6 +10,9 @@ mod session;
 #[pyo3::pymodule]
 mod _tierce {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::exists::reference_exists;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -29,6 +29,7 @@ pub mod fronts;
 mod inspect;
 mod open;
 mod options;
+mod presence;
 mod render;
 pub mod runs;
 mod secrets;
@@ -49,7 +50,7 @@ pub use tierce_engine::{Action, PlanReport, PlannedLayer, PlatformPlan};
 pub use tierce_engine::{
     BuildError, BuildEvent, BuildOptions, BuilderSource, Capabilities, CheckCache, CodeSource,
     EventSink, Events, Existence, Export, ImageBuild, ImageBuildEngine, KnownBuilder, NoEvents,
-    NotChecked, Outcome, OutputStream, Prepared, Rendering, Status, StepId, StepKind,
+    NotChecked, Outcome, OutputStream, Prepared, Presence, Rendering, Status, StepId, StepKind,
     UnknownPolicy,
 };
 pub use tierce_imagespec as imagespec;

@@ -1,0 +1,38 @@
+//! Whether a registry has an image: for checkers of other systems, which have names of images and
+//! nothing else.
+
+use crate::{error, session};
+use pyo3::prelude::*;
+use std::fmt::Display;
+use std::str::FromStr;
+use tierce::{Cancel, ErrorKind, Platform, Presence, Reference};
+
+/// Whether the registry has what `reference` names, for all `platforms`: an awaitable of a bool.
+/// Raises where the registry could not tell.
+#[pyfunction]
+pub fn reference_exists<'py>(
+    py: Python<'py>,
+    reference: &str,
+    platforms: Vec<String>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let reference: Reference = parsed(py, reference, "python/reference")?;
+    let platforms = platforms.iter().map(|text| parsed(py, text, "python/platform"));
+    let platforms: Vec<Platform> = platforms.collect::<PyResult<_>>()?;
+    let tierce = session::open(py, session::settings(py)?, &Cancel::new())?;
+    pyo3_async_runtimes::tokio::future_into_py(py, async move {
+        match tierce.presence(&reference, &platforms).await {
+            Presence::Present(_) => Ok(true),
+            Presence::Absent => Ok(false),
+            Presence::Unknown(problem) => Err(Python::attach(|py| error::to_py(py, &*problem))),
+        }
+    })
+}
+
+fn parsed<T>(py: Python<'_>, text: &str, code: &str) -> PyResult<T>
+where
+    T: FromStr<Err: Display>,
+{
+    let wrong =
+        |problem: T::Err| error::raised(py, ErrorKind::User, &problem.to_string(), code, None);
+    text.parse().map_err(wrong)
+}
