@@ -1,12 +1,15 @@
-//! What people see of a build while it runs: events in, lines out. The command and the Python
+//! What people see of a build, before it and while it runs: plans and events in, lines out. The command and the Python
 //! package show the same.
 //!
 //! This crate must not know how a build works, any command line, or Python.
 
+mod explain;
 mod live;
 mod plain;
+pub mod plan;
 pub mod text;
 pub mod units;
 
+pub use explain::explain;
 pub use live::Live;
 pub use plain::Plain;

@@ -1,7 +1,6 @@
 //! `tierce build`
 
 use super::failure::{CliError, Failure};
-use super::plan::write_platform;
 use super::project::Project;
 use super::{Done, print_json, print_line, project};
 use crate::args::{BuildArgs, CopyStyle, Format, Progress, SpecArgs};
@@ -162,7 +161,7 @@ fn rendered(build: &ImageBuild) -> String {
     }
     let Some(rendering) = &build.rendering else { return text };
     for platform in rendering.plan.iter().flat_map(|plan| &plan.platforms) {
-        write_platform(&mut text, platform);
+        tierce_ui::plan::write_platform(&mut text, platform);
     }
     if let Some(dockerfile) = &rendering.dockerfile {
         let _ = writeln!(text, "\n{}", dockerfile.trim_end());

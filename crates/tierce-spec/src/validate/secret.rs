@@ -1,8 +1,22 @@
 //! What steps say of secrets.
 
 use super::problem::{Fault, Reporter};
-use super::{Item, values};
+use super::{Item, ValidationErrors, values};
 use crate::{Secret, join_image_path};
+
+impl Secret {
+    /// Checks it as [`Image::validate`](crate::Image::validate) does, before any image has it.
+    pub fn validate(&self) -> Result<(), ValidationErrors> {
+        let mut problems = vec![];
+        let name = "secret";
+        check(
+            &mut Reporter { problems: &mut problems, step: None, name, ambiguous: false },
+            &[],
+            self,
+        );
+        ValidationErrors::of(problems).map_or(Ok(()), Err)
+    }
+}
 
 /// Checks every secret of a list.
 pub(super) fn check_all(r: &mut Reporter<'_>, secrets: &[Secret]) {
