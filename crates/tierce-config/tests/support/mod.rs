@@ -11,6 +11,7 @@ pub struct World {
     scratch: TempDir,
     variables: Vec<(String, String)>,
     pub overrides: Overrides,
+    pub programs: Vec<PathBuf>,
 }
 
 impl World {
@@ -18,7 +19,7 @@ impl World {
         let scratch = tempfile::tempdir().unwrap();
         fs::create_dir_all(scratch.path().join("home/.config/tierce")).unwrap();
         fs::create_dir_all(scratch.path().join("work/project")).unwrap();
-        World { scratch, variables: vec![], overrides: Overrides::default() }
+        World { scratch, variables: vec![], overrides: Overrides::default(), programs: vec![] }
     }
 
     pub fn path(&self, path: &str) -> PathBuf {
@@ -65,6 +66,7 @@ impl World {
             environment: self.environment(),
             directory: Some(directory.to_owned()),
             overrides: self.overrides.clone(),
+            programs: self.programs.clone(),
         })
     }
 
