@@ -199,10 +199,10 @@ impl<'a> Planner<'a> {
             exports,
             base,
             unknown: self.options.unknown,
-            // Without records both are the same question.
-            check_cache: match self.engine.records {
-                Some(_) => check_cache,
-                None => CheckCache::Bypass,
+            // Without records to look at, or to look past, these are the same question.
+            check_cache: match (self.engine.records.is_some(), check_cache) {
+                (false, CheckCache::Use) => CheckCache::Bypass,
+                (_, check_cache) => check_cache,
             },
             force: self.options.force,
             dry_run: self.options.dry_run,

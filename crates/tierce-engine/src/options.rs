@@ -60,6 +60,9 @@ pub enum CheckCache {
     Use,
     /// Never: it is looked for again.
     Bypass,
+    /// Nobody is asked: it is built whether it is there or not, from what is cached. For tags that
+    /// their users move from one image to the next.
+    Rebuild,
 }
 
 /// Where this program runs.

@@ -296,7 +296,7 @@ impl Inner {
     ) -> Result<Existence, BuildError> {
         let pushed_only = job.exports.iter().all(|export| matches!(export, Export::Push(_)));
         for (holds, why) in [
-            (job.force, NotChecked::Forced),
+            (job.force || job.check_cache == CheckCache::Rebuild, NotChecked::Forced),
             (job.prepared.name.tag() == "latest", NotChecked::Latest),
             (!pushed_only, NotChecked::Written),
         ] {

@@ -150,9 +150,12 @@ async fn an_image_that_was_seen_is_not_looked_for_again() {
     assert_eq!(build_with(&engine, &w, &latest, &pushing()).await, Ok(Status::Built));
     let forced = BuildOptions { force: true, ..pushing() };
     assert_eq!(build_with(&engine, &w, &image(), &forced).await, Ok(Status::Built));
+    let rebuilding = BuildOptions { check_cache: CheckCache::Rebuild, ..pushing() };
+    assert_eq!(build_with(&engine, &w, &image(), &rebuilding).await, Ok(Status::Built));
     // And what was pushed since is looked at anew.
     assert_eq!(build_with(&engine, &w, &image(), &pushing()).await, Ok(Status::Present));
-    assert_eq!(w.log(), ["build app by high", "build app by high", "check app"]);
+    let built = "build app by high";
+    assert_eq!(w.log(), [built, built, built, "check app"]);
 }
 
 #[tokio::test]
