@@ -36,6 +36,15 @@ impl DockerBuilder {
             network: extra.network,
             attributes: extra.attributes,
         };
+        if version.numbers().0 < 23 {
+            for name in ["shm-size", "ulimit", "cgroup-parent"] {
+                if settings.attributes.contains_key(name) {
+                    let message =
+                        format!("docker leaves out {name}: it is there from Docker 23 on");
+                    events.warn("builder/unsupported-parameter", message);
+                }
+            }
+        }
         let mut built = vec![];
         for platform in &request.platforms {
             let name = match request.platforms.as_slice() {

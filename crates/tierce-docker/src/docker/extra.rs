@@ -43,6 +43,15 @@ impl ExtraArguments {
                 "--target" => {
                     all.attributes.insert("target".to_owned(), value()?);
                 }
+                // The frontend's attributes have the same names.
+                "--shm-size" | "--cgroup-parent" => {
+                    all.attributes.insert(name.trim_start_matches('-').to_owned(), value()?);
+                }
+                "--ulimit" => {
+                    let limit = value()?;
+                    let limits = all.attributes.entry("ulimit".to_owned()).or_default();
+                    *limits = if limits.is_empty() { limit } else { format!("{limits},{limit}") };
+                }
                 "--no-cache" => {
                     all.attributes.insert("no-cache".to_owned(), String::new());
                 }
@@ -72,7 +81,11 @@ mod tests {
         assert_eq!(all.network, BuildNetwork::Host);
         let attributes: Vec<_> = all.attributes.iter().map(|(k, v)| format!("{k}:{v}")).collect();
         assert_eq!(attributes, ["add-hosts:a=1,b=2", "build-arg:A:1=2", "no-cache:"]);
-        for text in ["--cgroup-parent=x", "--network", "--network=container:x", "--build-arg A"] {
+        let all =
+            read("--shm-size=64 --ulimit nofile=1:2 --ulimit nproc=3 --cgroup-parent x").unwrap();
+        let attributes: Vec<_> = all.attributes.iter().map(|(k, v)| format!("{k}:{v}")).collect();
+        assert_eq!(attributes, ["cgroup-parent:x", "shm-size:64", "ulimit:nofile=1:2,nproc=3"]);
+        for text in ["--squash", "--network", "--network=container:x", "--build-arg A"] {
             assert_eq!(read(text), None, "{text}");
         }
     }
