@@ -39,6 +39,8 @@ pub struct BuildkitSettings {
     pub network: BuildNetwork,
     /// The registries that are spoken to in plain HTTP.
     pub insecure: InsecurePolicy,
+    /// Further attributes of the frontend (`label:KEY`, `shm-size`, ...); they win.
+    pub attributes: BTreeMap<String, String>,
 }
 
 impl BuildkitSettings {
@@ -147,7 +149,7 @@ impl BuildkitBuilder {
             cache_from: read(&self.settings.cache_from)?,
             cache_to: read(&self.settings.cache_to)?,
             network: self.settings.network,
-            attributes: BTreeMap::new(),
+            attributes: self.settings.attributes.clone(),
         })
     }
 

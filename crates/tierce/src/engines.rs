@@ -108,6 +108,7 @@ pub(crate) fn flavors(settings: &Settings, native: &NativeBuilder) -> [BuiltInFl
             ("cache-from", LIST, "Caches to read: type=registry,ref=ghcr.io/me/cache."),
             ("cache-to", LIST, "Caches to write."),
             ("network", NETWORK, "The network of build steps."),
+            ("options", LIST, "Further options of its frontend: label:KEY=VALUE, shm-size=BYTES."),
         ])),
     ]
 }
@@ -155,6 +156,19 @@ fn list(config: &Config, key: &str, or: Vec<String>) -> Vec<String> {
         Some(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         None => or,
     }
+}
+
+/// What a configuration says in `options`, each `NAME=VALUE` or a name alone.
+fn options(config: &Config, or: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    if !config.contains_key("options") {
+        return or;
+    }
+    let options = list(config, "options", vec![]);
+    let pair = |text: &String| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        (name.to_owned(), value.to_owned())
+    };
+    options.iter().map(pair).collect()
 }
 
 /// The arguments with the network that a configuration names.
@@ -254,6 +268,7 @@ fn buildkit(settings: &Settings) -> BuildkitSettings {
         cache_to,
         network: BuildNetwork::Default,
         insecure: insecure(settings),
+        attributes: BTreeMap::new(),
     }
 }
 
@@ -271,6 +286,7 @@ fn buildkit_with(settings: BuildkitSettings, config: &Config) -> BuildkitSetting
         cache_from: list(config, "cache-from", settings.cache_from),
         cache_to: list(config, "cache-to", settings.cache_to),
         network: network.unwrap_or(settings.network),
+        attributes: options(config, settings.attributes),
         ..settings
     }
 }
