@@ -22,6 +22,7 @@ mod builders;
 mod cache;
 mod checks;
 mod connect;
+pub mod contexts;
 mod doctor;
 mod engines;
 mod error;

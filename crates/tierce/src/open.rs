@@ -22,6 +22,7 @@ use tierce_oci::{Diagnostic, ErrorKind};
 use tierce_plugin::Builders;
 use tierce_registry::ClientSettings;
 use tierce_sandbox::{Cancel, Helper};
+use tierce_secret::SecretProvider;
 use tierce_spec::Image;
 use tierce_store::Store;
 use tierce_wheel::UvSettings;
@@ -81,7 +82,12 @@ pub struct Tierce {
 
 /// An engine that can name images, and nothing else: it needs no store and no network.
 pub fn offline(settings: &Settings) -> ImageBuildEngine {
-    ImageBuildEngine::new(GatherCache::in_directory(settings.store.join("index")))
+    ImageBuildEngine::new(index(settings))
+}
+
+/// What is remembered of sources between builds.
+fn index(settings: &Settings) -> GatherCache {
+    GatherCache::in_directory(settings.store.join("index"))
 }
 
 /// How the sandbox starts this program again.
@@ -113,6 +119,17 @@ impl Tierce {
         cancel: &Cancel,
         program: &Path,
     ) -> Result<Self, OpenError> {
+        let index = index(&settings);
+        Self::open_remembering(settings, cancel, program, index)
+    }
+
+    /// The same, with another memory of sources.
+    pub(crate) fn open_remembering(
+        settings: Settings,
+        cancel: &Cancel,
+        program: &Path,
+        sources: GatherCache,
+    ) -> Result<Self, OpenError> {
         let store = Store::open(&settings.store)?;
         let http = tierce_fetch::client(&HttpSettings::default())?;
         let registry = registry_client(&settings, ClientSettings::new(http.clone()))?;
@@ -132,9 +149,9 @@ impl Tierce {
         let checks = StoredChecks::new(store.clone(), settings.check_cache_ttl);
         let context = Context::new(native, store, Fetcher::new(http), registry, cancel.clone());
         let native = NativeBuilder::new(context);
-        let mut engine = offline(&settings);
+        let mut engine = ImageBuildEngine::new(sources);
         engine.set_execution(execution(&settings));
-        engine.set_secrets(secret_resolver(&settings));
+        engine.set_secrets(secret_resolver(&settings, []));
         engine.set_check_records(Some(Arc::new(checks)));
         engine.register(Arc::new(native.clone()), 0);
         engine.register(Arc::new(NoopBuilder), -10);
@@ -157,6 +174,25 @@ impl Tierce {
     /// The native builder.
     pub fn native(&self) -> &NativeBuilder {
         &self.native
+    }
+
+    /// Adds a builder, in place of one of that name.
+    pub(crate) fn register_as(
+        &mut self,
+        name: &str,
+        builder: Arc<dyn ImageBuilder>,
+        priority: i32,
+    ) {
+        self.engine.register_as(name, builder, priority);
+    }
+
+    /// Looks for secrets in `first`, before all other places.
+    pub(crate) fn look_for_secrets_in(
+        &mut self,
+        settings: &Settings,
+        first: impl IntoIterator<Item = Arc<dyn SecretProvider>>,
+    ) {
+        self.engine.set_secrets(secret_resolver(settings, first));
     }
 
     /// Builds an image unless it is there already, and delivers it.
