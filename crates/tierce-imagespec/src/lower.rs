@@ -8,7 +8,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tierce_oci::{Digest, Platform};
+use tierce_oci::Digest;
 use tierce_spec::{
     Base, Image, Network, PipOptions, PythonRequest, SearchPath, Secret, SecretId, SourceOptions,
     digest_word,
@@ -204,7 +204,8 @@ impl<'a> Lowering<'a> {
 
     fn named(&self, image: Image) -> Image {
         let fields = self.fields;
-        let mut image = image.with_name(&fields.name).with_platforms(self.platforms());
+        let platforms = self.spec.platforms(&self.surroundings.host);
+        let mut image = image.with_name(&fields.name).with_platforms(platforms);
         if let Some(registry) = &fields.registry {
             image = image.with_registry(registry);
         }
@@ -220,15 +221,6 @@ impl<'a> Lowering<'a> {
             None | Some("default") => image,
             Some(builder) => image.with_builder(builder),
         }
-    }
-
-    fn platforms(&self) -> Vec<Platform> {
-        if !self.fields.platform.is_empty() {
-            return self.fields.platform.clone();
-        }
-        let local = self.fields.registry.as_deref().is_some_and(|r| r.starts_with("localhost:"));
-        let arm = self.surroundings.host.architecture == "arm64";
-        vec![Platform::linux(if local && arm { "arm64" } else { "amd64" })]
     }
 
     fn installs_python(&self) -> bool {

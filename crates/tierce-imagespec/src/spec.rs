@@ -4,6 +4,7 @@ use crate::error::{ImageSpecError, Problems};
 use crate::{BaseImage, Fields, ImageSpecId, SourceCopyMode, TagFormat, Wanted, validate};
 use serde_json::Value;
 use std::path::PathBuf;
+use tierce_oci::Platform;
 use tierce_spec::ImageKey;
 
 /// What an image is, in flytekit's words: a value that never changes.
@@ -92,6 +93,16 @@ impl ImageSpec {
     /// is yes: nobody knows yet what the code will run in.
     pub fn is_container(&self, running: Running<'_>) -> bool {
         !running.in_execution || running.image_id.is_some_and(|id| id == self.container_id())
+    }
+
+    /// The platforms that the image is for, where `host` builds it.
+    pub fn platforms(&self, host: &Platform) -> Vec<Platform> {
+        if !self.fields.platform.is_empty() {
+            return self.fields.platform.clone();
+        }
+        let local = self.fields.registry.as_deref().is_some_and(|r| r.starts_with("localhost:"));
+        let arm = host.architecture == "arm64";
+        vec![Platform::linux(if local && arm { "arm64" } else { "amd64" })]
     }
 
     /// What has to be looked at on the host before the spec is lowered; of its base, too.
