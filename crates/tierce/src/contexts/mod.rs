@@ -10,7 +10,7 @@ mod stage;
 
 pub use error::{ContextError, OptionError, StageError};
 pub use options::{DockerBuildOptions, IgnoredOption, StepNetwork};
-pub use select::{BuilderWish, ContainerEngine, ContextBuilder};
+pub use select::{BuilderWish, ContainerEngine, ContainerEngineError, ContextBuilder, Looked};
 
 use crate::open::Tierce;
 use login::Login;
@@ -66,6 +66,13 @@ pub struct RegistryUser {
     pub user: String,
     /// The password, or a token.
     pub password: SecretValue,
+}
+
+impl RegistryUser {
+    /// A user with a password.
+    pub fn new(user: impl Into<String>, password: impl Into<Vec<u8>>) -> Self {
+        RegistryUser { user: user.into(), password: SecretValue::new(password) }
+    }
 }
 
 impl Tierce {

@@ -2,6 +2,7 @@
 
 use super::ContextError;
 use crate::open::Tierce;
+use std::str::FromStr;
 use tierce_config::Settings;
 use tierce_engine::{ExportKind, Question, Selected, TagKind, first_answer};
 use tierce_oci::Reference;
@@ -26,6 +27,23 @@ pub enum ContainerEngine {
     Docker,
     /// podman.
     Podman,
+}
+
+/// Not a container engine's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no container engine: expected docker or podman")]
+pub struct ContainerEngineError(String);
+
+impl FromStr for ContainerEngine {
+    type Err = ContainerEngineError;
+
+    fn from_str(text: &str) -> Result<Self, ContainerEngineError> {
+        match text {
+            "docker" => Ok(ContainerEngine::Docker),
+            "podman" => Ok(ContainerEngine::Podman),
+            other => Err(ContainerEngineError(other.to_owned())),
+        }
+    }
 }
 
 impl ContainerEngine {
