@@ -4,6 +4,7 @@
 //! This crate must not know how a build works, any command line, or Python.
 
 mod explain;
+mod lines;
 mod live;
 mod plain;
 pub mod plan;
@@ -11,5 +12,6 @@ pub mod text;
 pub mod units;
 
 pub use explain::explain;
+pub use lines::Lines;
 pub use live::Live;
 pub use plain::Plain;
