@@ -21,7 +21,7 @@ pub fn reference_exists<'py>(
     let tierce = session::open(py, session::settings(py)?, &Cancel::new())?;
     pyo3_async_runtimes::tokio::future_into_py(py, async move {
         match tierce.presence(&reference, &platforms).await {
-            Presence::Present(_) => Ok(true),
+            Presence::Present(_) | Presence::Vouched(_) => Ok(true),
             Presence::Absent => Ok(false),
             Presence::Unknown(problem) => Err(Python::attach(|py| error::to_py(py, &*problem))),
         }

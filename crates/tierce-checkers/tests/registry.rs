@@ -73,6 +73,7 @@ async fn check_tag(
     let question = Question { reference: &reference, platforms: &platforms(wanted), tag };
     let word = match checker.check(question).await {
         Presence::Present(_) => "present",
+        Presence::Vouched(_) => "vouched for",
         Presence::Absent => "absent",
         Presence::Unknown(_) => "unknown",
     };
@@ -167,7 +168,7 @@ async fn an_image_brings_its_own_credentials() {
                 assert!(!expected, "{error}");
                 assert!(!format!("{error:?} {error}").contains("hunter2"));
             }
-            Presence::Absent => panic!("absent with {login:?}"),
+            other @ (Presence::Absent | Presence::Vouched(_)) => panic!("{other:?} with {login:?}"),
         }
     }
 }

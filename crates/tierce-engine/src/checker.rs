@@ -14,6 +14,8 @@ pub type AnyDiagnostic = Arc<dyn Diagnostic + Send + Sync>;
 pub enum Presence {
     /// The image is there, for every platform asked for.
     Present(Descriptor),
+    /// The same, from somebody who gives a name for it and no digest.
+    Vouched(String),
     /// It is not, or not for every platform.
     Absent,
     /// The checker could not tell.
@@ -107,6 +109,8 @@ pub trait CheckRecords: Send + Sync {
 pub enum Existence {
     /// It is, for every platform asked for.
     Present(Descriptor),
+    /// It is, under this name, says somebody who knows no digest.
+    Vouched(String),
     /// It is not.
     Absent,
     /// No checker could tell, and the policy is to build it.

@@ -7,7 +7,7 @@ use crate::error::{Ability, BuildError};
 use crate::export::{Export, ExportKind};
 use crate::gather::{GatherCache, Gathered, GatheredBase, gather};
 use crate::options::{BuildOptions, CheckCache, Execution};
-use crate::select::Selected;
+use crate::select::{Loadable, Selected};
 use std::sync::Arc;
 use tierce_oci::Reference;
 use tierce_secret::Secrets;
@@ -42,7 +42,7 @@ pub struct Job {
     /// Builders that could do what this one can't.
     pub able: Vec<String>,
     /// Builders that may be able to: they were not loaded.
-    pub perhaps: Vec<String>,
+    pub perhaps: Loadable,
     /// What its sources were read with.
     pub cache: GatherCache,
 }
@@ -123,7 +123,7 @@ impl Job {
             return Ok(());
         }
         let (builder, able) = (self.builder.name.clone(), self.able.clone());
-        Err(BuildError::Unable { builder, wanted, able, perhaps: self.perhaps.clone() })
+        Err(BuildError::Unable { builder, wanted, able, perhaps: self.perhaps.names() })
     }
 }
 

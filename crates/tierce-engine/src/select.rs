@@ -43,6 +43,26 @@ pub struct Selected {
     pub builder: Arc<dyn ImageBuilder>,
 }
 
+/// The builders of sources, but for some.
+#[derive(Clone)]
+pub struct Loadable {
+    sources: Vec<Arc<dyn BuilderSource>>,
+    others: Vec<String>,
+}
+
+impl Loadable {
+    /// Their names. Sources look at directories and the like for that.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = vec![];
+        for KnownBuilder { name, .. } in self.sources.iter().flat_map(|source| source.known()) {
+            if !self.others.contains(&name) && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
 struct Registered {
     priority: i32,
     selected: Selected,
@@ -92,12 +112,11 @@ impl Builders {
         known
     }
 
-    /// The names of those that would have to be loaded, but for `chosen`.
-    pub fn loadable(&self, chosen: &str) -> Vec<String> {
-        let is_other = |name: &String| {
-            name != chosen && !self.registered().any(|registered| registered.name == *name)
-        };
-        self.known().into_iter().map(|known| known.name).filter(is_other).collect()
+    /// Those that would have to be loaded, but for `chosen`. Nobody is asked yet who they are.
+    pub fn loadable(&self, chosen: &str) -> Loadable {
+        let mut others: Vec<String> = self.registered().map(|r| r.name.clone()).collect();
+        others.push(chosen.to_owned());
+        Loadable { sources: self.sources.clone(), others }
     }
 
     /// The builder of this name, or the one with the highest priority.

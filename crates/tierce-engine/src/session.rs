@@ -184,10 +184,15 @@ impl Session {
             let there = match &checked.existence {
                 // Built here, for another image on top of it, while this one was asked for: the
                 // result is that of the build, whoever was faster.
-                Existence::Present(_) if self.builds.has(&job.identity()) => None,
+                Existence::Present(_) | Existence::Vouched(_)
+                    if self.builds.has(&job.identity()) =>
+                {
+                    None
+                }
                 Existence::Present(root) => {
                     Some(ImageBuild::new(job.uri(), Status::Present).with_root(root.clone()))
                 }
+                Existence::Vouched(uri) => Some(ImageBuild::new(uri, Status::Present)),
                 Existence::Assumed(_) => Some(ImageBuild::new(job.uri(), Status::AssumedPresent)),
                 Existence::Absent | Existence::Unknown(_) | Existence::NotChecked(_) => None,
             };
@@ -327,7 +332,9 @@ impl Inner {
                 }
                 Ok(Existence::Present(root))
             }
-            Ok(_) => Ok(Existence::Absent),
+            // Without a digest there is nothing to remember.
+            Ok(Presence::Vouched(uri)) => Ok(Existence::Vouched(uri)),
+            Ok(Presence::Absent | Presence::Unknown(_)) => Ok(Existence::Absent),
             Err(failures) if failures.0.is_empty() => {
                 Ok(Existence::NotChecked(NotChecked::NoCheckers))
             }

@@ -140,6 +140,7 @@ async fn existence_is_told_apart_from_ignorance() {
                 assert_eq!(found, root());
                 "present".to_owned()
             }
+            Existence::Vouched(uri) => format!("vouched for: {uri}"),
             Existence::Absent => "absent".to_owned(),
             Existence::Unknown(_) => "unknown".to_owned(),
             Existence::Assumed(_) => "assumed".to_owned(),

@@ -335,6 +335,7 @@ async fn checks_tell_or_cannot_tell() {
                 "present".into()
             }
             Presence::Absent => "absent".into(),
+            Presence::Vouched(uri) => format!("vouched for: {uri}"),
             Presence::Unknown(error) => told(&*error),
         };
         assert!(found.contains(expected), "{body}: {found}");

@@ -195,6 +195,7 @@ pub(super) async fn check_present(bench: &Bench<'_>) -> Checked {
         let platforms = &[Platform::host()];
         match checker.check(Question { reference, platforms, tag: TagKind::OfKey }).await {
             Presence::Present(root) => same("the digest that is present", root.digest, digest)?,
+            Presence::Vouched(_) => {}
             Presence::Absent => return fail(format!("{} says it is absent", checker.name())),
             Presence::Unknown(e) => return fail(format!("{} cannot tell: {e}", checker.name())),
         }
@@ -214,7 +215,9 @@ pub(super) async fn check_absent(bench: &Bench<'_>) -> Checked {
         let tag = TagKind::Chosen;
         match checker.check(Question { reference: &reference, platforms, tag }).await {
             Presence::Absent => {}
-            Presence::Present(_) => return fail(format!("{} says it is present", checker.name())),
+            Presence::Present(_) | Presence::Vouched(_) => {
+                return fail(format!("{} says it is present", checker.name()));
+            }
             Presence::Unknown(e) => return fail(format!("{} cannot tell: {e}", checker.name())),
         }
     }
