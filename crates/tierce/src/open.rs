@@ -7,7 +7,7 @@ use crate::connect::registry_client;
 use crate::error::Error;
 use crate::options::execution;
 use crate::secrets::secret_resolver;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_config::Settings;
 use tierce_engine::{
@@ -137,7 +137,7 @@ impl Tierce {
             helper: helper_of(program),
             ca_bundle: settings.ca_bundle.clone(),
             network_variables: settings.network_variables.clone(),
-            uv: UvSettings { search_path: settings.search_path.clone(), ..UvSettings::default() },
+            uv: UvSettings { search_path: uv_path(&settings, program), ..UvSettings::default() },
             uv_variables: settings.uv_variables.clone(),
             index: settings.index.clone(),
             index_credentials: index_credentials(&settings),
@@ -164,6 +164,11 @@ impl Tierce {
     /// The engine.
     pub fn engine(&self) -> &ImageBuildEngine {
         &self.engine
+    }
+
+    /// The engine, for those who bring builders of their own.
+    pub fn engine_mut(&mut self) -> &mut ImageBuildEngine {
+        &mut self.engine
     }
 
     /// The builders that are loaded when they are used, and their flavors.
@@ -285,6 +290,12 @@ impl Tierce {
         }
         Ok(found?)
     }
+}
+
+/// Where uv may be: on the search path, or beside `program`, where an environment has both.
+fn uv_path(settings: &Settings, program: &Path) -> Vec<PathBuf> {
+    let beside = program.parent().filter(|directory| directory.is_absolute());
+    settings.search_path.iter().cloned().chain(beside.map(Path::to_owned)).collect()
 }
 
 fn index_credentials(settings: &Settings) -> IndexCredentialFiles {

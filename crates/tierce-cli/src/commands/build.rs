@@ -7,7 +7,7 @@ use crate::args::{BuildArgs, CopyStyle, Format, Progress, SpecArgs};
 use crate::ui::{self, units};
 use serde_json::{Value, json};
 use std::fmt::Write;
-use tierce::runs::{Runs, StartRun};
+use tierce::runs::{RunInput, Runs, StartRun};
 use tierce::{
     CheckCache, CodeSource, Diagnostic, Error, Events, Export, ImageBuild, Settings, Status, Tierce,
 };
@@ -115,7 +115,7 @@ fn start(settings: Settings, projects: Vec<Project>, format: Format) -> Done {
     })?;
     let start = StartRun {
         program: std::env::current_exe().map_err(CliError::Program)?,
-        arguments: std::env::args_os().skip(1).collect(),
+        input: RunInput::Arguments(std::env::args_os().skip(1).collect()),
         uri,
     };
     let run = runs.start(&start)?;

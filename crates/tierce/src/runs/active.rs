@@ -2,10 +2,10 @@
 
 use super::record::{EVENTS, RESULT, RunResult, create, write};
 use super::start::READY;
-use super::{RunError, RunId, lock};
+use super::{RunError, RunId, RunRequest, lock};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tierce_engine::{BuildEvent, EventSink, ImageBuild};
@@ -20,6 +20,7 @@ pub const RUN_ARGUMENT: &str = "__tierce-run";
 pub struct ActiveRun {
     id: RunId,
     directory: PathBuf,
+    request: Option<RunRequest>,
     events: File,
     _lock: File,
 }
@@ -37,6 +38,7 @@ impl ActiveRun {
         if !RunId::is_one(name) || !lock::is_of(&lock, directory) {
             return Err(not_ours());
         }
+        let request = request(directory)?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null = null.map_err(unwritable)?;
         rustix::stdio::dup2_stdin(&null).map_err(|e| unwritable(e.into()))?;
@@ -49,12 +51,17 @@ impl ActiveRun {
         let _ = writeln!(stdout, "{READY}").and_then(|()| stdout.flush());
         rustix::stdio::dup2_stdout(&null).map_err(|e| unwritable(e.into()))?;
         let (id, directory) = (RunId::new(name.to_owned()), directory.to_owned());
-        Ok(ActiveRun { id, directory, events, _lock: lock })
+        Ok(ActiveRun { id, directory, request, events, _lock: lock })
     }
 
     /// Its id.
     pub fn id(&self) -> &RunId {
         &self.id
+    }
+
+    /// What it is to build, where it was told; else its arguments say it. Once.
+    pub fn take_request(&mut self) -> Option<RunRequest> {
+        self.request.take()
     }
 
     /// Where events go.
@@ -78,6 +85,22 @@ impl ActiveRun {
         };
         write(&self.directory, RESULT, &result)?;
         Ok(result.exit_code)
+    }
+}
+
+/// What the caller says that is to be built: all there is to read where the answer goes.
+fn request(directory: &Path) -> Result<Option<RunRequest>, RunError> {
+    let path = || directory.to_owned();
+    let stdout = fcntl_dupfd_cloexec(io::stdout(), 3);
+    let mut document = vec![];
+    stdout
+        .map_err(io::Error::from)
+        .and_then(|stdout| File::from(stdout).read_to_end(&mut document))
+        .map_err(|source| RunError::Read { path: path(), source })?;
+    match document.as_slice() {
+        [] => Ok(None),
+        document => serde_json::from_slice(document)
+            .map_err(|source| RunError::Damaged { path: path(), source }),
     }
 }
 

@@ -20,13 +20,15 @@ mod error;
 mod follow;
 mod lock;
 mod record;
+mod request;
 mod start;
 
 pub use active::{ActiveRun, RUN_ARGUMENT};
 pub use error::RunError;
 pub use follow::Follow;
 pub use record::{RunFailure, RunId, RunResult, RunState, RunStatus};
-pub use start::StartRun;
+pub use request::RunRequest;
+pub use start::{RunInput, StartRun};
 
 use lock::Holder;
 use record::{Plan, read, remove, seconds_now, write};
@@ -165,6 +167,16 @@ impl Run {
     /// Its id.
     pub fn id(&self) -> &RunId {
         &self.id
+    }
+
+    /// The directory with its files.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Whether its process lives.
+    pub fn is_running(&self) -> bool {
+        lock::is_held(&self.directory)
     }
 
     /// How it is.

@@ -2,11 +2,14 @@
 
 use super::active::RUN_ARGUMENT;
 use super::record::{OUTPUT, PLAN, Plan, create, remove, seconds_now, tail, write};
-use super::{Run, RunError, RunId, Runs, UNFINISHED, lock};
+use super::{Run, RunError, RunId, RunRequest, Runs, UNFINISHED, lock};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tierce_spec::without_credentials;
@@ -20,10 +23,38 @@ pub struct StartRun {
     /// The program: one that gives runs to [`super::ActiveRun::adopt`] when its first argument is
     /// [`RUN_ARGUMENT`].
     pub program: PathBuf,
-    /// Its further arguments, after [`RUN_ARGUMENT`] and the run's directory.
-    pub arguments: Vec<OsString>,
+    /// What it is to build.
+    pub input: RunInput,
     /// The image's name, as far as it is known.
     pub uri: String,
+}
+
+/// How the new process learns what it is to build.
+#[derive(Clone, Debug)]
+pub enum RunInput {
+    /// From the arguments of a command, after [`RUN_ARGUMENT`] and the run's directory.
+    Arguments(Vec<OsString>),
+    /// It is told: [`super::ActiveRun::request`].
+    Request(Box<RunRequest>),
+}
+
+impl RunInput {
+    fn arguments(&self) -> &[OsString] {
+        match self {
+            RunInput::Arguments(arguments) => arguments,
+            RunInput::Request(_) => &[],
+        }
+    }
+
+    /// What the process is told; nothing where it has arguments.
+    fn document(&self) -> Vec<u8> {
+        match self {
+            RunInput::Arguments(_) => vec![],
+            RunInput::Request(request) => {
+                serde_json::to_vec(request).expect("requests have only string keys")
+            }
+        }
+    }
 }
 
 impl Runs {
@@ -42,16 +73,21 @@ impl Runs {
         let output = create(&staged.join(OUTPUT)).map_err(unwritable)?;
         write(&staged, PLAN, &plan(start))?;
         fs::rename(&staged, &directory).map_err(unwritable)?;
-        let started = Command::new(&start.program)
-            .arg(RUN_ARGUMENT)
-            .arg(&directory)
-            .args(&start.arguments)
-            .stdin(Stdio::from(lock))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::from(output))
-            .spawn()
+        // What the process is told must be in no file, and comes back the way its answer does.
+        let started = UnixStream::pair().and_then(|(ours, theirs)| {
+            let child = Command::new(&start.program)
+                .arg(RUN_ARGUMENT)
+                .arg(&directory)
+                .args(start.input.arguments())
+                .stdin(Stdio::from(lock))
+                .stdout(Stdio::from(OwnedFd::from(theirs)))
+                .stderr(Stdio::from(output))
+                .spawn()?;
+            Ok((child, ours))
+        });
+        let started = started
             .map_err(RunError::Spawn)
-            .and_then(|child| await_ready(child, &directory));
+            .and_then(|(child, talk)| await_ready(child, talk, start, &directory));
         match started {
             Ok(()) => Ok(Run { id, directory }),
             Err(error) => {
@@ -67,7 +103,8 @@ fn plan(start: &StartRun) -> Plan {
     Plan {
         uri: start.uri.clone(),
         arguments: start
-            .arguments
+            .input
+            .arguments()
             .iter()
             .map(|argument| without_credentials(&argument.to_string_lossy()))
             .collect(),
@@ -77,12 +114,17 @@ fn plan(start: &StartRun) -> Plan {
 }
 
 /// Waits until the process has the run, or has ended.
-fn await_ready(mut child: Child, directory: &Path) -> Result<(), RunError> {
+fn await_ready(
+    mut child: Child,
+    mut talk: UnixStream,
+    start: &StartRun,
+    directory: &Path,
+) -> Result<(), RunError> {
     let mut line = String::new();
-    let heard = match child.stdout.take() {
-        Some(stdout) => BufReader::new(stdout).read_line(&mut line),
-        None => Err(io::ErrorKind::BrokenPipe.into()),
-    };
+    let heard = talk
+        .write_all(&start.input.document())
+        .and_then(|()| talk.shutdown(Shutdown::Write))
+        .and_then(|()| BufReader::new(talk).read_line(&mut line));
     if heard.is_ok() && line.trim_end() == READY {
         // Nobody here waits for its end; its exit status has to be taken all the same.
         std::thread::spawn(move || child.wait());

@@ -1,0 +1,186 @@
+//! What is built in the background for a program that is not the command: it says so in a
+//! document, not in arguments.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tierce_config::Settings;
+use tierce_engine::{BuildOptions, CheckCache, CodeSource, Events, Export, UnknownPolicy};
+use tierce_oci::{Platform, Reference};
+use tierce_spec::Image;
+
+/// A build, as one process hands it to another. Both have the same machine, directory, variables
+/// and version of tierce; values of secrets are not in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunRequest {
+    image: Image,
+    root: PathBuf,
+    default_registry: Option<String>,
+    platforms: Vec<Platform>,
+    names: BTreeMap<String, Reference>,
+    code: Code,
+    push: bool,
+    exports: Vec<Output>,
+    force: bool,
+    unknown: Unknown,
+    check_cache: Checks,
+    builder: Option<String>,
+    /// The files with values of secrets, by the secrets' variables.
+    secret_files: BTreeMap<String, PathBuf>,
+    /// What was to be said about the image: codes and messages.
+    warnings: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Code {
+    Runner,
+    Image { root: PathBuf, loaded: Option<Vec<PathBuf>> },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Output {
+    Push(Reference),
+    OciLayout(PathBuf),
+    OciArchive(PathBuf),
+    DockerArchive(PathBuf),
+    Load,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Unknown {
+    AssumePresent,
+    Build,
+    Fail,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Checks {
+    Use,
+    Bypass,
+    Rebuild,
+}
+
+impl RunRequest {
+    /// The build of `image` as `options` say; it is no dry run.
+    pub fn new(image: Image, options: &BuildOptions) -> Self {
+        let BuildOptions {
+            root,
+            default_registry,
+            platforms,
+            names,
+            code,
+            push,
+            exports,
+            force,
+            dry_run: _,
+            unknown,
+            check_cache,
+            builder,
+        } = options.clone();
+        RunRequest {
+            image,
+            root,
+            default_registry,
+            platforms,
+            names,
+            code: match code {
+                CodeSource::Runner => Code::Runner,
+                CodeSource::Image { root, loaded } => Code::Image { root, loaded },
+            },
+            push,
+            exports: exports.into_iter().map(Output::of).collect(),
+            force,
+            unknown: match unknown {
+                UnknownPolicy::AssumePresent => Unknown::AssumePresent,
+                UnknownPolicy::Build => Unknown::Build,
+                UnknownPolicy::Fail => Unknown::Fail,
+            },
+            check_cache: match check_cache {
+                CheckCache::Use => Checks::Use,
+                CheckCache::Bypass => Checks::Bypass,
+                CheckCache::Rebuild => Checks::Rebuild,
+            },
+            builder,
+            secret_files: BTreeMap::new(),
+            warnings: vec![],
+        }
+    }
+
+    /// With files that have the values of secrets, by the secrets' variables.
+    pub fn with_secret_files(self, files: BTreeMap<String, PathBuf>) -> Self {
+        RunRequest { secret_files: files, ..self }
+    }
+
+    /// With something to say about the image, by codes.
+    pub fn with_warnings(self, warnings: Vec<(String, String)>) -> Self {
+        RunRequest { warnings, ..self }
+    }
+
+    /// The folder of the project.
+    pub fn root(&self) -> &std::path::Path {
+        &self.root
+    }
+
+    /// Says what is to be said about the image.
+    pub fn announce(&self, events: &Events) {
+        self.warnings.iter().for_each(|(code, message)| events.warn(code, message));
+    }
+
+    /// What is built, and how. `settings` learn where secrets are.
+    pub fn unfold(self, settings: &mut Settings) -> (Image, BuildOptions) {
+        settings.secrets.files.extend(self.secret_files);
+        let options = BuildOptions {
+            root: self.root,
+            default_registry: self.default_registry,
+            platforms: self.platforms,
+            names: self.names,
+            code: match self.code {
+                Code::Runner => CodeSource::Runner,
+                Code::Image { root, loaded } => CodeSource::Image { root, loaded },
+            },
+            push: self.push,
+            exports: self.exports.into_iter().map(Output::export).collect(),
+            force: self.force,
+            dry_run: false,
+            unknown: match self.unknown {
+                Unknown::AssumePresent => UnknownPolicy::AssumePresent,
+                Unknown::Build => UnknownPolicy::Build,
+                Unknown::Fail => UnknownPolicy::Fail,
+            },
+            check_cache: match self.check_cache {
+                Checks::Use => CheckCache::Use,
+                Checks::Bypass => CheckCache::Bypass,
+                Checks::Rebuild => CheckCache::Rebuild,
+            },
+            builder: self.builder,
+        };
+        (self.image, options)
+    }
+}
+
+impl Output {
+    fn of(export: Export) -> Self {
+        match export {
+            Export::Push(reference) => Output::Push(reference),
+            Export::OciLayout(path) => Output::OciLayout(path),
+            Export::OciArchive(path) => Output::OciArchive(path),
+            Export::DockerArchive(path) => Output::DockerArchive(path),
+            Export::Load => Output::Load,
+        }
+    }
+
+    fn export(self) -> Export {
+        match self {
+            Output::Push(reference) => Export::Push(reference),
+            Output::OciLayout(path) => Export::OciLayout(path),
+            Output::OciArchive(path) => Export::OciArchive(path),
+            Output::DockerArchive(path) => Export::DockerArchive(path),
+            Output::Load => Export::Load,
+        }
+    }
+}
