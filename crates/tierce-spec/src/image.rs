@@ -205,7 +205,7 @@ impl Image {
 
     /// With the wheels in the host's folder `dir`, whatever an index has under their names.
     pub fn with_wheels(&self, dir: impl Into<PathBuf>, options: PipOptions) -> Self {
-        self.with_step(Step::Wheels(Wheels { dir: dir.into(), options }))
+        self.with_step(Step::Wheels(Wheels { dir: dir.into(), packages: vec![], options }))
     }
 
     /// With the code that runs in the image, where whoever runs it does not bring it along.

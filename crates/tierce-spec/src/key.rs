@@ -207,7 +207,8 @@ fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
                 e.text("step", "requirements");
                 encode_pip_options(e, options);
             }
-            Step::Wheels(Wheels { dir: _, options }) => {
+            // The digest is that of the wheels of these packages.
+            Step::Wheels(Wheels { dir: _, packages: _, options }) => {
                 e.text("step", "wheels");
                 encode_pip_options(e, options);
             }

@@ -43,6 +43,8 @@ pub enum Input<'a> {
         step: usize,
         /// Where it is.
         dir: &'a Path,
+        /// The packages whose wheels are wanted; empty for all.
+        packages: &'a [String],
     },
     /// A Dockerfile that makes the base. Its digest is over its content, and over what its ignore
     /// file leaves in of its context.
@@ -356,7 +358,9 @@ fn input(step: usize, of: &Step) -> Option<Input<'_>> {
         Step::Requirements(Requirements { file, options: _ }) => {
             Some(Input::Requirements { step, file })
         }
-        Step::Wheels(Wheels { dir, options: _ }) => Some(Input::Wheels { step, dir }),
+        Step::Wheels(Wheels { dir, packages, options: _ }) => {
+            Some(Input::Wheels { step, dir, packages })
+        }
         Step::Apt(_)
         | Step::Pip(_)
         | Step::CodeBundle(_)

@@ -114,6 +114,9 @@ pub struct Wheels {
     /// The folder on the host.
     #[serde(with = "host_path")]
     pub dir: PathBuf,
+    /// The packages whose wheels are taken; empty for all that the folder has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
     /// Where what they require comes from, and how it is chosen.
     #[serde(default)]
     pub options: PipOptions,

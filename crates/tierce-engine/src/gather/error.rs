@@ -45,10 +45,12 @@ pub enum GatherError {
     #[error(transparent)]
     Requirements(tierce_spec::requirements::GatherError<std::io::Error>),
     /// A folder of wheels has none.
-    #[error("{what} has no wheels in it")]
+    #[error("{what} has no wheels{} in it", of(packages))]
     NoWheels {
         /// What was looked for.
         what: String,
+        /// The packages whose wheels were looked for; empty for any.
+        packages: Vec<String>,
         /// Where.
         path: PathBuf,
     },
@@ -138,5 +140,12 @@ impl Diagnostic for GatherError {
             GatherError::Requirements(e) => e.hint(),
             GatherError::Kind { .. } | GatherError::Read { .. } => None,
         }
+    }
+}
+
+fn of(packages: &[String]) -> String {
+    match packages {
+        [] => String::new(),
+        some => format!(" of {}", some.join(", ")),
     }
 }

@@ -80,8 +80,8 @@ impl<'a> Reader<'a> {
                 self.requirements.insert(*step, path);
                 digest
             }
-            Input::Wheels { step, dir } => {
-                let wheels = self.wheels(dir, input)?;
+            Input::Wheels { step, dir, packages } => {
+                let wheels = self.wheels(dir, packages, input)?;
                 let digest = wheels_digest(&wheels);
                 self.wheels.insert(*step, wheels);
                 digest
@@ -120,13 +120,21 @@ impl<'a> Reader<'a> {
         Ok(gathered.map_err(GatherError::Requirements)?.digest)
     }
 
-    /// The wheels in a folder, by name. What is below its folders is none of its business.
-    fn wheels(&self, dir: &Path, input: &Input<'_>) -> Result<Vec<LocalWheel>, GatherError> {
+    /// The wheels of these packages in a folder, or all that it has, by name. What is below its
+    /// folders is none of its business.
+    fn wheels(
+        &self,
+        dir: &Path,
+        packages: &[String],
+        input: &Input<'_>,
+    ) -> Result<Vec<LocalWheel>, GatherError> {
         let path = self.require(dir, input, Kind::Folder)?;
-        let names = wheel_names(&path)
+        let mut names = wheel_names(&path)
             .map_err(|source| GatherError::Read { path: path.clone(), source })?;
+        names.retain(|name| is_of(name, packages));
         if names.is_empty() {
-            return Err(GatherError::NoWheels { what: self.place.describe(input), path });
+            let (what, packages) = (self.place.describe(input), packages.to_vec());
+            return Err(GatherError::NoWheels { what, packages, path });
         }
         let options = ScanOptions {
             only: Some(names.clone()),
@@ -276,6 +284,18 @@ fn wheel_names(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Whether a wheel is one of these packages; of any, where there are none. Names are compared as
+/// indexes do (PEP 503): that of a wheel ends at its first dash.
+fn is_of(wheel: &Path, packages: &[String]) -> bool {
+    let normal = |name: &str| {
+        let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
+        parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+    };
+    let name = wheel.to_string_lossy();
+    let name = normal(name.split('-').next().unwrap_or_default());
+    packages.is_empty() || packages.iter().any(|package| normal(package) == name)
 }
 
 fn file_digest(file: &Path) -> Result<Digest, ScanError> {

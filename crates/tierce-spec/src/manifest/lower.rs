@@ -373,7 +373,7 @@ impl Builder<'_> {
     fn wheels(&mut self, folders: &OneOrMany) {
         for (index, dir) in folders.paths().iter().enumerate() {
             let (dir, options) = (dir.clone(), PipOptions::default());
-            self.push(&["wheels"], 0, Step::Wheels(Wheels { dir, options }));
+            self.push(&["wheels"], 0, Step::Wheels(Wheels { dir, packages: vec![], options }));
             if let (OneOrMany::Many(_), Some(last)) = (folders, self.steps.last_mut()) {
                 last.origin.push(Segment::Index(index));
             }

@@ -49,9 +49,13 @@ impl<'a> Checker<'a> {
                 self.python(r, options);
                 r.check([], values::host_path(file));
             }
-            Step::Wheels(Wheels { dir, options }) => {
+            Step::Wheels(Wheels { dir, packages, options }) => {
                 self.python(r, options);
                 r.check([], values::host_path(dir));
+                for (index, package) in packages.iter().enumerate() {
+                    let at = [Item::Part("packages"), Item::Index(index)];
+                    r.check(at, pip::check_requirement(package));
+                }
             }
             Step::SourceFolder(folder) => self.folder(r, folder),
             Step::SourceFile(file) => self.file(r, file),
