@@ -102,6 +102,12 @@ pub enum FlyteError {
         /// What is wrong with it.
         source: ServiceUrlError,
     },
+    /// A password would be on a command line, and so in the image's history.
+    #[error("{parameter} has credentials in it, which would be in the image")]
+    Credentials {
+        /// Which parameter.
+        parameter: &'static str,
+    },
     /// Arguments are not shell words.
     #[error("extra_args: {text:?} is not a list of shell words")]
     ExtraArgs {
@@ -184,6 +190,7 @@ impl Diagnostic for FlyteError {
             FlyteError::Reference { .. } => "flyte/invalid-reference",
             FlyteError::NoTag { .. } => "flyte/no-tag",
             FlyteError::Index { .. } => "flyte/invalid-index",
+            FlyteError::Credentials { .. } => "flyte/credentials",
             FlyteError::ExtraArgs { .. } => "flyte/invalid-extra-args",
             FlyteError::NoHeader { .. } => "flyte/no-script-header",
             FlyteError::Header { .. } => "flyte/invalid-script-header",
@@ -239,7 +246,12 @@ impl Diagnostic for FlyteError {
             FlyteError::Index { .. } => {
                 "Write it as \"https://pypi.example/simple\".".to_owned()
             }
-            FlyteError::ExtraArgs { .. } => "Close its quotes.".to_owned(),
+            FlyteError::Credentials { .. } => {
+                "Projects are installed in the image: give uv the password by secret_mounts, as the variable UV_INDEX_NAME_PASSWORD or the file /root/.netrc.".to_owned()
+            }
+            FlyteError::ExtraArgs { .. } => {
+                "Close its quotes, and give each option its value.".to_owned()
+            }
             FlyteError::NoHeader { .. } => {
                 "Begin it with a block as PEP 723 has them: # /// script, # dependencies = [\"httpx\"], # ///.".to_owned()
             }

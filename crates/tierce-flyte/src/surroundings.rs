@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tierce_oci::Platform;
 
 /// What an image needs to know of the world to be lowered.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// What images start from that only say which Python they want.
     pub default_base: DefaultBase,
-    /// The texts of [`crate::FlyteImage::wanted`]: scripts, whose headers count.
+    /// The texts of [`crate::FlyteImage::wanted`], of files that are there: scripts, whose headers
+    /// count, and what says what a project depends on.
     pub texts: BTreeMap<PathBuf, String>,
     /// Programs of the host that steps in the image run.
     pub tools: Tools,
+    /// The platforms whose programs run here; `None` where that is not known. Of Flyte's default
+    /// of two, only these are built.
+    pub runnable: Option<Vec<Platform>>,
 }
 
 /// What images start from that only say which Python they want.

@@ -1,0 +1,85 @@
+//! What Flyte's builder puts around the layers of an image, so that Flyte's tasks run in it.
+
+use super::Lowering;
+use crate::{FlyteError, Layer};
+use tierce_spec::{PipOptions, SearchPath};
+
+/// The environment that Python packages are installed into.
+pub(super) const VENV: &str = "/opt/venv";
+/// The user that Flyte's own images make, and run as.
+const USER: &str = "flyte";
+const HOME: &str = "/home/flyte";
+/// Where clusters mount the programs of drivers that they have.
+const NVIDIA_PATH: [&str; 2] = ["/usr/local/nvidia/bin", "/usr/local/cuda/bin"];
+const NVIDIA_LIBRARIES: &str = "/usr/local/nvidia/lib64";
+/// The variable by which a container knows the image that it was made from.
+const IMAGE_ID: &str = "_F_IMG_ID";
+
+impl Lowering<'_> {
+    pub(super) fn prelude(&mut self) -> Result<(), FlyteError> {
+        self.image = self.image.with_user("root");
+        self.uv_for_commands();
+        let vars = [
+            ("UV_COMPILE_BYTECODE", "1"),
+            ("UV_LINK_MODE", "copy"),
+            ("VIRTUALENV", VENV),
+            ("UV_PYTHON", "/opt/venv/bin/python"),
+        ];
+        for (name, value) in vars {
+            self.variables.set(name, value);
+        }
+        // The environment itself, where the base has none: what is put into it comes later.
+        let image = self.image.with_env_vars(vars);
+        let image = image.with_pip_packages(Vec::<String>::new(), PipOptions::new());
+        self.variables.set("VIRTUAL_ENV", VENV);
+        self.variables.lead(&[format!("{VENV}/bin")]);
+        let path = SearchPath { before: vec![], after: NVIDIA_PATH.map(str::to_owned).to_vec() };
+        let libraries = SearchPath { before: vec![NVIDIA_LIBRARIES.to_owned()], after: vec![] };
+        let image = image.with_search_path("PATH", path);
+        self.image = image.with_search_path("LD_LIBRARY_PATH", libraries);
+        Ok(())
+    }
+
+    /// Commands may call uv, as in Flyte's own images. Where nothing runs, nothing can.
+    fn uv_for_commands(&mut self) {
+        let calls = |layer: &Layer| match layer {
+            Layer::Commands { commands, .. } => commands.iter().any(|line| !makes_user(line)),
+            _ => false,
+        };
+        if !self.source.layers.iter().any(calls) {
+            return;
+        }
+        if self.surroundings.tools.uv.is_none() {
+            self.warn(
+                "flyte/no-uv",
+                "there is no uv on this machine: commands find none in the image",
+            );
+            return;
+        }
+        // It is there, so that it can't fail.
+        let _ = self.uv("commands");
+    }
+
+    pub(super) fn footer(&mut self) {
+        let mut all = self.source.layers.iter();
+        let makes = |layer: &Layer| match layer {
+            Layer::Commands { commands, .. } => commands.iter().any(|line| makes_user(line)),
+            _ => false,
+        };
+        if all.any(makes) {
+            self.image = self.image.with_user(USER);
+            // What the user says of the working directory counts.
+            if self.workdir.is_none() {
+                self.image = self.image.with_workdir(HOME);
+            }
+        }
+        // Last: the slightest change of the image changes it.
+        let id = self.source.uri.clone().unwrap_or_default();
+        self.image = self.image.with_env_vars([(IMAGE_ID, id)]);
+    }
+}
+
+/// Whether a line is the one that makes Flyte's user.
+fn makes_user(line: &str) -> bool {
+    line.contains("useradd") && line.contains(HOME)
+}
