@@ -5,10 +5,10 @@ use std::fmt::Display;
 /// The variable that names what must be there: names between commas, or `all`.
 pub const REQUIRE: &str = "TIERCE_TEST_REQUIRE";
 
-/// What tests may find missing.
-const NAMES: [&str; 11] = [
-    "buildah", "buildkit", "busybox", "docker", "jq", "podman", "python3", "registry", "skopeo",
-    "umoci", "unzip",
+/// What tests may find missing, the Python package's included.
+const NAMES: [&str; 14] = [
+    "buildah", "buildkit", "busybox", "crun", "debian", "docker", "jq", "podman", "python3",
+    "registry", "skopeo", "umoci", "unzip", "wheel",
 ];
 
 /// Prints why a test can't run here, for want of `what`.

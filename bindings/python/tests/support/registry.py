@@ -120,9 +120,12 @@ def _own(entries: list[dict[str, Any]]) -> str:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Registry]:
-    """A registry that keeps its images in `directory`, until the end of the block."""
+def running(directory: Path, user: tuple[str, str] | None = None) -> Iterator[Registry]:
+    """A registry that keeps its images in `directory`, until the end of the block; for everyone, or
+    for one user with a password.
+    """
     binary = program("docker-registry", "registry")
+    auth = "" if user is None else _only_for(directory / "htpasswd", *user)
     # A port that was free a moment ago may be taken by now.
     for _ in range(5):
         with socket.socket() as probe:
@@ -132,7 +135,7 @@ def running(directory: Path) -> Iterator[Registry]:
         config.write_text(
             "version: 0.1\nlog: {level: warn}\n"
             f"storage: {{filesystem: {{rootdirectory: {directory / 'data'}}}}}\n"
-            f'http: {{addr: "127.0.0.1:{port}"}}\n'
+            f'http: {{addr: "127.0.0.1:{port}"}}\n{auth}'
         )
         with open(directory / "log", "wb") as log:
             process = subprocess.Popen(
@@ -146,6 +149,13 @@ def running(directory: Path) -> Iterator[Registry]:
             process.terminate()
             process.wait(30)
     skip("registry", f"docker-registry does not start here: {(directory / 'log').read_text()}")
+
+
+def _only_for(file: Path, user: str, password: str) -> str:
+    htpasswd = program("htpasswd", "registry")
+    made = subprocess.run([htpasswd, "-Bbn", user, password], capture_output=True, check=True)
+    file.write_bytes(made.stdout)
+    return f"auth: {{htpasswd: {{realm: test, path: {file}}}}}\n"
 
 
 def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
