@@ -46,6 +46,7 @@ pub use render::{RenderWishes, render};
 pub use tierce_config as config;
 pub use tierce_config::{ConfigError, DebianBase, Settings};
 pub use tierce_dockerfile as dockerfile;
+pub use tierce_engine as engine;
 pub use tierce_engine::ExportError as ExportFormatError;
 pub use tierce_engine::{Action, PlanReport, PlannedLayer, PlatformPlan};
 pub use tierce_engine::{
@@ -54,9 +55,12 @@ pub use tierce_engine::{
     NotChecked, Outcome, OutputStream, Prepared, Presence, Rendering, Status, StepId, StepKind,
     UnknownPolicy,
 };
+pub use tierce_flyte as flyte;
 pub use tierce_imagespec as imagespec;
 pub use tierce_native::{NativeError, RunOptions};
-pub use tierce_oci::{Diagnostic, Digest, ErrorKind, Platform, Reference, ReferenceError};
+pub use tierce_oci::{
+    Descriptor, Diagnostic, Digest, ErrorKind, MediaType, Platform, Reference, ReferenceError,
+};
 pub use tierce_plugin as plugin;
 pub use tierce_sandbox::Cancel;
 pub use tierce_spec as spec;

@@ -21,6 +21,8 @@ use tierce_spec::{
 };
 use variables::Variables;
 
+pub use wanted::ToolsWanted;
+
 /// The image that was described.
 #[derive(Clone, Debug)]
 pub struct Lowered {

@@ -1,7 +1,7 @@
 //! What Flyte's builder puts around the layers of an image, so that Flyte's tasks run in it.
 
 use super::Lowering;
-use crate::{FlyteError, Layer};
+use crate::{FlyteError, FlyteImage, Layer};
 use tierce_spec::{PipOptions, SearchPath};
 
 /// The environment that Python packages are installed into.
@@ -42,11 +42,7 @@ impl Lowering<'_> {
 
     /// Commands may call uv, as in Flyte's own images. Where nothing runs, nothing can.
     fn uv_for_commands(&mut self) {
-        let calls = |layer: &Layer| match layer {
-            Layer::Commands { commands, .. } => commands.iter().any(|line| !makes_user(line)),
-            _ => false,
-        };
-        if !self.source.layers.iter().any(calls) {
+        if !self.source.calls_programs() {
             return;
         }
         if self.surroundings.tools.uv.is_none() {
@@ -61,12 +57,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn footer(&mut self) {
-        let mut all = self.source.layers.iter();
-        let makes = |layer: &Layer| match layer {
-            Layer::Commands { commands, .. } => commands.iter().any(|line| makes_user(line)),
-            _ => false,
-        };
-        if all.any(makes) {
+        if self.source.commands().any(makes_user) {
             self.image = self.image.with_user(USER);
             // What the user says of the working directory counts.
             if self.workdir.is_none() {
@@ -76,6 +67,21 @@ impl Lowering<'_> {
         // Last: the slightest change of the image changes it.
         let id = self.source.uri.clone().unwrap_or_default();
         self.image = self.image.with_env_vars([(IMAGE_ID, id)]);
+    }
+}
+
+impl FlyteImage {
+    fn commands(&self) -> impl Iterator<Item = &str> {
+        let lines = self.layers.iter().filter_map(|layer| match layer {
+            Layer::Commands { commands, .. } => Some(commands),
+            _ => None,
+        });
+        lines.flatten().map(String::as_str)
+    }
+
+    /// Whether commands of the user's run, which may call any program.
+    pub(super) fn calls_programs(&self) -> bool {
+        self.commands().any(|line| !makes_user(line))
     }
 }
 

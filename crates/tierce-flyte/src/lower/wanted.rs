@@ -1,6 +1,6 @@
 //! What has to be read before an image can be lowered.
 
-use crate::{FlyteImage, Layer};
+use crate::{FlyteImage, Layer, Prelude};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -49,6 +49,47 @@ impl FlyteImage {
             }
         }
         all
+    }
+}
+
+/// Which programs of the host an image needs in [`crate::Surroundings::tools`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToolsWanted {
+    /// uv, since it installs something in the image.
+    pub uv_to_install: bool,
+    /// uv, since commands of the user may call it.
+    pub uv_for_commands: bool,
+    /// pixi.
+    pub pixi: bool,
+}
+
+impl FlyteImage {
+    /// Which programs of the host the image needs, as far as can be told from the texts that it
+    /// wants.
+    pub fn wanted_tools(&self, known: &BTreeMap<PathBuf, String>) -> ToolsWanted {
+        let mut wanted = ToolsWanted::default();
+        if self.is_unmodified() || self.dockerfile.is_some() {
+            return wanted;
+        }
+        wanted.uv_for_commands = self.prelude() == Prelude::Flyte && self.calls_programs();
+        for layer in &self.layers {
+            match layer {
+                Layer::UvProject { .. } | Layer::PoetryProject { .. } => {
+                    wanted.uv_to_install = true;
+                }
+                Layer::PixiProject { .. } | Layer::PixiScript { .. } => wanted.pixi = true,
+                Layer::UvScript { script, .. } => {
+                    let projects = super::script::projects(script, known).unwrap_or_default();
+                    wanted.uv_to_install |= !projects.is_empty() || wanted.pixi;
+                }
+                // Into an environment of pixi's uv installs.
+                Layer::PipPackages { .. } | Layer::Requirements { .. } | Layer::Wheels { .. } => {
+                    wanted.uv_to_install |= wanted.pixi;
+                }
+                _ => {}
+            }
+        }
+        wanted
     }
 }
 

@@ -1,13 +1,20 @@
 //! What people write in other words than tierce's own, as images: what has to be looked at on
 //! this machine is looked at here, for the command and the Python package alike.
 
+mod flyte;
 mod imagespec;
 
+pub use flyte::flyte;
 pub use imagespec::{Program, image_spec, image_spec_of};
 
+use crate::OpenError;
+use crate::flyte::FlyteError;
 use crate::imagespec::ImageSpecError;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tierce_native::NativeError;
 use tierce_oci::{Diagnostic, ErrorKind};
 use tierce_spec::{Image, SecretId};
 
@@ -54,27 +61,55 @@ pub enum FrontError {
     /// An `ImageSpec` that has none.
     #[error(transparent)]
     ImageSpec(#[from] ImageSpecError),
+    /// An image in Flyte's words that is none.
+    #[error(transparent)]
+    Flyte(#[from] FlyteError),
+    /// What is needed to find programs for steps is not to be had.
+    #[error(transparent)]
+    Open(Arc<OpenError>),
+    /// There is no uv for steps that need it.
+    #[error(transparent)]
+    Uv(Arc<NativeError>),
+    /// This machine has no more threads or files.
+    #[error("programs for steps can't be looked for")]
+    Runtime(#[source] Arc<io::Error>),
+}
+
+impl From<OpenError> for FrontError {
+    fn from(error: OpenError) -> Self {
+        FrontError::Open(Arc::new(error))
+    }
+}
+
+impl From<NativeError> for FrontError {
+    fn from(error: NativeError) -> Self {
+        FrontError::Uv(Arc::new(error))
+    }
 }
 
 impl FrontError {
-    fn inner(&self) -> &dyn Diagnostic {
-        match self {
+    fn inner(&self) -> Option<&dyn Diagnostic> {
+        Some(match self {
             FrontError::ImageSpec(error) => error,
-        }
+            FrontError::Flyte(error) => error,
+            FrontError::Open(error) => error.as_ref(),
+            FrontError::Uv(error) => error.as_ref(),
+            FrontError::Runtime(_) => return None,
+        })
     }
 }
 
 impl Diagnostic for FrontError {
     fn code(&self) -> &'static str {
-        self.inner().code()
+        self.inner().map_or("front/runtime", Diagnostic::code)
     }
 
     fn kind(&self) -> ErrorKind {
-        self.inner().kind()
+        self.inner().map_or(ErrorKind::Environment, Diagnostic::kind)
     }
 
     fn hint(&self) -> Option<String> {
-        self.inner().hint()
+        self.inner().and_then(Diagnostic::hint)
     }
 }
 
