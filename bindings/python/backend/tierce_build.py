@@ -10,11 +10,14 @@ Takes what maturin takes (`pip wheel -C build-args="--profile dev" ...`, `MATURI
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,15 @@ from maturin import (  # noqa: F401 - the hooks that need no program
 PACKAGE = Path(__file__).resolve().parent.parent
 # `data` in pyproject.toml's [tool.maturin].
 SCRIPTS = PACKAGE / "data" / "scripts"
+CHECKOUT = PACKAGE.parent.parent
+# What is another path in a source distribution, where pyproject.toml lies above the workspace.
+MOVED = {
+    'backend-path = ["backend"]': 'backend-path = ["bindings/python/backend"]',
+    'readme = "README.md"': 'readme = "bindings/python/README.md"',
+    "[tool.maturin]": '[tool.maturin]\nmanifest-path = "bindings/python/Cargo.toml"',
+    'python-source = "python"': 'python-source = "bindings/python/python"',
+    'data = "data"': 'data = "bindings/python/data"',
+}
 
 Settings = Mapping[str, Any] | None
 
@@ -54,6 +66,52 @@ def prepare_metadata_for_build_wheel(
 
 
 prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
+
+
+def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
+    """Packs the checkout: the program is made of crates that the extension does not name, so that
+    maturin would leave them out.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        info = Path(folder) / prepare_metadata_for_build_wheel(folder)
+        metadata = (info / "METADATA").read_bytes()
+        name = info.name.removesuffix(".dist-info")
+    path = Path(sdist_directory) / f"{name}.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for file in tracked():
+            archive.add(CHECKOUT / file, f"{name}/{file}", recursive=False, filter=nobodys)
+        for file, content in (("pyproject.toml", moved()), ("PKG-INFO", metadata)):
+            entry = tarfile.TarInfo(f"{name}/{file}")
+            entry.size = len(content)
+            entry.mode = 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return path.name
+
+
+def tracked() -> list[str]:
+    """The files of the checkout that are git's."""
+    command = ["git", "ls-files", "-z", "--cached"]
+    listed = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, check=False)
+    if listed.returncode:
+        raise SystemExit("error: a source distribution is made of a git checkout, with git")
+    files = (os.fsdecode(file) for file in listed.stdout.split(b"\0") if file)
+    return sorted(file for file in files if (CHECKOUT / file).is_file())
+
+
+def nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
+
+
+def moved() -> bytes:
+    """pyproject.toml as it is above the workspace."""
+    text = (PACKAGE / "pyproject.toml").read_text()
+    for here, there in MOVED.items():
+        if text.count(f"\n{here}\n") != 1:
+            raise SystemExit(f"error: pyproject.toml has not one line {here}")
+        text = text.replace(f"\n{here}\n", f"\n{there}\n")
+    return text.encode()
 
 
 def with_program(settings: Settings, *, profile: str) -> dict[str, Any]:
