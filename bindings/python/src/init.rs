@@ -1,0 +1,48 @@
+//! `tierce.init`.
+
+use crate::arguments::optional;
+use crate::builders;
+use crate::{convert, error};
+use pyo3::prelude::*;
+use std::path::PathBuf;
+use tierce::ErrorKind;
+use tierce::config::PushRegistry;
+
+/// Says how this program builds images. What is left out is what the environment and the
+/// configuration say; a second call replaces the first.
+///
+/// Args:
+///     image_builder: The builder: the name of one, as `"native"` or `"podman"`; or an object, as
+///         `tierce.extend.ImageBuilder` has it.
+///     image_registry: Where images are pushed that name no registry of their own.
+///     root_dir: The folder that relative paths start from, instead of the current one.
+///
+/// Example:
+///     >>> import tierce
+///     >>> tierce.init(image_registry="localhost:5000/team")
+///     >>> tierce.Image.from_debian_base((3, 11), install_flyte=False).registry
+///     'localhost:5000/team'
+///     >>> tierce.init()
+#[pyfunction]
+#[pyo3(name = "init", signature = (image_builder=None, image_registry=None, root_dir=None))]
+pub fn initialise(
+    py: Python<'_>,
+    image_builder: Option<&Bound<'_, PyAny>>,
+    #[pyo3(from_py_with = optional::image_registry)] image_registry: Option<String>,
+    #[pyo3(from_py_with = optional::root_dir)] root_dir: Option<PathBuf>,
+) -> PyResult<()> {
+    let registry = image_registry.filter(|registry| !registry.is_empty());
+    let registry = registry.map(|text| text.parse::<PushRegistry>()).transpose();
+    let registry = registry.map_err(|problem| {
+        convert::senseless(py, "image_registry", &format!("is wrong: {problem}"))
+    })?;
+    // The program may change its folder later, and means the same one then.
+    let root_dir = root_dir.map(std::path::absolute).transpose().map_err(|problem| {
+        let message = format!("the current folder is not known: {problem}");
+        error::raised(py, ErrorKind::Environment, &message, "python/no-folder", None)
+    })?;
+    let image_builder = builders::set_default(image_builder)?;
+    let image_registry = registry.map(|registry| registry.as_str().to_owned());
+    session::set_init(Init { image_builder, image_registry, root_dir });
+    Ok(())
+}

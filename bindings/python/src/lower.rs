@@ -1,0 +1,74 @@
+//! Images of all kinds as the library's: tierce's own, and those of Flyte and flytekit.
+
+use crate::image::Image;
+use crate::imagespec::ImageSpec;
+use crate::{error, imagespec_host, session};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use tierce::fronts::{self, Front};
+use tierce::{BuildOptions, Prepared, Settings};
+use tierce_flyte::FlyteImage;
+
+/// The image that a Python value stands for: a `tierce.Image` or `tierce.ImageSpec`, or what
+/// Flyte and flytekit have under these names.
+pub fn lower(py: Python<'_>, value: &Bound<'_, PyAny>, settings: &Settings) -> PyResult<Front> {
+    if let Ok(image) = value.cast::<Image>() {
+        return flyte(py, image.get().inner(), settings);
+    }
+    if let Ok(spec) = value.cast::<ImageSpec>() {
+        return imagespec_host::front(py, spec.get().inner(), settings);
+    }
+    if is_foreign(value, "flyte", "Image")? {
+        let convert = py.import("tierce.integrations._flyte_image")?.getattr("to_document")?;
+        let image = Image::from_json(py, convert.call1((value,))?.extract()?)?;
+        return flyte(py, image.inner(), settings);
+    }
+    if is_foreign(value, "flytekit", "ImageSpec")? {
+        let convert = py.import("tierce.integrations.flytekit")?.getattr("to_image_spec")?;
+        let spec = convert.call1((value,))?;
+        return imagespec_host::front(py, spec.cast::<ImageSpec>()?.get().inner(), settings);
+    }
+    let given = value.get_type();
+    let message = format!("argument 'image' must be Image or ImageSpec, not {}", given.name()?);
+    Err(PyTypeError::new_err(message))
+}
+
+fn flyte(py: Python<'_>, image: &FlyteImage, settings: &Settings) -> PyResult<Front> {
+    let root = session::root();
+    // Tools that steps need are fetched.
+    let front = py.detach(|| fronts::flyte(image, &root, settings));
+    front.map_err(|problem| error::to_py(py, &problem))
+}
+
+/// Whether a value is of a class of another package: of one that was imported, then.
+fn is_foreign(value: &Bound<'_, PyAny>, package: &str, class: &str) -> PyResult<bool> {
+    let modules = value.py().import("sys")?.getattr("modules")?;
+    match modules.get_item(package).and_then(|package| package.getattr(class)) {
+        Ok(class) => value.is_instance(&class),
+        Err(_) => Ok(false),
+    }
+}
+
+/// The options of builds in this process, but for what a single build says.
+pub fn options(settings: &Settings) -> BuildOptions {
+    BuildOptions { root: session::root(), ..tierce::build_options(settings) }
+}
+
+/// An image, and the same with its sources read and its name known.
+pub struct Named {
+    /// The image.
+    pub front: Front,
+    /// The name, and what decides it.
+    pub prepared: Prepared,
+}
+
+/// Names an image. Nothing but files of this machine is looked at.
+pub fn name(value: &Bound<'_, PyAny>) -> PyResult<Named> {
+    let py = value.py();
+    let settings = session::settings(py)?;
+    let front = lower(py, value, &settings)?;
+    let options = options(&settings);
+    let prepared = py.detach(|| tierce::offline(&settings).prepare(&front.image, &options));
+    let prepared = prepared.map_err(|problem| error::to_py(py, &problem))?;
+    Ok(Named { front, prepared })
+}
