@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tierce_config::Settings;
 use tierce_engine::{Events, ImageBuilder};
 use tierce_oci::Reference;
-use tierce_plugin::{Config, Flavor, Registered};
+use tierce_plugin::{BuiltInFlavor, Config, Flavor, Registered};
 
 /// Lower than any other: it is named, never chosen by this.
 const PRIORITY: i32 = -100;
@@ -17,6 +17,8 @@ const PRIORITY: i32 = -100;
 pub(super) struct Told {
     /// Look everything up anew, and use no cache.
     pub(super) refresh: bool,
+    /// What holds the folder that the builder works in.
+    _flavors: [BuiltInFlavor; 3],
 }
 
 /// Tells the builder called `name` what `options` say.
@@ -34,14 +36,14 @@ pub(super) async fn tell(
             (flavor, config)
         }
     };
-    let engines = crate::engines::flavors(settings, tierce.native());
-    let Some(engine) = engines.iter().find(|engine| engine.name() == flavor) else {
+    let flavors = crate::engines::flavors(settings, tierce.native());
+    let Some(engine) = flavors.iter().find(|engine| engine.name() == flavor) else {
         // A program of somebody's own: it takes a request, and no options.
         for name in options.names_for_engines() {
             let message = format!("build option {name}: the builder {flavor} does not take it");
             events.warn("context/ignored-option", message);
         }
-        return Ok(Told { refresh: options.no_cache || options.pull });
+        return Ok(Told { refresh: options.no_cache || options.pull, _flavors: flavors });
     };
     let config = match flavor.as_str() {
         "docker" => {
@@ -67,7 +69,7 @@ pub(super) async fn tell(
     let builder: Arc<dyn ImageBuilder> =
         built.map_err(|source| ContextError::Load { name: name.to_owned(), source })?;
     tierce.register_as(name, builder, PRIORITY);
-    Ok(Told { refresh: false })
+    Ok(Told { refresh: false, _flavors: flavors })
 }
 
 /// What the settings say already.

@@ -98,7 +98,7 @@ impl Tierce {
         let image = login.iter().fold(image, |image, login| login.image(image));
         tierce.look_for_secrets_in(&settings, login.into_iter().map(Login::provider));
         let told = engine::tell(&mut tierce, &settings, &chosen.name, &build.options, events);
-        let force = told.await?.refresh;
+        let told = told.await?;
         let options = BuildOptions {
             root: folder.path().to_owned(),
             platforms: build.options.platforms.clone(),
@@ -106,7 +106,7 @@ impl Tierce {
             builder: Some(chosen.name),
             // Whoever names tags moves them.
             check_cache: CheckCache::Rebuild,
-            force,
+            force: told.refresh,
             default_registry: None,
             ..crate::build_options(&settings)
         };
