@@ -86,15 +86,21 @@ impl Renderer<'_> {
         }
         commands.extend(install(environment, self.gathered, self.options, &inputs, &uv.program));
         self.as_root(|renderer| {
+            // An environment with nothing in it is made from nothing.
+            let has_inputs = !environment.is_empty();
             if dialect.mounts {
-                run.mounts.push(format!("type=bind,source={directory},target={PLACE}/python"));
+                if has_inputs {
+                    run.mounts.push(format!("type=bind,source={directory},target={PLACE}/python"));
+                }
                 run.mounts.push(uv.mount);
                 if let Some(directory) = authorities {
                     run.mounts.push(format!("type=bind,source={directory},target={PLACE}/ca"));
                 }
                 run.mounts.push(format!("type=cache,id=tierce-uv,target={PLACE}/cache"));
             } else {
-                renderer.copy(&directory, &format!("{PLACE}/python/"));
+                if has_inputs {
+                    renderer.copy(&directory, &format!("{PLACE}/python/"));
+                }
                 renderer.copy_from(uv.from.as_deref(), &uv.source, &uv.target);
                 if let Some(directory) = authorities {
                     renderer.copy(&directory, &format!("{PLACE}/ca/"));
@@ -272,8 +278,12 @@ fn install(
         Some(PythonRequest { version: None, interpreter: None }) | None => found("python3"),
     };
     let python = format!("{PREFIX}/bin/python");
-    let mut commands =
-        vec![format!("{uv} venv --quiet --allow-existing --python {interpreter} {PREFIX}")];
+    let make = format!("{uv} venv --quiet --allow-existing --python {interpreter} {PREFIX}");
+    if environment.is_empty() {
+        // One that is there has what it has.
+        return vec![format!("[ -e {python} ] || {make}")];
+    }
+    let mut commands = vec![make];
     let lock = match options.python.lock {
         Some(_) => format!("{PLACE}/python/pylock.toml"),
         None => {

@@ -159,7 +159,13 @@ impl<'a> Renderer<'a> {
             Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) => {
                 let resolved = &self.gathered.resolved;
                 match resolved.python_environment() {
-                    // All steps make one environment, at the place of the first of them.
+                    Some(environment) if environment.skeleton == Some(step.index) => {
+                        self.text.paragraph();
+                        self.text.push(&quote::comment("Python: an empty environment"));
+                        self.python(&environment.emptied())
+                    }
+                    // All steps make one environment, at the place of the first of them that
+                    // installs something.
                     Some(environment) if environment.position == step.index => {
                         self.text.paragraph();
                         let packages = environment.packages.iter().map(|p| without_credentials(p));

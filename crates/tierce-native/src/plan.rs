@@ -25,7 +25,7 @@ pub struct Node {
 #[derive(Clone)]
 pub enum Operation {
     /// A step edits the configuration.
-    Configure(Step),
+    Configure(Box<Step>),
     /// The Python environment comes into the search path.
     ActivateVenv(String),
     /// What is in the Python environment is known from here on, or not any more.
@@ -101,7 +101,7 @@ impl PlanBuilder {
     /// Applies a step that edits the configuration only.
     pub fn configure(&mut self, step: &Step) {
         self.config.apply(step);
-        self.plan.operations.push(Operation::Configure(step.clone()));
+        self.plan.operations.push(Operation::Configure(Box::new(step.clone())));
     }
 
     /// Brings a Python environment into the search path.

@@ -81,6 +81,11 @@ pub struct Planner<'a> {
     links: &'static [(&'static str, &'static str)],
     /// The base's Python, where it is known.
     pub interpreter: Option<Interpreter>,
+    /// The Python that the image's environment was made for, before anything was installed into
+    /// it, and what it runs on.
+    pub found: Option<(Interpreter, Foundation)>,
+    /// The layer that the environment's skeleton is in, where there is one.
+    pub venv: Option<usize>,
     /// Why the plan ends here.
     pub open_end: Option<String>,
     /// The base itself.
@@ -136,6 +141,8 @@ impl Context {
             builder: plan,
             links,
             interpreter,
+            found: None,
+            venv: None,
             open_end,
         };
         planner.label_python();

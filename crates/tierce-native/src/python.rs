@@ -5,14 +5,17 @@ use crate::error::NativeError;
 use crate::key::KeyEncoder;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
-use tierce_oci::Digest;
+use tierce_oci::{Digest, Platform};
 use tierce_wheel::{
     BucketPolicy, DEFAULT_UNPACKED_LIMIT, InstallPlan, InstallTarget, LayerPlan, Libc, Lock,
-    StoredWheel, TopLayer, Venv, WheelInfo, plan_layers,
+    StoredWheel, Target, TopLayer, Venv, WheelInfo, plan_layers,
 };
 
 /// Where the environment is in every image.
 pub const PREFIX: &str = "/opt/venv";
+
+/// A lock with no packages (PEP 751).
+const EMPTY_LOCK: &str = "lock-version = \"1.0\"\ncreated-by = \"tierce\"\npackages = []\n";
 
 /// The interpreter of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +54,7 @@ impl Interpreter {
 
 /// What the wheels of an environment come to together. Kept by lock, so that wheels whose layers
 /// are there need not be opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Together {
     /// The key of the layer on top of all groups; `None` where there is none.
     pub top: Option<Digest>,
@@ -91,6 +94,14 @@ impl PythonLayers {
         let venv = Venv::new(&target, &interpreter.path)?;
         let opened = OnceLock::new();
         Ok(PythonLayers { lock, interpreter, target, groups, wheels, venv, opened })
+    }
+
+    /// An environment with nothing in it.
+    pub fn empty(interpreter: Interpreter, platform: &Platform) -> Result<Self, NativeError> {
+        let target = Target::new(interpreter.version, platform, interpreter.libc)?;
+        let lock = Lock::parse(EMPTY_LOCK.as_bytes(), &target).expect("a valid lock");
+        let target = InstallTarget::new(PREFIX, interpreter.version).expect("a valid prefix");
+        PythonLayers::new(lock, interpreter, target, vec![], &BucketPolicy::default())
     }
 
     /// The skeleton of the environment.

@@ -41,12 +41,17 @@ struct Placement {
 }
 
 impl Planner<'_> {
-    /// Plans the image's Python environment, at the place of the first of the steps that make it.
+    /// Plans the image's Python environment, at the place of the first of the steps that install
+    /// something into it; and before that, where a step asks for it, with nothing in it.
     pub async fn python(&mut self, index: usize) -> Result<(), NativeError> {
         let resolved = &self.gathered.resolved;
         let Some(environment) = resolved.python_environment() else { return Ok(()) };
+        let is_here = environment.position == index;
+        if environment.skeleton == Some(index) || (is_here && environment.is_empty()) {
+            return self.skeleton().await;
+        }
         // All steps make one environment, at the place of the first of them.
-        if environment.position != index {
+        if !is_here {
             return Ok(());
         }
         let compile = compiles(resolved.image().bytecode(), resolved.platforms().len());
@@ -83,6 +88,26 @@ impl Planner<'_> {
             self.place(&layers.0, &layers.1, placement);
         }
         self.builder.installed(Some(packages));
+        Ok(())
+    }
+
+    /// Plans an environment with nothing in it, where there is none.
+    async fn skeleton(&mut self) -> Result<(), NativeError> {
+        let platform = self.builder.platform().clone();
+        let python = self.gathered.resolved.image().python();
+        let Some(found) = self.interpreter(python, &platform).await? else { return Ok(()) };
+        let installed = self.installed(&platform).await?;
+        if self.open_end.is_some() {
+            return Ok(());
+        }
+        if installed.is_none() {
+            let empty = PythonLayers::empty(found.0.clone(), &platform)?;
+            let placement = Placement { requested: 0, compile: None, is_new: true };
+            self.place(&Arc::new(empty), &Together::default(), placement);
+        }
+        self.builder.installed(Some(installed.unwrap_or_default().to_string()));
+        // What is installed later is for the same interpreter, whatever happens in between.
+        self.found = Some(found);
         Ok(())
     }
 
@@ -224,7 +249,7 @@ impl Planner<'_> {
     /// Adds the environment's layers.
     fn place(&mut self, python: &Arc<PythonLayers>, together: &Together, placement: Placement) {
         let Placement { requested, compile, is_new } = placement;
-        let venv = is_new.then(|| {
+        let made = is_new.then(|| {
             self.builder.layer(Node {
                 key: LayerKey(python.venv().key(COMPRESSION)),
                 title: format!("venv {PREFIX}"),
@@ -232,6 +257,9 @@ impl Planner<'_> {
                 work: Work::Venv(python.clone()),
             })
         });
+        // It may have been made before anything was to be installed.
+        self.venv = made.or(self.venv);
+        let venv = self.venv;
         let mut wheels = vec![];
         for (group, plan) in python.groups.iter().enumerate() {
             let names = group_names(&python.lock, plan);
@@ -298,6 +326,9 @@ impl Planner<'_> {
         platform: &Platform,
     ) -> Result<Option<(Interpreter, Foundation)>, NativeError> {
         let here = Foundation { nodes: self.builder.len(), stack: self.builder.stack() };
+        if let Some(found) = &self.found {
+            return Ok(Some(found.clone()));
+        }
         let (known, foundation) = match (&self.interpreter, request) {
             (Some(known), _) => (known.clone(), self.base),
             (None, Some(PythonRequest { version: Some(version), interpreter: Some(path) })) => {

@@ -110,8 +110,12 @@ impl PythonRequest {
 /// The one Python environment that all package steps of an image make together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PythonEnvironment<'a> {
-    /// The index of the first step that takes part: where the environment stands among the steps.
+    /// The index of the first step that installs something, or of the first that takes part where
+    /// none does: where the environment stands among the steps.
     pub position: usize,
+    /// The index of a step before that which installs nothing: steps from there on find an
+    /// environment, though it is empty.
+    pub skeleton: Option<usize>,
     /// All requirements (PEP 508), in the order of the steps.
     pub packages: Vec<&'a str>,
     /// All requirements files, in the order of the steps, each with its step's index.
@@ -136,13 +140,19 @@ impl<'a> PythonEnvironment<'a> {
                 Step::Wheels(wheels) => &wheels.options,
                 _ => continue,
             };
+            let installs = !matches!(step, Step::Pip(pip) if pip.packages.is_empty());
             let all = all.get_or_insert_with(|| PythonEnvironment {
                 position: index,
+                skeleton: None,
                 packages: vec![],
                 requirements: vec![],
                 wheels: vec![],
                 options: PipOptions::default(),
             });
+            if installs && all.is_empty() && all.position != index {
+                all.skeleton = Some(all.position);
+                all.position = index;
+            }
             match step {
                 Step::Pip(pip) => all.packages.extend(pip.packages.iter().map(String::as_str)),
                 Step::Requirements(r) => all.requirements.push((index, &r.file)),
@@ -152,6 +162,23 @@ impl<'a> PythonEnvironment<'a> {
             merge(&mut all.options, options);
         }
         all
+    }
+
+    /// Whether it has nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty() && self.requirements.is_empty() && self.wheels.is_empty()
+    }
+
+    /// The same environment with nothing in it.
+    pub fn emptied(&self) -> PythonEnvironment<'static> {
+        PythonEnvironment {
+            position: self.skeleton.unwrap_or(self.position),
+            skeleton: None,
+            packages: vec![],
+            requirements: vec![],
+            wheels: vec![],
+            options: PipOptions::default(),
+        }
     }
 }
 
