@@ -2,6 +2,7 @@
 
 use crate::arguments::optional;
 use crate::builders;
+use crate::session::{self, Init};
 use crate::{convert, error};
 use pyo3::prelude::*;
 use std::path::PathBuf;
