@@ -821,7 +821,7 @@ impl Image {
     /// a registry to which nothing was done is its own base.
     #[getter]
     fn uri(slf: &Bound<'_, Self>) -> PyResult<String> {
-        Ok(lower::name(slf.as_any())?.prepared.name.to_string())
+        lower::name(slf.as_any())
     }
 
     /// Checks all that can be checked without building: what the layers say, and that the files

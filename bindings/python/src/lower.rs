@@ -6,7 +6,7 @@ use crate::{error, imagespec_host, session};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use tierce::fronts::{self, Front};
-use tierce::{BuildOptions, Prepared, Settings};
+use tierce::{BuildOptions, Settings};
 use tierce_flyte::FlyteImage;
 
 /// The image that a Python value stands for: a `tierce.Image` or `tierce.ImageSpec`, or what
@@ -54,21 +54,12 @@ pub fn options(settings: &Settings) -> BuildOptions {
     BuildOptions { root: session::root(), ..tierce::build_options(settings) }
 }
 
-/// An image, and the same with its sources read and its name known.
-pub struct Named {
-    /// The image.
-    pub front: Front,
-    /// The name, and what decides it.
-    pub prepared: Prepared,
-}
-
-/// Names an image. Nothing but files of this machine is looked at.
-pub fn name(value: &Bound<'_, PyAny>) -> PyResult<Named> {
+/// What a build calls an image. Nothing but files of this machine is looked at.
+pub fn name(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
     let settings = session::settings(py)?;
     let front = lower(py, value, &settings)?;
     let options = options(&settings);
-    let prepared = py.detach(|| tierce::offline(&settings).prepare(&front.image, &options));
-    let prepared = prepared.map_err(|problem| error::to_py(py, &problem))?;
-    Ok(Named { front, prepared })
+    let name = py.detach(|| tierce::offline(&settings).name(&front.image, &options));
+    name.map_err(|problem| error::to_py(py, &problem))
 }

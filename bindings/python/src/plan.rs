@@ -130,8 +130,15 @@ fn planned(py: Python<'_>, front: Front, force: bool) -> PyResult<Result<PlanRep
 /// What `value` is, what decides its name, and what a build of it would do.
 pub fn explain(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
-    let lower::Named { front, prepared } = lower::name(value)?;
-    let mut said = tierce_ui::explain(&prepared);
+    let settings = session::settings(py)?;
+    let (front, options) = (lower::lower(py, value, &settings)?, lower::options(&settings));
+    let mut said = match front.image.is_unmodified() {
+        true => format!("image  {}, to which nothing is done\n", lower::name(value)?),
+        false => {
+            let prepared = py.detach(|| tierce::offline(&settings).prepare(&front.image, &options));
+            tierce_ui::explain(&prepared.map_err(|problem| error::to_py(py, &problem))?)
+        }
+    };
     for warning in &front.warnings {
         said += &format!("warning[{}]: {}\n", warning.code, text::lines(&warning.message));
     }

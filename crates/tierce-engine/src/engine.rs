@@ -128,6 +128,12 @@ impl ImageBuildEngine {
         Ok(Prepared { gathered, key, name })
     }
 
+    /// What a build calls the image: an image to which nothing is done is its base, and inside of
+    /// an execution one whose sources are not there is the one that runs. Nobody is asked.
+    pub fn name(&self, image: &Image, options: &BuildOptions) -> Result<String, BuildError> {
+        Planner::new(self, options).name(image)
+    }
+
     /// The image for the platforms asked for, checked, with all decided that it leaves open.
     pub(crate) fn validated(
         &self,

@@ -166,6 +166,18 @@ impl<'a> Planner<'a> {
         ))))
     }
 
+    /// What a build calls `image`.
+    pub fn name(&self, image: &Image) -> Result<String, BuildError> {
+        let image = self.engine.validated(image, self.options)?;
+        match (unmodified(&image), &self.engine.execution) {
+            (Some(reference), _) => Ok(reference.to_string()),
+            (None, Execution::Inside { image: running }) => {
+                self.name_inside(&image, running.as_deref())
+            }
+            (None, Execution::Local) => self.name_inside(&image, None),
+        }
+    }
+
     /// The name of an image inside an execution: sources need not be there.
     fn name_inside(&self, image: &Image, running: Option<&str>) -> Result<String, BuildError> {
         let named = gather(image, &self.options.root, &self.engine.cache)

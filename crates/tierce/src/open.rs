@@ -82,7 +82,9 @@ pub struct Tierce {
 
 /// An engine that can name images, and nothing else: it needs no store and no network.
 pub fn offline(settings: &Settings) -> ImageBuildEngine {
-    ImageBuildEngine::new(index(settings))
+    let mut engine = ImageBuildEngine::new(index(settings));
+    engine.set_execution(execution(settings));
+    engine
 }
 
 /// What is remembered of sources between builds.
@@ -150,7 +152,6 @@ impl Tierce {
         let context = Context::new(native, store, Fetcher::new(http), registry, cancel.clone());
         let native = NativeBuilder::new(context);
         let mut engine = ImageBuildEngine::new(sources);
-        engine.set_execution(execution(&settings));
         engine.set_secrets(secret_resolver(&settings, []));
         engine.set_check_records(Some(Arc::new(checks)));
         engine.register(Arc::new(native.clone()), 0);
