@@ -155,8 +155,20 @@ impl ImageBuildEngine {
         options: &BuildOptions,
         events: &Events,
     ) -> Result<Existence, BuildError> {
+        let (_, existence) = self.look_for(image, options, events).await?;
+        Ok(existence)
+    }
+
+    /// The image's name, and whether it is where it should be.
+    pub async fn look_for(
+        &self,
+        image: &Image,
+        options: &BuildOptions,
+        events: &Events,
+    ) -> Result<(String, Existence), BuildError> {
         let plan = Planner::new(self, options).plan(image).await?;
-        Session::new(self, events).existence(&plan).await
+        let existence = Session::new(self, events).existence(&plan).await?;
+        Ok((plan.uri(), existence))
     }
 
     /// Fails as a build would before the first builder starts to work: where the specification, a

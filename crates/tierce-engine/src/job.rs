@@ -21,6 +21,16 @@ pub enum Plan {
     Job(Arc<Job>),
 }
 
+impl Plan {
+    /// The image's name.
+    pub fn uri(&self) -> String {
+        match self {
+            Plan::Nothing(uri, _) => uri.clone(),
+            Plan::Job(job) => job.uri(),
+        }
+    }
+}
+
 /// An image that may have to be built.
 pub struct Job {
     /// Who builds it.
