@@ -1,7 +1,9 @@
 //! Whether a registry has an image: for checkers of other systems, which have names of images and
 //! nothing else.
 
+use crate::job::{self, Answer};
 use crate::{error, session};
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -18,13 +20,15 @@ pub fn reference_exists<'py>(
     let reference: Reference = parsed(py, reference, "python/reference")?;
     let platforms = platforms.iter().map(|text| parsed(py, text, "python/platform"));
     let platforms: Vec<Platform> = platforms.collect::<PyResult<_>>()?;
-    let tierce = session::open(py, session::settings(py)?, &Cancel::new())?;
-    pyo3_async_runtimes::tokio::future_into_py(py, async move {
-        match tierce.presence(&reference, &platforms).await {
-            Presence::Present(_) | Presence::Vouched(_) => Ok(true),
-            Presence::Absent => Ok(false),
-            Presence::Unknown(problem) => Err(Python::attach(|py| error::to_py(py, &*problem))),
-        }
+    let cancel = Cancel::new();
+    let tierce = session::open(py, session::settings(py)?, &cancel)?;
+    job::awaitable(py, &cancel, async move {
+        let presence = tierce.presence(&reference, &platforms).await;
+        Box::new(move |py: Python<'_>| match presence {
+            Presence::Present(_) | Presence::Vouched(_) => true.into_py_any(py),
+            Presence::Absent => false.into_py_any(py),
+            Presence::Unknown(problem) => Err(error::to_py(py, &*problem)),
+        }) as Answer
     })
 }
 

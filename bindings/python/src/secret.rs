@@ -102,7 +102,7 @@ impl Secret {
         for (name, value) in [("group", group), ("mount", mount), ("env", env)] {
             encoder.option(name, value.as_deref(), CanonicalEncoder::text);
         }
-        Digest::of(&encoder.finish()).hex()
+        Digest::of(encoder.finish()).hex()
     }
 
     fn __hash__(&self) -> u64 {
