@@ -43,7 +43,7 @@ pub struct FlyteImage {
     #[serde(default)]
     pub name: Option<String>,
     /// What it is built for; empty for the machine that builds it.
-    #[serde(default)]
+    #[serde(default, with = "platforms")]
     pub platform: Vec<Platform>,
     /// The Python of the image.
     pub python_version: PythonVersion,
@@ -84,5 +84,21 @@ impl FlyteImage {
     /// Whether there is nothing to build: the image is its base.
     pub fn is_unmodified(&self) -> bool {
         !self.is_cloned && (self.base_image.is_some() || self.ref_name.is_some())
+    }
+}
+
+/// Platforms as Flyte writes them: `linux/amd64`.
+mod platforms {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use tierce_oci::Platform;
+
+    pub fn serialize<S: Serializer>(all: &[Platform], s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(all.iter().map(ToString::to_string))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Platform>, D::Error> {
+        let texts = Vec::<String>::deserialize(d)?;
+        texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
     }
 }
