@@ -5,7 +5,7 @@ use crate::error;
 use crate::secret::{self, Secret};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyInt, PyList, PyMapping, PyString, PyTuple};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -158,12 +158,13 @@ fn secret_or(name: &str, value: Arg<'_, '_>, expected: &str) -> PyResult<SpecSec
     }
 }
 
-/// A dictionary of strings, in its order.
+/// A dictionary of strings, or another mapping, in its order.
 pub fn variables(name: &str, value: Arg<'_, '_>) -> PyResult<Vec<(String, String)>> {
     let expected = "a dict of str to str";
-    let given = value.cast::<PyDict>().map_err(|_| wrong_type(name, expected, value))?;
-    let mut variables = Vec::with_capacity(given.len());
-    for (key, value) in given.iter() {
+    let given = value.cast::<PyMapping>().map_err(|_| wrong_type(name, expected, value))?;
+    let mut variables = vec![];
+    for item in given.items()?.iter() {
+        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
         let key = item_text(name, &key, expected)?;
         if !value.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err(format!(

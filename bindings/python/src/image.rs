@@ -576,9 +576,8 @@ impl Image {
     /// Example:
     ///     >>> import tierce
     ///     >>> image = tierce.Image.from_debian_base((3, 11), install_flyte=False)
-    ///     >>> image.with_env_vars({"PORT": 8080})
-    ///     Traceback (most recent call last):
-    ///     TypeError: argument 'env_vars' must be a dict of str to str, but the value of "PORT" is int
+    ///     >>> image.with_env_vars({"MODE": "nightly", "PORT": "8080"}).layers
+    ///     (Layer.with_env_vars({'MODE': ..., 'PORT': ...}),)
     fn with_env_vars(
         &self,
         py: Python<'_>,
@@ -818,7 +817,7 @@ impl Image {
     /// The name that the image has, with its tag: `registry/name:tag`.
     ///
     /// Sources are looked at each time, so an edit changes it; no network is needed. An image of
-    /// a registry to which nothing was done is its own base.
+    /// a registry to which nothing was done is its base, whose name is given in full.
     #[getter]
     fn uri(slf: &Bound<'_, Self>) -> PyResult<String> {
         lower::name(slf.as_any())
@@ -830,7 +829,7 @@ impl Image {
     /// Example:
     ///     >>> import tierce
     ///     >>> image = tierce.Image.from_debian_base((3, 11), install_flyte=False)
-    ///     >>> image.with_workdir("srv").validate()  # doctest: +ELLIPSIS
+    ///     >>> image.with_apt_packages("Git!").validate()  # doctest: +ELLIPSIS
     ///     Traceback (most recent call last):
     ///     tierce.errors.SpecificationError: ...
     fn validate(slf: &Bound<'_, Self>) -> PyResult<()> {

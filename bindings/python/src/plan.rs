@@ -42,6 +42,12 @@ pub struct PlannedLayer {
     size: Option<u64>,
 }
 
+impl From<PlanReport> for Plan {
+    fn from(report: PlanReport) -> Self {
+        Plan(report)
+    }
+}
+
 #[pymethods]
 impl PlannedLayer {
     fn __repr__(&self) -> String {
