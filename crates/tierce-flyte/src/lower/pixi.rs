@@ -6,7 +6,7 @@ use super::{Environment, Lowering};
 use crate::{FlyteError, InstallMode, InstallOptions};
 use std::path::{Path, PathBuf};
 use tierce_oci::Platform;
-use tierce_spec::{Secret, SourceOptions};
+use tierce_spec::{Secret, SourceOptions, without_credentials};
 use toml::{Table, Value};
 
 /// Where the project is in the image; environments are below it. Further projects come into the
@@ -143,6 +143,9 @@ impl Lowering<'_> {
         options: &InstallOptions,
     ) -> Result<(), FlyteError> {
         self.uv("with_pip_packages")?;
+        if packages.iter().any(|package| without_credentials(package) != *package) {
+            return Err(FlyteError::Credentials { parameter: "packages" });
+        }
         let packages = ["--".to_owned()].into_iter().chain(packages.iter().cloned());
         self.install_by_uv(packages.collect(), options, None)
     }

@@ -1,0 +1,657 @@
+//! What images come to: of tierce's users, and of Flyte's.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tierce_flyte::{
+    CloneOptions, DebianOptions, DefaultBase, FlyteImage, Host, InstallMode, InstallOptions, Layer,
+    Lowered, PixiOptions, ScriptOptions, Surroundings, Tools, ToolsWanted,
+};
+use tierce_oci::{Diagnostic, Platform};
+use tierce_spec::{Base, Command, CopyStyle, Image, Secret, Step};
+
+fn host() -> Host {
+    Host::new("3.11".parse().unwrap())
+}
+
+/// An image of a user of tierce.
+fn own() -> FlyteImage {
+    FlyteImage::from_debian_base(DebianOptions::new().with_name("app"), &host())
+}
+
+/// An image that Flyte named, with these layers.
+fn flytes(layers: Vec<Layer>) -> FlyteImage {
+    FlyteImage {
+        base_image: Some("python:3.11-slim-bookworm".to_owned()),
+        registry: Some("ghcr.io/me".to_owned()),
+        name: Some("app".to_owned()),
+        is_cloned: true,
+        layers,
+        uri: Some("ghcr.io/me/app:0123".to_owned()),
+        ..own()
+    }
+}
+
+fn surroundings() -> Surroundings {
+    Surroundings {
+        tools: Tools { uv: Some("/host/uv".into()), pixi: Some("/host/pixi".into()) },
+        ..Surroundings::default()
+    }
+}
+
+fn with_texts(texts: &[(&str, &str)]) -> Surroundings {
+    let texts = texts.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned()));
+    Surroundings { texts: texts.collect(), ..surroundings() }
+}
+
+#[track_caller]
+fn lower(image: &FlyteImage) -> Lowered {
+    lower_in(image, &surroundings())
+}
+
+#[track_caller]
+fn lower_in(image: &FlyteImage, surroundings: &Surroundings) -> Lowered {
+    let lowered = image.lower(surroundings).unwrap();
+    lowered.image.validate().unwrap();
+    lowered
+}
+
+/// The steps in a few words.
+fn lines(image: &Image) -> Vec<String> {
+    image.steps().iter().map(line).collect()
+}
+
+fn line(step: &Step) -> String {
+    match step {
+        Step::Apt(apt) => format!("apt {}", apt.packages.join(" ")),
+        Step::Pip(pip) => format!("pip {}", pip.packages.join(" ")),
+        Step::Requirements(r) => format!("requirements {}", r.file.display()),
+        Step::Wheels(w) => format!("wheels {} of {}", w.packages.join(" "), w.dir.display()),
+        Step::SourceFolder(f) => format!("folder {} {}", f.src.display(), f.dst),
+        Step::SourceFile(f) => format!("file {} {}", f.src.display(), f.dst),
+        Step::CodeBundle(c) => format!("code {}", c.dst),
+        Step::Env(env) => {
+            let vars = env.vars.iter().map(|(name, value)| format!("{name}={value}"));
+            let paths = env
+                .paths
+                .iter()
+                .map(|(name, path)| format!("{name}={}", path.around(Some(&format!("${name}")))));
+            format!("env {}", vars.chain(paths).collect::<Vec<_>>().join(" "))
+        }
+        Step::Commands(c) => {
+            let all: Vec<String> = c.commands.iter().map(Command::to_string).collect();
+            format!("run {}", all.join(" | "))
+        }
+        Step::Workdir(w) => format!("workdir {}", w.path),
+        Step::User(u) => format!("user {}", u.user),
+        Step::Labels(l) => format!("labels {:?}", l.labels),
+        Step::Entrypoint(_) | Step::Cmd(_) => "other".to_owned(),
+    }
+}
+
+fn codes(lowered: &Lowered) -> Vec<&str> {
+    lowered.warnings.iter().map(|warning| warning.code).collect()
+}
+
+fn env(vars: &[(&str, &str)]) -> Layer {
+    Layer::Env { vars: vars.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect() }
+}
+
+fn commands(lines: &[&str]) -> Layer {
+    Layer::Commands { commands: lines.iter().map(|l| (*l).to_owned()).collect(), secrets: vec![] }
+}
+
+fn pip(packages: &[&str], options: InstallOptions) -> Layer {
+    Layer::PipPackages { packages: packages.iter().map(|p| (*p).to_owned()).collect(), options }
+}
+
+const MAKE_USER: &str = "id flyte || useradd --create-home flyte && mkdir -p /home/flyte";
+
+#[test]
+fn what_was_not_changed_is_its_base() {
+    let released = FlyteImage::from_debian_base(DebianOptions::new(), &host().with_flyte("2.12.1"));
+    let named = FlyteImage { uri: released.base_image.clone(), ..released.clone() };
+    for image in [&released, &named] {
+        let image = lower(image).image;
+        assert!(image.is_unmodified());
+        assert_eq!(
+            image.base().clone(),
+            Image::from_base("ghcr.io/flyteorg/flyte:py3.11-v2.12.1").unwrap().base().clone()
+        );
+    }
+    let digest = format!("ghcr.io/me/app@sha256:{}", "0".repeat(64));
+    let image = FlyteImage::from_base(&digest, &host()).unwrap();
+    assert!(lower(&image).image.is_unmodified());
+    let image = lower(&FlyteImage::from_ref_name("gpu", &host())).image;
+    assert_eq!(image.base(), &Base::Named("gpu".to_owned()));
+}
+
+#[test]
+fn bases_are_those_that_are_asked_for() {
+    let python = |text: &str| DebianOptions::new().with_python_version(text.parse().unwrap());
+    for (options, base, expected) in [
+        (python("3.11"), DefaultBase::default(), None),
+        (python("3.13"), DefaultBase::Suite("trixie".into()), None),
+        (
+            python("3.12"),
+            DefaultBase::default(),
+            Some("docker.io/library/python:3.12-slim-bookworm"),
+        ),
+        (
+            python("3.12"),
+            DefaultBase::Image("own/python:{python}".into()),
+            Some("docker.io/own/python:3.12"),
+        ),
+    ] {
+        let image = FlyteImage::from_debian_base(options, &host());
+        let image = lower_in(&image, &Surroundings { default_base: base, ..surroundings() }).image;
+        match (image.base(), expected) {
+            (Base::Debian(debian), None) => assert!(debian.python),
+            (Base::Registry(reference), Some(expected)) => {
+                assert_eq!(reference.to_string(), expected);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(image.name(), Some("tierce"));
+    }
+    let file = FlyteImage::from_dockerfile("d/Dockerfile", "ghcr.io/me", "own", [], &host());
+    let image = lower(&FlyteImage { uri: Some("ghcr.io/me/own:1".into()), ..file }).image;
+    assert!(matches!(image.base(), Base::Dockerfile(d) if d.file == Path::new("d/Dockerfile")));
+    assert_eq!(
+        (image.registry(), image.name(), image.tag()),
+        (Some("ghcr.io/me"), Some("own"), Some("1"))
+    );
+    assert!(image.steps().is_empty());
+}
+
+#[test]
+fn images_of_tierces_users_get_what_is_said_and_nothing_else() {
+    let image = own()
+        .with_apt_packages(["git curl"], [])
+        .and_then(|i| i.with_pip_packages(["six"], InstallOptions::default()))
+        .and_then(|i| i.with_requirements("requirements.txt", InstallOptions::default()))
+        .and_then(|i| i.with_env_vars([("A", "literal $PATH")]))
+        .and_then(|i| i.with_workdir("/app"))
+        .and_then(|i| i.with_source_folder("src", ".", false))
+        .and_then(|i| i.with_code_bundle(CopyStyle::All, "."))
+        .and_then(|i| i.with_source_file("a.py", "/app"))
+        .and_then(|i| i.with_commands(["a", "RUN b"], []))
+        .and_then(|i| i.with_dockerignore("x.ignore"))
+        .unwrap();
+    let lowered = lower(&image);
+    assert_eq!(
+        lines(&lowered.image),
+        [
+            "apt git curl",
+            "pip six",
+            "requirements requirements.txt",
+            "env A=literal $PATH",
+            "workdir /app",
+            "folder src ./src",
+            "file a.py /app/",
+            "run a | b",
+            "code .",
+        ]
+    );
+    assert_eq!(lowered.image.dockerignore(), Some(Path::new("x.ignore")));
+    assert_eq!((lowered.image.name(), lowered.image.tag()), (Some("app"), None));
+    assert_eq!(codes(&lowered), ["flyte/run-prefix"]);
+}
+
+#[test]
+fn images_of_flyte_get_its_prelude_and_its_name() {
+    let image = flytes(vec![pip(&["six"], InstallOptions::default())]);
+    let lowered = lower(&image).image;
+    assert_eq!(
+        lines(&lowered),
+        [
+            "user root",
+            "env UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON=/opt/venv/bin/python VIRTUALENV=/opt/venv",
+            "pip ",
+            "env PATH=$PATH:/usr/local/nvidia/bin:/usr/local/cuda/bin",
+            "env LD_LIBRARY_PATH=/usr/local/nvidia/lib64:$LD_LIBRARY_PATH",
+            "pip six",
+            "env _F_IMG_ID=ghcr.io/me/app:0123",
+        ]
+    );
+    assert_eq!(
+        (lowered.registry(), lowered.name(), lowered.tag()),
+        (Some("ghcr.io/me"), Some("app"), Some("0123"))
+    );
+    let environment = lowered.python_environment().unwrap();
+    assert_eq!((environment.skeleton, environment.position), (Some(2), 5));
+    assert_eq!(lowered.python(), None, "which Python a base has is its own business");
+}
+
+#[test]
+fn the_user_that_flyte_makes_is_the_one_that_runs() {
+    for (layers, user, workdir) in [
+        (vec![commands(&["true"])], "root", None),
+        (vec![commands(&[MAKE_USER])], "flyte", Some("/home/flyte")),
+        (
+            vec![commands(&[MAKE_USER]), Layer::Workdir { workdir: "/app".into() }],
+            "flyte",
+            Some("/app"),
+        ),
+        (
+            vec![
+                commands(&[MAKE_USER]),
+                Layer::Workdir { workdir: "/app".into() },
+                Layer::Workdir { workdir: "sub".into() },
+            ],
+            "flyte",
+            Some("/app/sub"),
+        ),
+    ] {
+        let image = lower(&flytes(layers)).image;
+        let last = |find: &dyn Fn(&Step) -> Option<String>| {
+            image.steps().iter().filter_map(find).next_back()
+        };
+        let found = last(&|step| match step {
+            Step::User(user) => Some(user.user.clone()),
+            _ => None,
+        });
+        assert_eq!(found.as_deref(), Some(user));
+        let found = last(&|step| match step {
+            Step::Workdir(workdir) => Some(workdir.path.clone()),
+            _ => None,
+        });
+        assert_eq!(found.as_deref(), workdir);
+        assert!(lines(&image).last().unwrap().starts_with("env _F_IMG_ID="));
+    }
+}
+
+#[test]
+fn uv_is_where_commands_may_call_it() {
+    let has_uv = |image: &Image| lines(image).contains(&"file /host/uv /usr/bin/uv".to_owned());
+    let bare = Surroundings { tools: Tools::default(), ..surroundings() };
+    for (layers, expected) in [
+        (vec![commands(&["uv --version"])], true),
+        (vec![commands(&[MAKE_USER])], false),
+        (vec![pip(&["six"], InstallOptions::default())], false),
+    ] {
+        let image = flytes(layers);
+        assert_eq!(has_uv(&lower(&image).image), expected);
+        assert_eq!(image.wanted_tools(&BTreeMap::new()).uv_for_commands, expected);
+        let without = lower_in(&image, &bare);
+        assert_eq!(codes(&without).contains(&"flyte/no-uv"), expected);
+    }
+    assert!(!has_uv(&lower(&own().with_commands(["uv"], []).unwrap()).image));
+}
+
+#[test]
+fn values_name_variables_where_flyte_wrote_them() {
+    // (variables, what is set, what is warned of)
+    let table: &[(&[(&str, &str)], &[&str], usize)] = &[
+        (&[("PATH", "/opt/venv/bin:$PATH")], &[], 0),
+        (&[("PATH", "/a:/b:${PATH}:/c")], &["env PATH=/a:/b:$PATH:/c"], 0),
+        (&[("PATH", "/only")], &["env PATH=/only"], 0),
+        (&[("PATH", "/only"), ("PATH", "/x:$PATH")], &["env PATH=/only", "env PATH=/x:/only"], 0),
+        (&[("PYTHONPATH", "/root:$PYTHONPATH")], &["env PYTHONPATH=/root:$PYTHONPATH"], 0),
+        (
+            &[("A", "$VIRTUALENV/lib"), ("B", "${A}/x")],
+            &["env A=/opt/venv/lib B=/opt/venv/lib/x"],
+            0,
+        ),
+        (&[("A", "x$NOWHERE")], &["env A=x"], 1),
+        (&[("A", "$A -x")], &["env A= -x"], 1),
+        (&[("A", "'$HOME'")], &["env A=$HOME"], 0),
+        (&[("A", "\"a b\"")], &["env A=a b"], 0),
+        (&[("A", r#"{"json":"yes"}"#)], &[r#"env A={"json":"yes"}"#], 0),
+        (&[("A", "a b")], &["env A=a b"], 0),
+    ];
+    for (vars, expected, warnings) in table {
+        let lowered = lower(&flytes(vec![env(vars)]));
+        let all = lines(&lowered.image);
+        assert_eq!(&all[5..all.len() - 1], *expected, "{vars:?}");
+        assert_eq!(lowered.warnings.len(), *warnings, "{vars:?}: {:?}", lowered.warnings);
+    }
+}
+
+#[test]
+fn lines_of_dockerfiles_are_labels_and_variables() {
+    let lines_of = |text: &[&str]| Layer::DockerLines {
+        lines: text.iter().map(|l| (*l).to_owned()).collect(),
+    };
+    let lowered = lower(&flytes(vec![lines_of(&[
+        "LABEL org.opencontainers.image.authors='Some One <one@example.org>'",
+        "label a=1 b=\"2 3\"",
+        "ENV X=$VIRTUALENV Y='a b'",
+        "# nothing",
+    ])]));
+    let all = lines(&lowered.image);
+    assert_eq!(
+        all[5..8],
+        [
+            "labels {\"org.opencontainers.image.authors\": \"Some One <one@example.org>\"}",
+            "labels {\"a\": \"1\", \"b\": \"2 3\"}",
+            "env X=/opt/venv Y=a b",
+        ]
+    );
+    let error = flytes(vec![lines_of(&["RUN true"])]).lower(&surroundings()).unwrap_err();
+    assert_eq!(error.code(), "flyte/docker-line");
+}
+
+#[test]
+fn flytes_default_platforms_are_those_whose_programs_run_here() {
+    let both = || vec![Platform::linux("amd64"), Platform::linux("arm64")];
+    for (runnable, platform, expected, warned) in [
+        (Some(vec![Platform::linux("amd64")]), both(), vec![Platform::linux("amd64")], true),
+        (Some(vec![Platform::linux("arm64")]), both(), vec![Platform::linux("arm64")], true),
+        (Some(both()), both(), both(), false),
+        (None, both(), both(), false),
+        (
+            Some(vec![Platform::linux("amd64")]),
+            vec![Platform::linux("arm64")],
+            vec![Platform::linux("arm64")],
+            false,
+        ),
+    ] {
+        let image = FlyteImage { platform, ..flytes(vec![]) };
+        let lowered = lower_in(&image, &Surroundings { runnable, ..surroundings() });
+        assert_eq!(lowered.image.platforms(), expected);
+        assert_eq!(codes(&lowered).contains(&"flyte/default-platforms"), warned);
+    }
+}
+
+fn options(index: Option<&str>, args: Option<&str>) -> InstallOptions {
+    InstallOptions {
+        index_url: index.map(str::to_owned),
+        extra_args: args.map(str::to_owned),
+        ..InstallOptions::default()
+    }
+}
+
+#[test]
+fn packages_of_several_indexes_are_resolved_together() {
+    let torch = "https://download.example/whl/cpu";
+    let one = lower(&flytes(vec![pip(&["torch"], options(Some(torch), None))]));
+    let environment = one.image.python_environment().unwrap();
+    assert_eq!(environment.options.index.unwrap().to_string(), torch);
+    assert!(one.warnings.is_empty());
+    let two = lower(&flytes(vec![
+        pip(&["torch"], options(Some(torch), None)),
+        pip(&["six"], options(None, None)),
+    ]));
+    let environment = two.image.python_environment().unwrap();
+    assert_eq!(environment.options.index, None);
+    assert_eq!(environment.options.extra_indexes[0].to_string(), torch);
+    assert_eq!(codes(&two), ["flyte/indexes-together"]);
+}
+
+#[test]
+fn arguments_of_the_installer_are_understood() {
+    let args = "--pre --no-cache-dir --exclude-newer 2025-01-01";
+    let lowered = lower(&flytes(vec![pip(&["six"], options(None, Some(args)))]));
+    let options_of = lowered.image.python_environment().unwrap().options;
+    assert!(options_of.pre);
+    assert_eq!(options_of.extra_args, ["--exclude-newer", "2025-01-01"]);
+    assert_eq!(codes(&lowered), ["flyte/extra-arg-left-out"]);
+    for (options, code) in [
+        (options(None, Some("'open")), "flyte/invalid-extra-args"),
+        (options(Some("nowhere"), None), "flyte/invalid-index"),
+    ] {
+        let error = flytes(vec![pip(&["six"], options)]).lower(&surroundings()).unwrap_err();
+        assert_eq!(error.code(), code);
+    }
+}
+
+#[test]
+fn wheels_are_those_of_the_package() {
+    let lowered = lower(&own().with_wheels("dist", "flyte", InstallOptions::default()).unwrap());
+    assert_eq!(lines(&lowered.image), ["wheels flyte of dist"]);
+}
+
+#[test]
+fn code_comes_last() {
+    let bundle = |root: Option<&str>| Layer::CodeBundle {
+        style: CopyStyle::LoadedModules,
+        dst: ".".into(),
+        root: root.map(PathBuf::from),
+        loaded: vec!["/p/a.py".into(), "b/c.py".into()],
+    };
+    let undecided = lower(&flytes(vec![bundle(None), commands(&["a"])])).image;
+    assert_eq!(lines(&undecided).iter().rev().nth(1).unwrap(), "code .");
+    let decided = lower(&flytes(vec![bundle(Some("/p")), commands(&["a"])])).image;
+    let folder = decided.steps().iter().rev().nth(1).unwrap();
+    let Step::SourceFolder(folder) = folder else { panic!("{folder:?}") };
+    assert_eq!(folder.options.only.as_deref(), Some(&[PathBuf::from("a.py"), "b/c.py".into()][..]));
+}
+
+fn uv_project(mode: InstallMode) -> FlyteImage {
+    own().with_uv_project("app/pyproject.toml", None, mode, InstallOptions::default()).unwrap()
+}
+
+#[test]
+fn projects_of_uv_bring_what_they_are_beside() {
+    let lock = r#"
+[[package]]
+name = "app"
+source = { virtual = "." }
+[[package]]
+name = "lib"
+source = { editable = "../libs/lib" }
+[[package]]
+name = "inner"
+source = { directory = "inner" }
+[[package]]
+name = "wheel"
+source = { path = "../w-1-py3-none-any.whl" }
+[[package]]
+name = "six"
+source = { registry = "https://pypi.org/simple" }
+"#;
+    let texts = [("app/pyproject.toml", "[project]\nname = 'app'\n"), ("app/uv.lock", lock)];
+    let image = uv_project(InstallMode::DependenciesOnly);
+    let wanted: Vec<PathBuf> = image.wanted(&BTreeMap::new()).into_iter().collect();
+    assert_eq!(wanted, [Path::new("app/pyproject.toml"), Path::new("app/uv.lock")]);
+    let lowered = lower_in(&image, &with_texts(&texts)).image;
+    let all = lines(&lowered);
+    assert_eq!(
+        all[..6],
+        [
+            "file /host/uv /usr/bin/uv",
+            "file app/pyproject.toml /var/tmp/tierce/1/project/project/pyproject.toml",
+            "file app/uv.lock /var/tmp/tierce/1/project/project/uv.lock",
+            "folder app/../libs/lib /var/tmp/tierce/1/project/libs/lib",
+            "file app/../w-1-py3-none-any.whl /var/tmp/tierce/1/project/w-1-py3-none-any.whl",
+            "folder app/inner /var/tmp/tierce/1/project/project/inner",
+        ]
+    );
+    for part in [
+        "uv sync --active --inexact --no-editable --no-install-project",
+        "rm -rf /var/tmp/tierce",
+        "UV_PYTHON_DOWNLOADS=never",
+    ] {
+        assert!(all[6].contains(part), "{}", all[6]);
+    }
+    let itself = uv_project(InstallMode::InstallProject);
+    let all = lines(&lower_in(&itself, &with_texts(&texts)).image);
+    assert!(all.contains(&"folder app /var/tmp/tierce/1/project/project".to_owned()), "{all:?}");
+    assert!(!all.iter().any(|l| l.contains("--no-install-project") || l.contains("app/inner")));
+    let none = Surroundings { tools: Tools::default(), ..with_texts(&texts) };
+    assert_eq!(itself.lower(&none).unwrap_err().code(), "flyte/no-tool");
+}
+
+#[test]
+fn projects_without_a_lock_say_themselves_what_they_are_beside() {
+    let manifest =
+        "[tool.uv.sources]\na = { path = '../a' }\nb = [{ path = 'b' }, { git = 'x' }]\n";
+    let surroundings = with_texts(&[("app/pyproject.toml", manifest)]);
+    let lowered = lower_in(&uv_project(InstallMode::DependenciesOnly), &surroundings).image;
+    let all = lines(&lowered);
+    assert!(all.contains(&"folder app/../a /var/tmp/tierce/1/project/a".to_owned()), "{all:?}");
+    assert!(!all.iter().any(|l| l.contains("uv.lock")));
+    let manifest = "[tool.uv.sources]\na = { path = '/abs/a' }\n";
+    let error = uv_project(InstallMode::DependenciesOnly)
+        .lower(&with_texts(&[("app/pyproject.toml", manifest)]))
+        .unwrap_err();
+    assert_eq!(error.code(), "flyte/outside-dependency");
+}
+
+#[test]
+fn passwords_are_on_no_command_line() {
+    for options in [
+        options(Some("https://me:hunter2@h/simple"), None),
+        options(None, Some("--index-url https://me:hunter2@h/simple")),
+    ] {
+        let image =
+            own().with_uv_project("pyproject.toml", None, InstallMode::default(), options).unwrap();
+        let error = image.lower(&surroundings()).unwrap_err();
+        assert_eq!(error.code(), "flyte/credentials");
+        assert!(!format!("{error} {error:?} {:?}", error.hint()).contains("hunter2"));
+    }
+}
+
+#[test]
+fn poetry_is_not_left_in_the_image() {
+    let secrets = [Secret::new("token")];
+    let image = own()
+        .with_poetry_project("app/pyproject.toml", None, InstallMode::default(), None, secrets)
+        .unwrap();
+    let lock = "[[package]]\nname = 'a'\n[package.source]\ntype = 'directory'\nurl = '../a'\n";
+    let lowered = lower_in(&image, &with_texts(&[("app/poetry.lock", lock)])).image;
+    let all = lines(&lowered);
+    assert!(all.contains(&"folder app/../a /var/tmp/tierce/1/project/a".to_owned()), "{all:?}");
+    let last = all.last().unwrap();
+    assert!(last.contains("uv tool run poetry install --no-interaction --no-root"), "{last}");
+    assert_eq!(lowered.secrets().len(), 1, "secrets are passed on");
+}
+
+#[test]
+fn scripts_say_what_they_need() {
+    let script = "\
+# /// script
+# requires-python = \">=3.11\"
+# dependencies = [\"httpx>=0.2\", \"lib\", \"tool\", \"other @ file:///home/me/other\"]
+#
+# [tool.uv]
+# exclude-newer = \"2025-01-01T00:00:00Z\"
+# [tool.uv.sources]
+# lib = { path = \"../lib\", editable = true }
+# tool = { git = \"https://h/tool.git\", tag = \"v1\" }
+# ///
+import httpx
+";
+    let image = FlyteImage::from_uv_script(
+        "s/run.py",
+        ScriptOptions::new("script"),
+        InstallOptions::default(),
+        &host(),
+    )
+    .unwrap();
+    let mut texts = with_texts(&[("s/run.py", script)]);
+    let wanted = image.wanted(&texts.texts);
+    assert!(wanted.contains(Path::new("s/../lib/uv.lock")), "{wanted:?}");
+    assert!(image.wanted_tools(&texts.texts).uv_to_install);
+    texts.texts.insert("s/../lib/uv.lock".into(), String::new());
+    let lowered = lower_in(&image, &texts).image;
+    let all = lines(&lowered);
+    assert_eq!(
+        all[..3],
+        ["pip httpx>=0.2 tool @ git+https://h/tool.git@v1", "apt git", "file /host/uv /usr/bin/uv"]
+    );
+    assert!(all.contains(&"file s/../lib/uv.lock /var/tmp/tierce/1/project/uv.lock".to_owned()));
+    assert!(all.contains(&"folder /home/me/other /var/tmp/tierce/2/project".to_owned()), "{all:?}");
+    let options = lowered.python_environment().unwrap().options;
+    assert_eq!(options.extra_args, ["--exclude-newer", "2025-01-01T00:00:00Z"]);
+    for (text, code) in [
+        (None, "flyte/unreadable"),
+        (Some("print()"), "flyte/no-script-header"),
+        (Some("# /// script\n# a = [\n# ///\n"), "flyte/invalid-script-header"),
+        (Some("# /// script\n# dependencies = 'a'\n# ///\n"), "flyte/invalid-script-header"),
+    ] {
+        let texts: Vec<(&str, &str)> = text.map(|text| ("s/run.py", text)).into_iter().collect();
+        assert_eq!(image.lower(&with_texts(&texts)).unwrap_err().code(), code, "{text:?}");
+    }
+}
+
+#[test]
+fn pixis_environment_is_the_one_that_runs() {
+    let image = own()
+        .with_pixi_project("app/pixi.toml", None, InstallMode::default(), PixiOptions::default())
+        .and_then(|i| i.with_pip_packages(["six", "a b"], InstallOptions::default()))
+        .and_then(|i| i.with_requirements("requirements.txt", InstallOptions::default()))
+        .unwrap();
+    let wanted = image.wanted_tools(&BTreeMap::new());
+    assert_eq!(wanted, ToolsWanted { uv_to_install: true, uv_for_commands: false, pixi: true });
+    let lowered = lower_in(&image, &with_texts(&[("app/pixi.lock", "")])).image;
+    let all = lines(&lowered);
+    assert_eq!(
+        all[..3],
+        [
+            "file /host/pixi /usr/local/bin/pixi",
+            "file app/pixi.toml /opt/pixi-project/pixi.toml",
+            "file app/pixi.lock /opt/pixi-project/pixi.lock",
+        ]
+    );
+    assert!(all[3].contains("pixi install --manifest-path /opt/pixi-project/pixi.toml --environment default --locked"), "{}", all[3]);
+    assert_eq!(all[5], "env PATH=/opt/pixi-project/.pixi/envs/default/bin:$PATH");
+    assert!(all[7].ends_with("uv pip install --python \"$UV_PYTHON\" -- six 'a b'"), "{}", all[7]);
+    assert_eq!(lowered.python_environment(), None);
+    let frozen = PixiOptions { extra_args: Some("--frozen".into()), ..PixiOptions::default() };
+    let frozen = own().with_pixi_project(
+        "pixi.toml",
+        Some("pixi.lock".into()),
+        InstallMode::default(),
+        frozen,
+    );
+    assert!(!lines(&lower(&frozen.unwrap()).image)[3].contains("--locked"));
+    let none = Surroundings { tools: Tools { uv: None, pixi: None }, ..surroundings() };
+    let error = image.lower(&none).unwrap_err();
+    assert_eq!(error.code(), "flyte/no-tool");
+    assert!(error.hint().unwrap().contains("pixi"));
+}
+
+#[test]
+fn scripts_of_pixi_become_manifests() {
+    let script = "\
+# /// script
+# requires-python = \">=3.12\"
+# dependencies = [\"flyte\"]
+# [tool.pixi.dependencies]
+# gdal = \"*\"
+# ///
+";
+    let image = |platform: &str| {
+        let platform = vec![Platform::linux(platform)];
+        let options = ScriptOptions { platform, ..ScriptOptions::new("geo") };
+        FlyteImage::from_pixi_script("geo.py", options, PixiOptions::default(), &host()).unwrap()
+    };
+    let lowered =
+        lower_in(&image("arm64"), &with_texts(&[("geo.py", script), ("geo.py.pixi.lock", "")]))
+            .image;
+    let all = lines(&lowered);
+    assert!(
+        all.contains(&"file geo.py.pixi.lock /opt/pixi-project/pixi.lock".to_owned()),
+        "{all:?}"
+    );
+    for part in [
+        "channels = [\"conda-forge\"]",
+        "platforms = [\"linux-aarch64\"]",
+        "gdal = \"*\"",
+        "python = \">=3.12\"",
+        "flyte = \"*\"",
+        "--locked",
+    ] {
+        assert!(all[2].contains(part), "{part}: {}", all[2]);
+    }
+    let declared = script.replace(
+        "# [tool.pixi.dep",
+        "# [tool.pixi.workspace]\n# platforms = [\"linux-64\"]\n# [tool.pixi.dep",
+    );
+    let error = image("arm64").lower(&with_texts(&[("geo.py", &declared)])).unwrap_err();
+    assert_eq!(error.code(), "flyte/pixi-platform");
+    assert!(error.to_string().contains("linux-aarch64"), "{error}");
+    lower_in(&image("amd64"), &with_texts(&[("geo.py", &declared)]));
+}
+
+#[test]
+fn names_without_a_tag_can_not_be_built() {
+    let digest = format!("ghcr.io/me/app@sha256:{}", "0".repeat(64));
+    let image = FlyteImage { uri: Some(digest), ..flytes(vec![]) };
+    assert_eq!(image.lower(&surroundings()).unwrap_err().code(), "flyte/no-tag");
+    let clone =
+        own().clone_with(CloneOptions { base_image: Some("UPPER".into()), ..CloneOptions::new() });
+    let error = clone.unwrap().lower(&surroundings()).unwrap_err();
+    assert_eq!(error.code(), "flyte/invalid-reference");
+}
