@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.builds import empty_base
 from support.containers import Containers
 from support.registry import Registry, running
-from support.require import REQUIRE, skip
+from support.require import skip
 
 # What a lane of scripts/test sets: a lane in which no test passed has tested nothing.
 LANE = "TIERCE_TEST_LANE"
+# The store that lanes share.
+STORE = "TIERCE_TEST_STORE"
 # The names under which the host systems ask for the base that stands in for theirs.
 BASES = ("library/python:3.11-slim-bookworm", "library/python:3.11-slim", "library/debian:bookworm")
 
@@ -48,12 +51,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in environment(tmp_path / "home").items():
         monkeypatch.setenv(name, value)
     for name in list(os.environ):
-        if name.startswith(("TIERCE_", "FLYTE_", "FLYTECTL_")) and name not in (
-            "TIERCE_STORE",
-            REQUIRE,
-            LANE,
-            "TIERCE_TEST_WHEEL",
-        ):
+        foreign = name.startswith(("TIERCE_", "FLYTE_", "FLYTECTL_"))
+        if foreign and name != "TIERCE_STORE" and not name.startswith("TIERCE_TEST_"):
             monkeypatch.delenv(name)
     return tmp_path / "home" / "store"
 
@@ -73,7 +72,19 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def base(registry: Registry, program: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def debian_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that is shared by who needs Debian's packages: by all lanes of scripts/test-python."""
+    shared = os.environ.get(STORE)
+    return Path(shared) if shared else tmp_path_factory.mktemp("debian") / "store"
+
+
+@pytest.fixture(scope="session")
+def base(
+    registry: Registry,
+    program: str,
+    debian_store: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
     """Debian with its Python 3.11, assembled from the archive and pushed: `localhost:PORT/...`.
 
     It is also there under the names of `BASES`, for who asks the registry as a mirror.
@@ -86,7 +97,7 @@ def base(registry: Registry, program: str, tmp_path_factory: pytest.TempPathFact
     build = subprocess.run(
         [program, "build", "--push", "--registry", registry.host],
         cwd=project,
-        env={**own, **environment(project / "home")},
+        env={**own, **environment(project / "home"), "TIERCE_STORE": str(debian_store)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -114,3 +125,20 @@ def mirrored(store: Path, registry: Registry, base: str) -> Path:
 def crun_run(tmp_path_factory: pytest.TempPathFactory) -> Containers:
     """Runs a command in an image: `crun_run("localhost:5000/app:1", ["python3", "-V"]).stdout`."""
     return Containers(tmp_path_factory.mktemp("containers"))
+
+
+@pytest.fixture(scope="session")
+def empty(registry: Registry, program: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A base of nothing, which images are built on in no time: `localhost:PORT/empty:...`."""
+    project = tmp_path_factory.mktemp("empty")
+    return empty_base(program, project, registry.host, environment(project / "home"))
+
+
+@pytest.fixture
+def plain(store: Path) -> Iterator[None]:
+    """Nothing that `tierce.init` said, before and after."""
+    import tierce
+
+    tierce.init()
+    yield
+    tierce.init()
