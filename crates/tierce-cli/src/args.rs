@@ -1,9 +1,13 @@
 //! The command line.
 
+mod build;
 mod builder;
+mod python;
 mod render;
 
+pub use build::BuildArgs;
 pub use builder::{BuilderCommand, FlavorCommand, RegisterArgs, TestArgs, UpdateArgs};
+pub use python::{CodeArgs, CopyStyle, NameArgs, PythonArgs};
 pub use render::RenderArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,13 +15,15 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 use std::str::FromStr;
 use tierce::config::UnknownImage;
-use tierce::{Export, Platform, Reference, ReferenceError};
+use tierce::{Platform, Reference, ReferenceError};
 
 const EXAMPLES: &str = "\
 Examples:
   tierce build                          build ./tierce.toml into the local store
   tierce build --push -r ghcr.io/me     build it and push it
   tierce build --output oci:out         build it into an OCI layout
+  tierce build app.py                   build the images of a Python file
+  tierce build app.py train             build one of them, by its name
   tierce run -- python -c 'print(1)'    build it if need be and run a command in it
   tierce plan                           show what a build would do, and why
 
@@ -69,12 +75,13 @@ pub enum Command {
     Schema,
 }
 
-/// Which image: a tierce.toml, a directory that holds one, or an imageSpec.yaml.
+/// Which image: a tierce.toml, a directory that holds one, an imageSpec.yaml, or Python files.
 #[derive(Debug, Args)]
 pub struct SpecArgs {
-    /// A tierce.toml, the directory that holds it, or an ImageSpec as YAML
-    #[arg(value_name = "SPEC", default_value = ".")]
-    pub spec: PathBuf,
+    /// A tierce.toml, the directory that holds it, an ImageSpec as YAML, or a Python file (which
+    /// is run) or a directory of some; the current directory unless given
+    #[arg(value_name = "SPEC")]
+    pub spec: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -161,57 +168,19 @@ pub struct ConfigShowArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct BuildArgs {
-    /// A tierce.toml, the directory that holds it, or an ImageSpec as YAML; several are built
-    /// together, with the settings of the first one's workspace
-    #[arg(value_name = "SPEC", default_value = ".")]
-    pub specs: Vec<PathBuf>,
-    #[command(flatten)]
-    pub naming: NamingArgs,
-    #[command(flatten)]
-    pub settings: SettingArgs,
-    /// Push the image to its registry
-    #[arg(long)]
-    pub push: bool,
-    /// Write the image: oci:DIR, oci-archive:FILE or docker-archive:FILE; may be repeated
-    #[arg(short, long, value_name = "FORMAT:PATH")]
-    pub output: Vec<Export>,
-    /// Load the image into the local Docker or podman
-    #[arg(long)]
-    pub load: bool,
-    /// Build even if the tag exists, look up base tags and package versions anew, and make
-    /// every layer again
-    #[arg(long)]
-    pub force: bool,
-    /// Say whether the image would be built, and how, but make nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Ask the registry even if the image was seen there not long ago
-    #[arg(long)]
-    pub no_check_cache: bool,
-    /// How whoever runs the image brings its code: with anything but `none` the image's code
-    /// bundle is left out of it
-    #[arg(long, value_enum, value_name = "STYLE")]
-    pub copy_style: Option<CopyStyle>,
-    /// Build in the background and print the run's id; see `tierce runs`
-    #[arg(long, conflicts_with = "dry_run")]
-    pub detach: bool,
-    /// How to show progress on standard error
-    #[arg(long, value_enum, default_value_t, env = "TIERCE_PROGRESS")]
-    pub progress: Progress,
-    /// How to print the result on standard output
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-}
-
-#[derive(Debug, Args)]
 pub struct KeyArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
     #[command(flatten)]
+    pub name: NameArgs,
+    #[command(flatten)]
     pub naming: NamingArgs,
     #[command(flatten)]
     pub settings: SettingArgs,
+    #[command(flatten)]
+    pub python: PythonArgs,
+    #[command(flatten)]
+    pub code: CodeArgs,
     /// How to print the result on standard output
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -222,9 +191,15 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
     #[command(flatten)]
+    pub name: NameArgs,
+    #[command(flatten)]
     pub naming: NamingArgs,
     #[command(flatten)]
     pub settings: SettingArgs,
+    #[command(flatten)]
+    pub python: PythonArgs,
+    #[command(flatten)]
+    pub code: CodeArgs,
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value_t, env = "TIERCE_PROGRESS")]
     pub progress: Progress,
@@ -235,9 +210,12 @@ pub struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// A tierce.toml or its directory, oci:DIR[:NAME], oci-archive:FILE, or an image reference
-    #[arg(value_name = "IMAGE-OR-SPEC", default_value = ".")]
-    pub image: String,
+    /// A tierce.toml or its directory, a Python file, oci:DIR[:NAME], oci-archive:FILE, or an image
+    /// reference
+    #[arg(value_name = "IMAGE-OR-SPEC")]
+    pub image: Option<String>,
+    #[command(flatten)]
+    pub name: NameArgs,
     /// The command to run instead of the image's own
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,
@@ -255,6 +233,10 @@ pub struct RunArgs {
     pub no_network: bool,
     #[command(flatten)]
     pub settings: SettingArgs,
+    #[command(flatten)]
+    pub python: PythonArgs,
+    #[command(flatten)]
+    pub code: CodeArgs,
     /// How to show the build's progress on standard error
     #[arg(long, value_enum, default_value_t, env = "TIERCE_PROGRESS")]
     pub progress: Progress,
@@ -344,17 +326,6 @@ pub struct DoctorArgs {
     /// How to print the report on standard output
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-}
-
-/// How whoever runs an image brings its code there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CopyStyle {
-    /// The modules that the program has imported are copied when it runs
-    LoadedModules,
-    /// Everything is copied when it runs
-    All,
-    /// Nothing is copied: the code is in the image
-    None,
 }
 
 /// How progress is shown.

@@ -121,8 +121,9 @@ fn wrong_command_lines() {
     let project = Project::assembled().file("occupied/file", "");
     let table: &[(&[&str], i32, &str, &[&str])] = &[
         (&["build", "none"], 2, "cli/unreadable-spec", &["cannot read none", "hint: Name a"]),
-        (&["build", "app"], 2, "cli/no-spec", &["in app", "hint: Name one"]),
-        (&["build", "app/main.py"], 2, "spec/toml-syntax", &["app/main.py:1:"]),
+        (&["build", "app/data"], 2, "cli/no-spec", &["in app/data", "hint: Name one"]),
+        (&["build", "tool"], 2, "spec/toml-syntax", &["tool:2:"]),
+        (&["build", "app/main.py", "--python", "/none"], 3, "python/not-started", &["/none"]),
         (&["build", "--output", "out"], 2, "cli/invalid-output", &["hint: Write oci:DIR"]),
         (&["build", "--output", "zip:out"], 2, "cli/invalid-output", &["\"zip\"", "hint: Write"]),
         (&["build", "--output", "oci:"], 2, "cli/invalid-output", &["names no path"]),

@@ -1,6 +1,6 @@
 //! `tierce render`
 
-use super::{Format, NamingArgs, SettingArgs, SpecArgs};
+use super::{CodeArgs, Format, NameArgs, NamingArgs, PythonArgs, SettingArgs, SpecArgs};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use tierce::dockerfile::Dialect;
@@ -10,9 +10,15 @@ pub struct RenderArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
     #[command(flatten)]
+    pub name: NameArgs,
+    #[command(flatten)]
     pub naming: NamingArgs,
     #[command(flatten)]
     pub settings: SettingArgs,
+    #[command(flatten)]
+    pub python: PythonArgs,
+    #[command(flatten)]
+    pub code: CodeArgs,
     /// Write for this builder
     #[arg(long, value_enum, default_value_t)]
     pub dialect: DialectArg,

@@ -1,23 +1,22 @@
 //! `tierce build`
 
 use super::failure::{CliError, Failure};
-use super::project::Project;
-use super::{Done, print_json, print_line, project};
-use crate::args::{BuildArgs, CopyStyle, Format, Progress, SpecArgs};
+use super::project::{Ask, Project};
+use super::{Done, print_json, print_line, project, python};
+use crate::args::{BuildArgs, Format, Progress};
 use crate::ui::{self, units};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use tierce::runs::{RunInput, Runs, StartRun};
-use tierce::{
-    CheckCache, CodeSource, Diagnostic, Error, Events, Export, ImageBuild, Settings, Status, Tierce,
-};
+use tierce::{CheckCache, Diagnostic, Error, Events, Export, ImageBuild, Settings, Status, Tierce};
 
 /// What came of each image, in the order of the command line.
 type Builds = Vec<Result<ImageBuild, Error>>;
 
 pub fn run(args: BuildArgs) -> Done {
     let (detach, progress, format) = (args.detach, args.progress, args.format);
-    let (settings, projects) = prepare(args)?;
+    let (settings, projects) = prepare(&args)?;
     if detach {
         return start(settings, projects, format);
     }
@@ -35,24 +34,41 @@ pub fn run(args: BuildArgs) -> Done {
 }
 
 /// What is to be built, and with which settings.
-pub fn prepare(args: BuildArgs) -> Result<(Settings, Vec<Project>), Failure> {
-    let registry = args.naming.registry.as_deref();
-    let specs: Vec<SpecArgs> = args.specs.iter().cloned().map(|spec| SpecArgs { spec }).collect();
-    if specs.len() > 1 && (args.detach || !args.output.is_empty()) {
-        let text = "--detach and --output take one SPEC";
-        return Err(CliError::Usage(text.to_owned()).into());
-    }
-    let first = specs.first().expect("there is a default");
-    let mut all = project::settings(first, &args.settings, registry)?;
+pub fn prepare(args: &BuildArgs) -> Result<(Settings, Vec<Project>), Failure> {
+    let (naming, recursive) = (args.naming(), args.is_recursive());
+    let mut all: Option<Settings> = None;
     let mut projects = vec![];
-    for spec in &specs {
-        let mut settings = project::settings(spec, &args.settings, registry)?;
-        let mut project = project::load(spec, &args.naming, &args.settings, &mut settings)?;
-        // Where a specification says that secrets are, they are for it alone; files are named by
-        // their secrets, and the first one to name a file is right.
-        for (id, path) in settings.secrets.files {
-            all.secrets.files.entry(id).or_insert(path);
+    for Group { spec, names } in grouped(&args.specs(), recursive) {
+        let loaded = project::load(&Ask {
+            spec: spec.as_deref(),
+            names: &names,
+            naming: &naming,
+            settings: &args.settings,
+            python: &args.python,
+            code: args.code,
+            recursive,
+            all: args.all,
+            one: false,
+        })?;
+        match &mut all {
+            None => all = Some(loaded.settings),
+            // Where a specification says that secrets are, they are for it alone; files are named
+            // by their secrets, and the first one to name a file is right.
+            Some(all) => {
+                for (id, path) in loaded.settings.secrets.files {
+                    all.secrets.files.entry(id).or_insert(path);
+                }
+            }
         }
+        projects.extend(loaded.projects);
+    }
+    let alone = args.detach || !args.output.is_empty();
+    if projects.len() > 1 && alone {
+        let names: Vec<&str> = projects.iter().map(|project| &*project.spec).collect();
+        let text = format!("--detach and --output take one image, not {}", names.join(", "));
+        return Err(CliError::Usage(text).into());
+    }
+    for project in &mut projects {
         let elsewhere = !args.output.is_empty() || args.load;
         let options = &mut project.options;
         options.push = args.push || (project.pushes && !elsewhere);
@@ -65,17 +81,45 @@ pub fn prepare(args: BuildArgs) -> Result<(Settings, Vec<Project>), Failure> {
         if args.no_check_cache {
             options.check_cache = CheckCache::Bypass;
         }
-        match args.copy_style {
-            None => {}
-            // Nothing was imported here that could tell which modules are meant.
-            Some(CopyStyle::None) => {
-                options.code = CodeSource::Image { root: ".".into(), loaded: None };
-            }
-            Some(CopyStyle::LoadedModules | CopyStyle::All) => options.code = CodeSource::Runner,
-        }
-        projects.push(project);
     }
-    Ok((all, projects))
+    Ok((all.expect("there is a default"), projects))
+}
+
+/// A specification, and the names of images in it.
+struct Group {
+    /// `None` for that of the current directory.
+    spec: Option<PathBuf>,
+    names: Vec<String>,
+}
+
+/// Which of the arguments are names: what follows Python files, and looks like no path.
+fn grouped(arguments: &[PathBuf], recursive: bool) -> Vec<Group> {
+    let mut groups: Vec<Group> = vec![];
+    for argument in arguments {
+        let last = groups.last_mut().filter(|group| {
+            let spec = group.spec.as_deref().unwrap_or(Path::new("."));
+            // What is there is a name only after a file, where nothing else makes sense.
+            python::files::is_python(spec)
+                || (!argument.exists()
+                    && spec.is_dir()
+                    && !spec.join("tierce.toml").exists()
+                    && python::files::below(spec, recursive).is_ok_and(|files| !files.is_empty()))
+        });
+        match (last, argument.to_str().filter(|text| is_name(text))) {
+            (Some(group), Some(name)) => group.names.push(name.to_owned()),
+            _ => groups.push(Group { spec: Some(argument.clone()), names: vec![] }),
+        }
+    }
+    if groups.is_empty() {
+        groups.push(Group { spec: None, names: vec![] });
+    }
+    groups
+}
+
+/// Whether an argument can be the name of an image.
+fn is_name(text: &str) -> bool {
+    let path = text.contains('/') || text == "." || text == "..";
+    !path && ![".py", ".toml", ".yaml", ".yml"].iter().any(|suffix| text.ends_with(suffix))
 }
 
 fn one(projects: &[Project]) -> Result<&Project, Failure> {

@@ -1,9 +1,12 @@
 //! `tierce config`
 
 use super::failure::{CliError, Failure};
+use super::project::Ask;
 use super::{Done, print_json, print_line, project};
-use crate::args::{ConfigCommand, ConfigShowArgs, Format, SettingArgs};
+use crate::args::{CodeArgs, ConfigCommand, ConfigShowArgs, Format, NameArgs, NamingArgs};
+use crate::args::{PythonArgs, SettingArgs, SpecArgs};
 use serde_json::{Value, json};
+use std::path::Path;
 use tierce::Settings;
 use tierce::config::Entry;
 
@@ -12,14 +15,26 @@ pub fn run(command: ConfigCommand) -> Done {
         ConfigCommand::Show(args) => show(&args),
         ConfigCommand::Get { key, args } => get(&key, &args),
         ConfigCommand::Path { spec, format } => {
-            paths(&project::settings(&spec, &SettingArgs::default(), None)?, format)
+            paths(&settings(&spec, &SettingArgs::default(), None)?, format)
         }
         ConfigCommand::Schema => print_json(&tierce::config::schema()),
     }
 }
 
+fn settings(
+    spec: &SpecArgs,
+    wishes: &SettingArgs,
+    registry: Option<String>,
+) -> Result<Settings, Failure> {
+    let naming = NamingArgs { registry, tag: None, platform: vec![] };
+    let (name, python) = (NameArgs::default(), PythonArgs::default());
+    let spec = spec.spec.as_deref();
+    let ask = Ask::one(spec, &name, &naming, wishes, (&python, CodeArgs::default()));
+    project::settings(spec.unwrap_or(Path::new(".")), &ask)
+}
+
 fn load(args: &ConfigShowArgs) -> Result<Settings, Failure> {
-    let settings = project::settings(&args.spec, &args.settings, args.registry.as_deref())?;
+    let settings = settings(&args.spec, &args.settings, args.registry.clone())?;
     settings.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     Ok(settings)
 }

@@ -22,8 +22,13 @@ pub enum CliError {
     #[error("{0}")]
     Usage(String),
     /// There is no specification where one was looked for.
-    #[error("there is no tierce.toml in {0}")]
-    NoSpec(String),
+    #[error("there is no tierce.toml in {folder}")]
+    NoSpec {
+        /// The folder.
+        folder: String,
+        /// Whether there are Python files, which are run only if they are named.
+        python: bool,
+    },
     /// A specification could not be read.
     #[error("cannot read {path}")]
     ReadSpec {
@@ -98,7 +103,7 @@ impl Diagnostic for CliError {
     fn code(&self) -> &'static str {
         match self {
             CliError::Usage(_) => "cli/usage",
-            CliError::NoSpec(_) => "cli/no-spec",
+            CliError::NoSpec { .. } => "cli/no-spec",
             CliError::ReadSpec { .. } => "cli/unreadable-spec",
             CliError::NoModules => "cli/no-modules",
             CliError::SecretFile { .. } => "imagespec/foreign-secret",
@@ -115,7 +120,7 @@ impl Diagnostic for CliError {
     fn kind(&self) -> ErrorKind {
         match self {
             CliError::Usage(_)
-            | CliError::NoSpec(_)
+            | CliError::NoSpec { .. }
             | CliError::ReadSpec { .. }
             | CliError::NoModules
             | CliError::SecretFile { .. }
@@ -135,7 +140,11 @@ impl Diagnostic for CliError {
             CliError::ReadSpec { source, .. } if source.kind() == NotFound => {
                 Some("Name a tierce.toml, or the directory that holds it.".into())
             }
-            CliError::NoSpec(_) => Some(
+            CliError::NoSpec { folder, python: true } => Some(format!(
+                "There are Python files: `tierce build FILE.py` runs one and builds its images, \
+                 `tierce build {folder}/` does so with all of them."
+            )),
+            CliError::NoSpec { .. } => Some(
                 "Name one (`tierce build path/to/tierce.toml`), or start with:\n  \
                  base = { debian = \"bookworm\", python = true }\n  pip = [\"requests\"]"
                     .into(),

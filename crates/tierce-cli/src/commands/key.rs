@@ -1,17 +1,29 @@
 //! `tierce key`
 
+use super::project::Ask;
 use super::{Done, print_json, print_line, project};
 use crate::args::{Format, KeyArgs, Progress};
 use crate::ui;
 use serde_json::json;
-use tierce::{Events, offline};
+use tierce::spec::Base;
+use tierce::{Events, Reference, offline};
 
 pub fn run(args: KeyArgs) -> Done {
-    let registry = args.naming.registry.as_deref();
-    let mut settings = project::settings(&args.spec, &args.settings, registry)?;
-    let project = project::load(&args.spec, &args.naming, &args.settings, &mut settings)?;
+    let (settings, project) = project::load_one(&Ask::one(
+        args.spec.spec.as_deref(),
+        &args.name,
+        &args.naming,
+        &args.settings,
+        (&args.python, args.code),
+    ))?;
     project.warn(&Events::new(ui::sink(Progress::Plain)));
-    let prepared = offline(&settings).prepare(&project.image, &project.options)?;
+    if let (Base::Registry(reference), true) = (project.image.base(), project.image.is_unmodified())
+    {
+        return show_unmodified(reference, &args);
+    }
+    let prepared = project::interruptible(move || {
+        Ok(offline(&settings).prepare(&project.image, &project.options)?)
+    })?;
     match args.format {
         Format::Text => print_line(&prepared.name.to_string()),
         Format::Json => print_json(&json!({
@@ -21,6 +33,20 @@ pub fn run(args: KeyArgs) -> Done {
             "platforms": prepared.gathered.resolved.platforms().iter()
                 .map(ToString::to_string).collect::<Vec<_>>(),
             "image": prepared.gathered.resolved.image(),
+        })),
+    }
+}
+
+/// An image to which nothing is added is its own result, and has no key.
+fn show_unmodified(reference: &Reference, args: &KeyArgs) -> Done {
+    match args.format {
+        Format::Text => print_line(&reference.to_string()),
+        Format::Json => print_json(&json!({
+            "uri": reference.to_string(),
+            "tag": reference.tag(),
+            "key": null,
+            "platforms": [],
+            "image": null,
         })),
     }
 }

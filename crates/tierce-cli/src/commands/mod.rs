@@ -12,6 +12,7 @@ mod inspect;
 mod key;
 mod plan;
 mod project;
+mod python;
 mod render;
 mod run;
 mod runs;

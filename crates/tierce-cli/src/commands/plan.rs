@@ -1,12 +1,17 @@
 //! `tierce plan`
 
+use super::project::Ask;
 use super::{Done, print_json, print_line, project};
 use crate::args::{Format, PlanArgs};
 
 pub fn run(args: PlanArgs) -> Done {
-    let registry = args.naming.registry.as_deref();
-    let mut settings = project::settings(&args.spec, &args.settings, registry)?;
-    let project = project::load(&args.spec, &args.naming, &args.settings, &mut settings)?;
+    let (settings, project) = project::load_one(&Ask::one(
+        args.spec.spec.as_deref(),
+        &args.name,
+        &args.naming,
+        &args.settings,
+        (&args.python, args.code),
+    ))?;
     let plan = project::drive(settings, args.progress, async move |tierce, events| {
         project.announce(&events);
         Ok(tierce.plan(&project.image, &project.options, &events).await?)

@@ -1,21 +1,74 @@
 //! What the commands that work on a specification have in common.
 
 use super::failure::{CliError, Failure};
-use super::{imagespec, trust};
-use crate::args::{NamingArgs, Progress, SettingArgs, SpecArgs};
+use super::{imagespec, python, trust};
+use crate::args::{CodeArgs, CopyStyle, NameArgs, NamingArgs, Progress, PythonArgs, SettingArgs};
 use crate::ui;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use tierce::config::Overrides;
-use tierce::fronts::FrontWarning;
+use tierce::fronts::{Front, FrontWarning};
 use tierce::manifest::{Manifest, ManifestFiles, SourceKind};
-use tierce::spec::{Base, CopyStyle, ImageName, Step};
+use tierce::spec::{Base, CopyStyle as BundleStyle, ImageName, Step};
 use tierce::{
     BuildOptions, Cancel, CodeSource, Events, Image, Outcome, Settings, StepKind, Tierce,
     build_options,
 };
 
-/// A specification, read.
+/// What the command line says about a specification.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    /// The specification; `None` for that of the current directory.
+    pub spec: Option<&'a Path>,
+    /// Which images of a Python file; empty for all.
+    pub names: &'a [String],
+    pub naming: &'a NamingArgs,
+    pub settings: &'a SettingArgs,
+    pub python: &'a PythonArgs,
+    pub code: CodeArgs,
+    /// Whether folders are searched with all that is below them.
+    pub recursive: bool,
+    /// Whether environments in modules that Python files import count, too.
+    pub all: bool,
+    /// Whether one image is wanted.
+    pub one: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// For one image.
+    pub fn one(
+        spec: Option<&'a Path>,
+        name: &'a NameArgs,
+        naming: &'a NamingArgs,
+        settings: &'a SettingArgs,
+        (python, code): (&'a PythonArgs, CodeArgs),
+    ) -> Self {
+        let names = name.name.as_slice();
+        Ask { spec, names, naming, settings, python, code, recursive: false, all: false, one: true }
+    }
+
+    /// What the command line says instead of the settings.
+    pub fn overrides(&self) -> Overrides {
+        let images = self.settings.image.iter().map(|i| (i.name.clone(), i.image.clone()));
+        Overrides {
+            // One that is none is shown where the image is validated.
+            registry: self.naming.registry.as_ref().and_then(|registry| registry.parse().ok()),
+            builder: self.settings.builder.clone(),
+            unknown: self.settings.unknown,
+            images: images.collect(),
+            python: self.python.python.clone(),
+        }
+    }
+}
+
+/// What a specification comes to.
+pub struct Loaded {
+    pub settings: Settings,
+    pub projects: Vec<Project>,
+}
+
+/// An image that is specified.
 pub struct Project {
     /// The specification, as the command line names it.
     pub spec: String,
@@ -23,12 +76,47 @@ pub struct Project {
     pub options: BuildOptions,
     /// Whether it is pushed without being asked to, as flytekit does.
     pub pushes: bool,
-    warnings: Vec<FrontWarning>,
+    pub warnings: Vec<FrontWarning>,
+    /// The files that the specification itself names for its secrets, by their variables.
+    pub secret_files: BTreeMap<String, PathBuf>,
     /// Which secrets are used.
     secrets: Vec<String>,
 }
 
 impl Project {
+    /// What comes of a specification in other words.
+    pub fn of(spec: String, front: Front, options: BuildOptions) -> Self {
+        let Front { image, warnings, force, pushes, secret_files } = front;
+        let options = BuildOptions { force, ..options };
+        let secret_files = secret_files.into_iter().map(|(id, path)| (id.variable(), path));
+        let secret_files = secret_files.collect();
+        Project { spec, image, options, pushes, warnings, secret_files, secrets: vec![] }
+    }
+
+    /// Applies what the command line says about names.
+    pub fn rename(&mut self, naming: &NamingArgs) {
+        if let Some(tag) = &naming.tag {
+            self.image = self.image.with_tag(tag.as_str());
+        }
+        if let Some(registry) = &naming.registry {
+            self.image = self.image.with_registry(registry.as_str());
+        }
+    }
+
+    /// Finds out which secrets it uses, and where they come from.
+    pub fn name_secrets(&mut self, settings: &Settings) {
+        self.secrets = trust::secret_lines(&self.image, settings);
+    }
+
+    /// Takes the warnings of the settings, which are those of all images together.
+    pub fn take_warnings(&mut self, settings: &Settings) {
+        let ignored = settings.warnings.iter();
+        self.warnings.extend(
+            ignored
+                .map(|message| FrontWarning { code: "config/ignored", message: message.clone() }),
+        );
+    }
+
     /// Says which secrets of the machine it is about to use, and what [`Project::warn`] says.
     pub fn announce(&self, events: &Events) {
         for line in &self.secrets {
@@ -45,84 +133,80 @@ impl Project {
     }
 }
 
-/// Reads the specification and applies what the command line says about names and platforms.
-/// Where it says where secrets are, that is added to the settings.
-pub fn load(
-    spec: &SpecArgs,
-    naming: &NamingArgs,
-    wishes: &SettingArgs,
-    settings: &mut Settings,
-) -> Result<Project, Failure> {
-    let file = locate(&spec.spec)?;
+/// Reads the specification, and applies what the command line says.
+pub fn load(ask: &Ask<'_>) -> Result<Loaded, Failure> {
+    let file = match locate(ask)? {
+        Spec::Python(path) => return python::load(ask, &path),
+        Spec::File(file) => file,
+    };
+    if let Some(name) = ask.names.first() {
+        let text =
+            format!("{name:?} after {}: only Python files have several images", file.display());
+        return Err(CliError::Usage(text).into());
+    }
+    let mut settings = settings(&file, ask)?;
     let text = std::fs::read_to_string(&file)
         .map_err(|source| CliError::ReadSpec { path: file.display().to_string(), source })?;
     let name = file.display().to_string();
-    let root = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
+    let root = folder(&file).to_owned();
+    let spec = ask.spec.unwrap_or(Path::new(".")).display().to_string();
     let options = BuildOptions {
         root: root.clone(),
-        platforms: naming.platform.clone(),
-        builder: wishes.builder.clone(),
-        ..build_options(settings)
+        platforms: ask.naming.platform.clone(),
+        builder: ask.settings.builder.clone(),
+        ..build_options(&settings)
     };
     let mut project = match imagespec::is_one(&file) {
-        true => {
-            let front = imagespec::lower(&text, &name, &root, settings)?;
-            let files = front.secret_files.into_iter().map(|(id, path)| (id.variable(), path));
-            settings.secrets.files.extend(files);
-            Project {
-                spec: spec.spec.display().to_string(),
-                pushes: front.pushes,
-                image: front.image,
-                options: BuildOptions { force: front.force, ..options },
-                warnings: front.warnings,
-                secrets: vec![],
-            }
-        }
+        true => Project::of(spec, imagespec::lower(&text, &name, &root, &settings)?, options),
         false => {
             let image = manifest(&text, &file, &root)?;
             // Nobody else brings the code of an image that is built by hand.
             let code = CodeSource::Image { root: PathBuf::from("."), loaded: None };
-            let options = BuildOptions { code, ..options };
-            let spec = spec.spec.display().to_string();
-            Project { spec, image, options, pushes: false, warnings: vec![], secrets: vec![] }
+            Project::of(spec, Front::of(image), BuildOptions { code, ..options })
         }
     };
-    if let Some(tag) = &naming.tag {
-        project.image = project.image.with_tag(tag.as_str());
+    match ask.code.style() {
+        None => {}
+        // Nothing was imported here that could tell which modules are meant.
+        Some(CopyStyle::None) => {
+            project.options.code = CodeSource::Image { root: ".".into(), loaded: None };
+        }
+        Some(CopyStyle::LoadedModules | CopyStyle::All) => {
+            project.options.code = CodeSource::Runner;
+        }
     }
-    if let Some(registry) = &naming.registry {
-        project.image = project.image.with_registry(registry.as_str());
-    }
-    project.secrets = trust::secret_lines(&project.image, settings);
-    project.warnings.extend(trust::outside(&project.image, &root, settings));
-    let ignored = settings.warnings.iter();
-    project.warnings.extend(
-        ignored.map(|message| FrontWarning { code: "config/ignored", message: message.clone() }),
-    );
-    Ok(project)
+    project.rename(ask.naming);
+    settings.secrets.files.extend(std::mem::take(&mut project.secret_files));
+    project.warnings.extend(trust::outside(&project.image, &root, &settings));
+    project.name_secrets(&settings);
+    project.take_warnings(&settings);
+    Ok(Loaded { settings, projects: vec![project] })
+}
+
+/// Reads a specification of one image.
+pub fn load_one(ask: &Ask<'_>) -> Result<(Settings, Project), Failure> {
+    let Loaded { settings, mut projects } = load(ask)?;
+    let project = projects.pop().expect("a specification has an image");
+    Ok((settings, project))
 }
 
 /// The settings for a specification, and what the command line says instead.
-pub fn settings(
-    spec: &SpecArgs,
-    wishes: &SettingArgs,
-    registry: Option<&str>,
-) -> Result<Settings, Failure> {
-    let folder = match spec.spec.is_dir() {
-        true => Some(spec.spec.as_path()),
-        false => spec.spec.parent().filter(|parent| !parent.as_os_str().is_empty()),
-    };
-    let overrides = Overrides {
-        // One that is none is shown where the image is validated.
-        registry: registry.and_then(|registry| registry.parse().ok()),
-        builder: wishes.builder.clone(),
-        unknown: wishes.unknown,
-        images: wishes.image.iter().map(|i| (i.name.clone(), i.image.clone())).collect(),
-    };
-    Ok(Settings::load_for(folder.unwrap_or(Path::new(".")), overrides)?)
+pub fn settings(spec: &Path, ask: &Ask<'_>) -> Result<Settings, Failure> {
+    settings_with(spec, ask.overrides())
+}
+
+/// The same, where the command line is not all that has a say.
+pub fn settings_with(spec: &Path, overrides: Overrides) -> Result<Settings, Failure> {
+    Ok(Settings::load_for(folder(spec), overrides)?)
+}
+
+/// The folder of a specification.
+fn folder(spec: &Path) -> &Path {
+    let above = || spec.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match spec.is_dir() {
+        true => spec,
+        false => above().unwrap_or(Path::new(".")),
+    }
 }
 
 /// The image of a `tierce.toml`.
@@ -159,17 +243,37 @@ impl ManifestFiles for HostFiles {
 
 /// Whether the image, or one below it, has a code bundle of what a program has loaded.
 fn wants_loaded_modules(image: &Image) -> bool {
-    let loaded = |step: &Step| matches!(step, Step::CodeBundle(bundle) if bundle.style == CopyStyle::LoadedModules);
+    let loaded = |step: &Step| matches!(step, Step::CodeBundle(bundle) if bundle.style == BundleStyle::LoadedModules);
     image.steps().iter().any(loaded)
         || matches!(image.base(), Base::Image(below) if wants_loaded_modules(below))
 }
 
-fn locate(spec: &Path) -> Result<PathBuf, Failure> {
-    let file = if spec.is_dir() { spec.join("tierce.toml") } else { spec.to_owned() };
-    if spec.is_dir() && !file.exists() {
-        return Err(CliError::NoSpec(spec.display().to_string()).into());
+/// What a specification is.
+enum Spec {
+    /// A file that is read.
+    File(PathBuf),
+    /// A file that is run, or a folder of such files.
+    Python(PathBuf),
+}
+
+fn locate(ask: &Ask<'_>) -> Result<Spec, Failure> {
+    let spec = ask.spec.unwrap_or(Path::new("."));
+    if !spec.is_dir() {
+        return Ok(match python::files::is_python(spec) {
+            true => Spec::Python(spec.to_owned()),
+            false => Spec::File(spec.to_owned()),
+        });
     }
-    Ok(file)
+    let file = spec.join("tierce.toml");
+    if file.exists() {
+        return Ok(Spec::File(file));
+    }
+    let python = !python::files::below(spec, ask.recursive)?.is_empty();
+    // What is run has to be asked for.
+    match python && ask.spec.is_some() {
+        true => Ok(Spec::Python(spec.to_owned())),
+        false => Err(CliError::NoSpec { folder: spec.display().to_string(), python }.into()),
+    }
 }
 
 /// The directory's name as a repository path may have it.
@@ -229,8 +333,30 @@ where
     result
 }
 
+/// Runs `work` on a thread of its own until it is done or Ctrl-C is pressed, which ends the program.
+/// For work that has nothing to clean up.
+pub fn interruptible<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            done = tokio::task::spawn_blocking(work) => match done {
+                Ok(result) => result,
+                Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+            },
+            _ = interrupted(is_under_nohup()) => Err(CliError::Interrupted.into()),
+        }
+    });
+    runtime.shutdown_background();
+    result
+}
+
 /// What asks the program to end.
-enum Signal {
+pub enum Signal {
     /// Ctrl-C.
     Interrupt,
     /// A polite request, as CI systems send it.
@@ -238,14 +364,15 @@ enum Signal {
 }
 
 /// Whether the program was started to outlive its terminal, as by nohup(1): SIGHUP is ignored.
-fn is_under_nohup() -> bool {
+pub fn is_under_nohup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     // The lowest bit is that of the first signal, which is SIGHUP.
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|m| m & 1 == 1)
 }
 
-async fn interrupted(under_nohup: bool) -> Signal {
+/// Waits until something asks the program to end.
+pub async fn interrupted(under_nohup: bool) -> Signal {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         let _ = tokio::signal::ctrl_c().await;

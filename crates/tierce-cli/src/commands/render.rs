@@ -1,6 +1,7 @@
 //! `tierce render`
 
 use super::failure::{CliError, Failure};
+use super::project::Ask;
 use super::{Done, print_json, print_line, project};
 use crate::args::{Format, Progress, RenderArgs};
 use crate::ui;
@@ -12,12 +13,19 @@ use tierce::dockerfile::{Archive, ContextEntry, ContextSource, Rendered, SecretS
 use tierce::{Events, RenderWishes, offline};
 
 pub fn run(args: RenderArgs) -> Done {
-    let registry = args.naming.registry.as_deref();
-    let mut settings = project::settings(&args.spec, &args.settings, registry)?;
-    let project = project::load(&args.spec, &args.naming, &args.settings, &mut settings)?;
+    let (settings, project) = project::load_one(&Ask::one(
+        args.spec.spec.as_deref(),
+        &args.name,
+        &args.naming,
+        &args.settings,
+        (&args.python, args.code),
+    ))?;
     let events = Events::new(ui::sink(Progress::Plain));
     project.warn(&events);
-    let prepared = offline(&settings).prepare(&project.image, &project.options)?;
+    let (settings, prepared) = project::interruptible(move || {
+        let prepared = offline(&settings).prepare(&project.image, &project.options)?;
+        Ok((settings, prepared))
+    })?;
     let wishes =
         RenderWishes { dialect: args.dialect.into(), uv: args.uv, ca_bundle: args.ca_bundle };
     let rendered = tierce::render(&prepared, &settings, &wishes)?;

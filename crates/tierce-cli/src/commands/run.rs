@@ -1,8 +1,9 @@
 //! `tierce run`
 
 use super::failure::CliError;
+use super::project::Ask;
 use super::{Done, project};
-use crate::args::{NamingArgs, RunArgs, SpecArgs};
+use crate::args::{NamingArgs, RunArgs};
 use std::path::Path;
 use tierce::RunOptions;
 
@@ -19,18 +20,22 @@ pub fn run(args: RunArgs) -> Done {
         workdir: args.workdir,
         network: !args.no_network,
     };
+    let naming = NamingArgs { registry: None, tag: None, platform: vec![] };
+    let python = (&args.python, args.code);
     // What exists as a path is a specification; everything else names an image.
-    let is_spec = Path::new(&args.image).exists();
-    let spec = SpecArgs { spec: if is_spec { args.image.clone().into() } else { ".".into() } };
-    let mut settings = project::settings(&spec, &args.settings, None)?;
-    let project = match is_spec {
-        false => None,
-        true => {
-            let naming = NamingArgs { registry: None, tag: None, platform: vec![] };
-            Some(project::load(&spec, &naming, &args.settings, &mut settings)?)
-        }
+    let image = args.image.clone().unwrap_or_else(|| ".".to_owned());
+    let (settings, project) = if Path::new(&image).exists() {
+        let spec = args.image.as_deref().map(Path::new);
+        let ask = Ask::one(spec, &args.name, &naming, &args.settings, python);
+        let (settings, project) = project::load_one(&ask)?;
+        (settings, Some(project))
+    } else if let Some(name) = &args.name.name {
+        let text = format!("{name:?} after {image}: only Python files have several images");
+        return Err(CliError::Usage(text).into());
+    } else {
+        let ask = Ask::one(None, &args.name, &naming, &args.settings, python);
+        (project::settings(Path::new("."), &ask)?, None)
     };
-    let image = args.image;
     project::drive(settings, args.progress, async move |tierce, events| {
         Ok(match &project {
             Some(p) => {

@@ -7,7 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// Variables of the caller that would change what the program does.
-const FOREIGN: [&str; 17] = [
+const FOREIGN: [&str; 20] = [
+    "CONDA_PREFIX",
+    "TIERCE_PYTHON",
+    "VIRTUAL_ENV",
     "FLYTECTL_CONFIG",
     "FLYTE_IMAGE_BUILDER",
     "FLYTE_IMAGE_REGISTRY",

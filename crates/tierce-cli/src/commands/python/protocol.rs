@@ -1,0 +1,161 @@
+//! What this program and `tierce._load` tell each other: one JSON document each.
+//!
+//! The request is a line on the loader's standard input, the reply a file whose name is in the
+//! request: standard output and standard error are those of the files that are loaded.
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The version of what is said. Anything new that may be ignored does not change it.
+pub const PROTOCOL: u32 = 1;
+
+/// What to load.
+#[derive(Debug, Serialize)]
+pub struct Request<'a> {
+    pub protocol: u32,
+    /// This process: without it the loader ends.
+    pub parent: u32,
+    /// Where the reply goes.
+    pub reply: &'a Path,
+    /// The files, absolute.
+    pub files: &'a [PathBuf],
+    /// The folder that they import from; `None` for the one around their package.
+    pub root: Option<&'a Path>,
+    /// The images that are wanted; empty for all.
+    pub names: &'a [String],
+    /// Whether environments in modules that the files import count, too.
+    pub all: bool,
+    /// Whether sources are left out of images that get them from a task.
+    pub fast: bool,
+    /// The copy style, in Flyte's words, where somebody said one.
+    pub copy_style: Option<&'static str>,
+}
+
+/// What was found.
+#[derive(Debug, Deserialize)]
+pub struct Reply {
+    pub protocol: u32,
+    pub python: Interpreter,
+    /// Why there is no `tierce` package; nothing else is said then.
+    #[serde(default)]
+    pub missing: Option<String>,
+    #[serde(default)]
+    pub files: Vec<File>,
+}
+
+/// The Python that loaded.
+#[derive(Debug, Deserialize)]
+pub struct Interpreter {
+    /// As it knows itself.
+    pub executable: PathBuf,
+    pub version: String,
+    /// The version of the `tierce` package.
+    #[serde(default)]
+    pub tierce: Option<String>,
+}
+
+/// What is in one file.
+#[derive(Debug, Deserialize)]
+pub struct File {
+    pub path: PathBuf,
+    /// Why it could not be loaded.
+    #[serde(default)]
+    pub error: Option<LoadError>,
+    /// What it said to `tierce.init`.
+    #[serde(default)]
+    pub init: Init,
+    /// The files of the modules that it has loaded.
+    #[serde(default)]
+    pub loaded: Vec<PathBuf>,
+    #[serde(default)]
+    pub images: Vec<Found>,
+    /// Environments and tasks that have no image of their own.
+    #[serde(default)]
+    pub without_image: Vec<String>,
+}
+
+/// Why a file could not be loaded.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LoadError {
+    /// The exception in one line.
+    pub summary: String,
+    /// All of it, as Python would print it.
+    pub traceback: String,
+    /// The module that is not there, if that is why.
+    #[serde(default)]
+    pub missing_module: Option<String>,
+}
+
+/// What a file said to `tierce.init`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Init {
+    #[serde(default)]
+    pub builder: Option<String>,
+    /// The class of the builder, where it is an object.
+    #[serde(default)]
+    pub builder_object: Option<String>,
+    #[serde(default)]
+    pub registry: Option<String>,
+    #[serde(default)]
+    pub root_dir: Option<PathBuf>,
+}
+
+/// An image in a file.
+#[derive(Debug, Deserialize)]
+pub struct Found {
+    pub kind: Kind,
+    /// What it can be called, the best name first.
+    pub names: Vec<Name>,
+    /// Whether it is built only if it is named.
+    #[serde(default)]
+    pub private: bool,
+    /// Whether the code that runs in it is decided about already.
+    #[serde(default)]
+    pub decided: bool,
+    /// The image; `None` for one that is not wanted.
+    #[serde(default)]
+    pub document: Option<serde_json::Value>,
+    /// Why there is no document of one that is wanted.
+    #[serde(default)]
+    pub problem: Option<Problem>,
+}
+
+/// In whose words an image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Flyte's.
+    Image,
+    /// flytekit's.
+    ImageSpec,
+}
+
+/// What an image can be called.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Name {
+    pub of: Named,
+    pub name: String,
+}
+
+/// What has the name; what stands further up is meant before what stands below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Named {
+    Variable,
+    Environment,
+    Task,
+    Image,
+}
+
+/// An exception that is not the file's own.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Problem {
+    pub message: String,
+    #[serde(default)]
+    pub code: Option<String>,
+    #[serde(default)]
+    pub hint: Option<String>,
+    /// `user`, `environment`, `upstream`, `step` or `bug`.
+    #[serde(default)]
+    pub kind: Option<String>,
+}
