@@ -12,7 +12,7 @@ import tierce
 from support import docs
 from support.registry import Registry
 
-DOCUMENTS = [name for name in ("docs/python.md",) if (docs.CHECKOUT / name).is_file()]
+DOCUMENTS = [name for name in ("docs/python.md", "docs/imagespec.md") if (docs.CHECKOUT / name).is_file()]
 
 
 def documented() -> Iterator[tuple[str, str]]:
