@@ -125,7 +125,7 @@ def test_copy_modes_are_flytekits() -> None:
     assert {m.name: m.value for m in tierce.CopyFileDetection} == {
         m.name: m.value for m in CopyFileDetection
     }
-    spec = tierce.ImageSpec(source_root=".", source_copy_mode=CopyFileDetection.ALL)  # type: ignore[arg-type]
+    spec = tierce.ImageSpec(source_root=".", source_copy_mode=CopyFileDetection.ALL)
     assert spec.source_copy_mode is tierce.CopyFileDetection.ALL
 
 
@@ -294,11 +294,12 @@ def test_variables_of_flytekit(
 
 
 def test_what_cannot_be_built_says_so(host: Mapping[str, str], registry: Registry) -> None:
-    for fields, code in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"conda_packages": ["gdal"]}, "imagespec/conda-unsupported"),
         ({"cuda": "12.1"}, "imagespec/cuda-unsupported"),
         ({"base_image": "debian:bookworm-slim"}, "imagespec/conda-unsupported"),
-    ]:
+    ]
+    for fields, code in cases:
         with pytest.raises(SpecificationError) as caught:
             TierceImageSpecBuilder().build_image(ImageSpec(registry=registry.host, **fields))
         assert caught.value.code == code

@@ -36,7 +36,7 @@ from flytekit.image_spec.image_spec import (  # noqa: E402
 )
 
 
-class TierceImageSpecBuilder(ImageSpecBuilder):  # type: ignore[misc, unused-ignore]
+class TierceImageSpecBuilder(ImageSpecBuilder):
     """Builds specs of flytekit's."""
 
     builder_type = NAME
