@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -64,7 +65,9 @@ def docker() -> Iterator[Engine]:
     command += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
     command += ["--ip-forward=false", "--ip-masq=false"]
     with open(folder / "log", "wb") as log:
-        daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        daemon = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         if not _answers(folder / "docker.sock", daemon):
             skip("docker", f"dockerd does not start here: {(folder / 'log').read_text()[-500:]}")
@@ -72,7 +75,12 @@ def docker() -> Iterator[Engine]:
         yield Engine("docker", variables, (client,), {"network": "host"})
     finally:
         daemon.terminate()
-        daemon.wait(PATIENCE)
+        try:
+            daemon.wait(3)
+        except subprocess.TimeoutExpired:
+            # Nothing of it is kept; and its containerd goes with it.
+            os.killpg(daemon.pid, signal.SIGKILL)
+            daemon.wait(PATIENCE)
         # What it leaves mounted: its network namespaces; and, if it is killed, its data root.
         for path in (*folder.glob("exec/netns/*"), folder / "data"):
             subprocess.run(["umount", "--lazy", str(path)], capture_output=True)
