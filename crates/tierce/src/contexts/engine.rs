@@ -180,3 +180,78 @@ impl std::fmt::Display for StepNetwork {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tierce_engine::NoEvents;
+
+    fn options() -> DockerBuildOptions {
+        let mut options = DockerBuildOptions::default();
+        let said = json!({
+            "pull": true, "no_cache": true, "shm_size": "1k", "labels": {"a": "b=c"},
+            "add_host": ["h:::1"], "ulimit": ["nofile=1:2", "nproc=3"], "cgroup_parent": "g",
+            "cache_from": ["r.example/c", "r.example/c:1"], "network": "host",
+        });
+        options.take(said.as_object().unwrap()).unwrap();
+        options
+    }
+
+    fn config(said: Value) -> Config {
+        said.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn docker_and_podman_are_told_by_arguments() {
+        let events = Events::new(Arc::new(NoEvents));
+        let own =
+            Own { args: &["--squash".to_owned()], from: &["r.example/own".to_owned()], to: &[] };
+        let podman = for_podman(&options(), &events);
+        for (engine, options, pull, caches) in [
+            (
+                ContainerEngine::Docker,
+                options(),
+                "--pull",
+                json!(["r.example/own", "r.example/c", "r.example/c:1"]),
+            ),
+            (
+                ContainerEngine::Podman,
+                podman,
+                "--pull=always",
+                json!(["r.example/own", "r.example/c"]),
+            ),
+        ] {
+            let told = for_command(Config::new(), &own, arguments(&options, engine), &options);
+            let expected = json!({
+                "extra-args": [
+                    "--squash", "--no-cache", pull, "--shm-size=1024", "--label=a=b=c",
+                    "--add-host=h:::1", "--ulimit=nofile=1:2", "--ulimit=nproc=3",
+                    "--cgroup-parent=g",
+                ],
+                "cache-from": caches,
+                "cache-to": [],
+                "network": "host",
+            });
+            assert_eq!(told, config(expected), "{engine:?}");
+        }
+    }
+
+    #[test]
+    fn a_buildkitd_is_told_by_attributes() {
+        let own = Own { args: &[], from: &["r.example/own".to_owned()], to: &[] };
+        // What a registered builder says stands in for the settings.
+        let registered = config(json!({"address": "tcp://b", "cache-from": ["r.example/its"]}));
+        let told = for_buildkit(registered, &own, &options());
+        let expected = json!({
+            "address": "tcp://b",
+            "options": [
+                "no-cache", "image-resolve-mode=pull", "shm-size=1024", "label:a=b=c",
+                "add-hosts=h=::1", "ulimit=nofile=1:2,nproc=3", "cgroup-parent=g",
+            ],
+            "cache-from": ["r.example/its", "r.example/c", "r.example/c:1"],
+            "cache-to": [],
+            "network": "host",
+        });
+        assert_eq!(told, config(expected));
+    }
+}
