@@ -68,7 +68,7 @@ fn build(project: &Project, image: &FlyteImage) -> Option<Vec<String>> {
             eprintln!("skipped: {error}");
             None
         }
-        Err(error) => panic!("{}", explained(&error)),
+        Err(error) => panic!("{}: {error:?}", explained(&error)),
     }
 }
 
@@ -189,4 +189,47 @@ build-backend = "hatchling.build"
         assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), [expected, "False True"], "{ran}");
         std::fs::remove_dir_all(project.path("out")).unwrap();
     }
+}
+
+#[test]
+fn projects_of_poetry_are_installed_without_poetry() {
+    const MANIFEST: &str = r#"
+[tool.poetry]
+name = "app"
+version = "1.2"
+description = ""
+authors = []
+
+[tool.poetry.dependencies]
+python = ">=3.9"
+
+[build-system]
+requires = ["poetry-core==1.9.0"]
+build-backend = "poetry.core.masonry.api"
+"#;
+    // What `poetry lock` writes for it.
+    const LOCK: &str = r#"
+package = []
+
+[metadata]
+lock-version = "2.1"
+python-versions = ">=3.9"
+content-hash = "db9b4c08b159b17b239e26c67ead7c37b82d9f9eb06550245ae3134c095f98f7"
+"#;
+    let project = Project::new("")
+        .file("app/pyproject.toml", MANIFEST)
+        .file("app/poetry.lock", LOCK)
+        .file("app/app/__init__.py", "NAME = 'app'\n");
+    let image = image(&[json!({
+        "layer": "poetry_project", "pyproject": "app/pyproject.toml", "lock": "app/poetry.lock",
+        "mode": "install_project",
+    })]);
+    if build(&project, &image).is_none() {
+        return;
+    }
+    let script = "import app, importlib.metadata as m\n\
+                  print(sorted(d.name for d in m.distributions()))\n\
+                  print(app.__file__)";
+    let ran = python(&project, script);
+    assert!(ran.stdout.contains("['app']"), "{ran}");
 }

@@ -1,6 +1,7 @@
 //! Projects and scripts that pixi manages: their environment becomes the one that runs.
 
 use super::options::{arguments, line, words};
+use super::project::titled;
 use super::script::{header, strings};
 use super::{Environment, Lowering};
 use crate::{FlyteError, InstallMode, InstallOptions};
@@ -104,7 +105,7 @@ impl Lowering<'_> {
         let settings = format!("export PIXI_CACHE_DIR={scratch} RATTLER_CACHE_DIR={scratch}");
         let install = format!("{settings} && {} && rm -rf {scratch}", line(command));
         let all = before.into_iter().chain([install]).collect::<Vec<_>>().join(" && ");
-        self.run(vec![all], secrets);
+        self.run(vec![titled(&format!("pixi install {manifest}"), &all)], secrets);
         let folder = format!("{PROJECT}/.pixi/envs/{environment}");
         let vars = [
             ("VIRTUAL_ENV", folder.clone()),
@@ -190,7 +191,7 @@ impl Lowering<'_> {
         let remove = scratch.map(|scratch| format!(" && rm -rf {scratch}")).unwrap_or_default();
         let command =
             format!("{settings} && uv pip install --python \"$UV_PYTHON\" {install}{remove}");
-        self.run(vec![command], &options.secrets);
+        self.run(vec![titled(&format!("uv pip install {install}"), &command)], &options.secrets);
         Ok(())
     }
 }

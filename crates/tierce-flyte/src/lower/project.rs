@@ -85,7 +85,8 @@ impl Lowering<'_> {
         }
         sync.extend(["--project".to_owned(), placed.project.clone()]);
         sync.extend(given);
-        self.install_project(&placed, &line(sync), &options.secrets);
+        let title = format!("uv sync {}", pyproject.display());
+        self.install_project(&title, &placed, &line(sync), &options.secrets);
         Ok(())
     }
 
@@ -99,6 +100,7 @@ impl Lowering<'_> {
     ) -> Result<(), FlyteError> {
         self.uv("with_poetry_project")?;
         let local = super::wanted::local_of_poetry(lock, &self.surroundings.texts);
+        let folders: Vec<PathBuf> = local.iter().filter(|p| !is_archive(p)).cloned().collect();
         let lock = Some((lock, "poetry.lock"));
         let placed = self.place_project(&Files { manifest: pyproject, lock, local, mode })?;
         // In an environment of its own, so that it is not left in the image's.
@@ -106,17 +108,33 @@ impl Lowering<'_> {
             .map(str::to_owned)
             .to_vec();
         let given = words(extra_args)?;
-        if mode == InstallMode::DependenciesOnly && !given.iter().any(|arg| arg == "--no-root") {
+        let wants_root =
+            mode == InstallMode::InstallProject && !given.iter().any(|arg| arg == "--no-root");
+        if !given.iter().any(|arg| arg == "--no-root") {
             install.push("--no-root".to_owned());
         }
         install.extend(["--directory".to_owned(), placed.project.clone()]);
         install.extend(given);
-        self.install_project(&placed, &line(install), secrets);
+        let mut install = line(install);
+        // Poetry installs these in place, and the place is gone in a moment.
+        let own = wants_root.then(|| placed.project.clone());
+        let own: Vec<String> = folders
+            .iter()
+            .filter_map(|folder| beside(&placed.project, folder))
+            .chain(own)
+            .collect();
+        if !own.is_empty() {
+            let own = line(own);
+            install +=
+                &format!(" && uv pip install --python \"$UV_PYTHON\" --no-deps --reinstall {own}");
+        }
+        let title = format!("poetry install {}", pyproject.display());
+        self.install_project(&title, &placed, &install, secrets);
         Ok(())
     }
 
     /// Runs what installs a project, and removes what was there for it alone.
-    fn install_project(&mut self, placed: &Placed, install: &str, secrets: &[Secret]) {
+    fn install_project(&mut self, title: &str, placed: &Placed, install: &str, secrets: &[Secret]) {
         let Placed { scratch, project: _ } = placed;
         // The image's variables count; what an environment is not told, it must not guess: no
         // Python is fetched, and nothing is left outside of the environment.
@@ -126,7 +144,8 @@ impl Lowering<'_> {
              UV_NO_CACHE=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 \
              POETRY_CACHE_DIR={scratch}/cache POETRY_VIRTUALENVS_CREATE=false"
         );
-        self.run(vec![format!("{settings} && {install} && rm -rf {SCRATCH}")], secrets);
+        let command = format!("{settings} && {install} && rm -rf {SCRATCH}");
+        self.run(vec![titled(title, &command)], secrets);
     }
 
     /// Copies a project, or as much of it as is needed, into a scratch directory.
@@ -165,6 +184,11 @@ impl Lowering<'_> {
         }
         Ok(Placed { scratch, project })
     }
+}
+
+/// A command whose first line, which is what people see of it, says what it is for.
+pub(super) fn titled(title: &str, command: &str) -> String {
+    format!("# {}\n{command}", title.replace(char::is_control, " "))
 }
 
 /// How many directories up `path` leads before it leads down.
