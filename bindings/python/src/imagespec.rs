@@ -561,6 +561,13 @@ impl ImageSpec {
         }
     }
 
+    /// The spec as a JSON document for the `tierce` program, which knows nothing of this Python:
+    /// with the requirement of flytekit that it is built with.
+    fn _document(&self, py: Python<'_>) -> PyResult<String> {
+        let flytekit = host::flytekit(py)?;
+        Ok(serde_json::json!({ "spec": self.0, "flytekit": flytekit }).to_string())
+    }
+
     /// Under names that another program has given to its image.
     fn _known_as(&self, id: String, tag: String) -> Self {
         ImageSpec(self.0.known_as(KnownAs { id, tag }))

@@ -28,7 +28,7 @@ pub fn loaded_modules(py: Python<'_>) -> PyResult<Vec<PathBuf>> {
 
 /// The requirement of flytekit that is added to specs: the release that is installed here. One in
 /// development is on no index.
-fn flytekit(py: Python<'_>) -> PyResult<Option<String>> {
+pub fn flytekit(py: Python<'_>) -> PyResult<Option<String>> {
     let release = |version: String| (!version.contains("dev")).then_some(version);
     let version = installed_version(py, "flytekit")?.and_then(release);
     Ok(version.map(|version| format!("flytekit=={version}")))

@@ -1,10 +1,11 @@
 //! `tierce.init`.
 
 use crate::arguments::optional;
-use crate::builders;
+use crate::builders::{self, Chosen};
 use crate::session::{self, Init};
 use crate::{convert, error};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use std::path::PathBuf;
 use tierce::ErrorKind;
 use tierce::config::PushRegistry;
@@ -46,4 +47,19 @@ pub fn initialise(
     let image_registry = registry.map(|registry| registry.as_str().to_owned());
     session::set_init(Init { image_builder, image_registry, root_dir });
     Ok(())
+}
+
+/// What `init` was given last, for whoever loads other people's files.
+#[pyfunction]
+#[pyo3(name = "_init_said")]
+pub fn init_said(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let Init { image_builder, image_registry, root_dir } = session::init();
+    let said = PyDict::new(py);
+    match Chosen::default(py) {
+        Some(Chosen::Object(object)) => said.set_item("image_builder", object)?,
+        Some(Chosen::Name(_)) | None => said.set_item("image_builder", image_builder)?,
+    }
+    said.set_item("image_registry", image_registry)?;
+    said.set_item("root_dir", root_dir)?;
+    Ok(said)
 }

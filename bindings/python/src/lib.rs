@@ -55,7 +55,7 @@ mod _tierce {
     #[pymodule_export]
     use crate::imagespec_builders::ImageSpecBuilder;
     #[pymodule_export]
-    use crate::init::initialise;
+    use crate::init::{init_said, initialise};
     #[pymodule_export]
     use crate::job::{Call, Job};
     #[pymodule_export]

@@ -11,11 +11,10 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 use support::{Outcome, Project};
 
-/// What starts every answer: the request is kept in the project, and `$reply` is where to answer.
+/// What starts every answer: the request is kept in the project.
 const ASKED: &str = r#"#!/bin/sh
 read -r request
 printf '%s' "$request" > request.json
-reply=$(printf '%s' "$request" | sed -n 's/.*"reply":"\([^"]*\)".*/\1/p')
 "#;
 
 /// A Python that does this when it is asked.
@@ -25,7 +24,7 @@ fn python(does: &str) -> String {
 
 /// A Python that answers this.
 fn answering(answer: &Value) -> String {
-    python(&format!("cat > \"$reply\" <<'END'\n{answer}\nEND"))
+    python(&format!("cat >&0 <<'END'\n{answer}\nEND"))
 }
 
 /// A project with Python files and no `tierce.toml`, whose `.venv` has this Python.
@@ -161,7 +160,7 @@ fn what_a_python_can_answer_that_is_no_answer() {
         (python("exit 3"), 2, "python/ended", "exit status: 3"),
         (python("kill -9 $$"), 2, "python/ended", "signal: 9"),
         (python("exit 0"), 2, "python/ended", "ended before"),
-        (python("echo oops > \"$reply\""), 3, "python/other-version", "does not understand"),
+        (python("echo oops >&0"), 3, "python/other-version", "does not understand"),
         (answering(&no_package), 3, "python/no-package", "/env/bin/python (Python 3.11.2)"),
         (answering(&next), 3, "python/other-version", "has tierce 9.0"),
         (images(&[document]), 3, "python/other-version", "tierce package 0.1.0"),
@@ -299,16 +298,19 @@ fn an_image_spec_is_one_too() {
     let project = answered(|project| {
         let fields = json!({
             "name": "spec",
-            "base_image": { "base_image": "example.com/a:1", "builder_options": { "flytekit": false } },
+            "base_image": {
+                "fields": { "base_image": "example.com/a:1", "builder_options": { "flytekit": false } },
+            },
             "env": { "QUOTED": "a \"b\" \\ ü\n'c'" },
             "tag_format": "{spec_hash}-dev",
             "builder_options": { "flytekit": false },
             "source_root": project.path(""),
+            "source_copy_mode": "LOADED_MODULES",
         });
         let image = json!({
             "kind": "image-spec",
             "names": [{ "of": "task", "name": "train" }],
-            "document": { "fields": fields },
+            "document": { "spec": { "fields": fields } },
         });
         let mut file = file(project, "app.py", &[image]);
         file["loaded"] = json!([project.path("app.py"), "/usr/lib/other.py"]);

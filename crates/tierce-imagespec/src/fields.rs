@@ -1,6 +1,7 @@
 //! What an `ImageSpec` says, as plain data.
 
-use crate::ImageSpec;
+use crate::{ImageSpec, document};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +15,10 @@ use tierce_spec::{PythonVersion, ServiceUrl, without_credentials};
 ///
 /// Lists that are empty say nothing, as flytekit's `None` does; only for `entrypoint` is there a
 /// difference between the two.
-#[derive(Clone, PartialEq)]
+///
+/// As a document it has the credentials of its URLs: for another process, and not for people.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Fields {
     /// The repository's path below the registry; made lower-case.
     pub name: String,
@@ -46,8 +50,10 @@ pub struct Fields {
     /// The version of cuDNN to install.
     pub cudnn: Option<String>,
     /// The package index.
+    #[serde(with = "document::urls")]
     pub pip_index: Option<ServiceUrl>,
     /// Further package indexes.
+    #[serde(with = "document::urls")]
     pub pip_extra_index_url: Vec<ServiceUrl>,
     /// Files that are there while Python packages are installed, and in no layer.
     pub pip_secret_mounts: Vec<SecretMount>,
@@ -79,7 +85,8 @@ pub struct Fields {
 }
 
 /// What an image starts from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum BaseImage {
     /// An image in a registry.
     Reference(String),
@@ -100,7 +107,8 @@ impl From<ImageSpec> for BaseImage {
 }
 
 /// A file of the host that is in the image while Python packages are installed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SecretMount {
     /// The file on the host.
     pub src: PathBuf,
@@ -109,7 +117,8 @@ pub struct SecretMount {
 }
 
 /// Which of the sources are copied (flytekit's `CopyFileDetection`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SourceCopyMode {
     /// The modules that are loaded.
     LoadedModules,

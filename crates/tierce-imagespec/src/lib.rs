@@ -27,6 +27,7 @@
 
 mod base;
 mod commands;
+mod document;
 mod error;
 mod fields;
 mod from_env;

@@ -2,6 +2,7 @@
 
 use crate::error::{ImageSpecError, Problems};
 use crate::{BaseImage, Fields, ImageSpecId, SourceCopyMode, TagFormat, Wanted, validate};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::PathBuf;
 use tierce_oci::Platform;
@@ -10,16 +11,23 @@ use tierce_spec::ImageKey;
 /// What an image is, in flytekit's words: a value that never changes.
 ///
 /// Each `with_*` method returns a new spec; a forced one stays forced.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Its JSON form is for another process of the same release: it has all that the spec says, the
+/// credentials of its URLs included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ImageSpec {
     pub(crate) fields: Fields,
+    #[serde(default)]
     pub(crate) force: bool,
+    #[serde(default)]
     pub(crate) known_as: Option<KnownAs>,
 }
 
 /// What another program calls a spec and its image: one that has computed both in its own way,
 /// and looks for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KnownAs {
     /// What its containers have as `_F_IMG_ID`.
     pub id: String,

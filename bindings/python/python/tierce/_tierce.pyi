@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, final
 from typing_extensions import Never, Self, disjoint_base
 
 from ._copy_detection import CopyFileDetection
+from .extend import ImageBuilder
 
 __version__: str
 
@@ -37,7 +38,7 @@ _PythonVersion = tuple[int, int] | str
 _InstallMode = Literal["dependencies_only", "install_project"]
 
 def init(
-    image_builder: str | object | None = None,
+    image_builder: str | ImageBuilder | None = None,
     image_registry: str | None = None,
     root_dir: _Path | None = None,
 ) -> None: ...

@@ -7,11 +7,12 @@ try:
     from tierce import _load
 except ImportError as error:
     import json
+    import os
 
     request = json.loads(sys.stdin.readline())
     python = {"executable": sys.executable, "version": sys.version.split()[0]}
     reply = {"protocol": request["protocol"], "python": python, "missing": str(error)}
-    with open(request["reply"], "w", encoding="utf-8") as file:
-        json.dump(reply, file)
+    # Standard input is a socket, on which the answer is waited for.
+    os.write(0, (json.dumps(reply) + "\n").encode())
 else:
     _load.main()

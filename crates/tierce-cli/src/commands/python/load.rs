@@ -78,15 +78,10 @@ fn sources(spec: &Path, ask: &Ask<'_>) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn run(python: &Path, files: &[PathBuf], ask: &Ask<'_>) -> Result<Reply, Failure> {
-    let scratch = tempfile::tempdir().map_err(|source| CliError::Write {
-        path: std::env::temp_dir().display().to_string(),
-        source,
-    })?;
     let root = ask.python.root_dir.as_deref().map(absolute);
     let request = Request {
         protocol: PROTOCOL,
         parent: std::process::id(),
-        reply: &scratch.path().join("reply.json"),
         files,
         root: root.as_deref(),
         names: ask.names,

@@ -5,15 +5,22 @@ use super::protocol::{PROTOCOL, Reply, Request};
 use crate::commands::failure::{CliError, Failure};
 use crate::commands::project::{interrupted, is_under_nohup};
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::pin::pin;
+use std::process::ExitStatus;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 /// What Python is started with: it finds the `tierce` package, or says that there is none.
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
+
+/// How long the answer of a Python that has ended may be on its way.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a Python that is interrupted may take to clean up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -26,12 +33,11 @@ pub fn load(python: &Path, request: &Request<'_>) -> Result<Reply, Failure> {
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
-    let status = runtime.block_on(run(python, request))?;
-    let text = std::fs::read(request.reply).ok().filter(|_| status.success());
-    let Some(text) = text else {
+    let (status, line) = runtime.block_on(run(python, request))?;
+    if !status.success() || line.is_empty() {
         return Err(PythonError::Ended { python: python.to_owned(), status }.into());
-    };
-    let reply: Reply = serde_json::from_slice(&text)
+    }
+    let reply: Reply = serde_json::from_slice(&line)
         .map_err(|source| PythonError::Garbage { python: python.to_owned(), source })?;
     if reply.protocol != PROTOCOL {
         return Err(PythonError::Protocol {
@@ -51,34 +57,59 @@ pub fn load(python: &Path, request: &Request<'_>) -> Result<Reply, Failure> {
     }
 }
 
-async fn run(python: &Path, request: &Request<'_>) -> Result<ExitStatus, Failure> {
+/// How the process ended, and what it answered.
+async fn run(python: &Path, request: &Request<'_>) -> Result<(ExitStatus, Vec<u8>), Failure> {
     let stopped = interrupted(is_under_nohup());
-    let mut child = start(python)?;
+    let (mut child, socket) = start(python)?;
     let mut line = serde_json::to_vec(request).expect("requests have only string keys");
     line.push(b'\n');
-    let told = async {
-        if let Some(mut stdin) = child.stdin.take() {
-            // One that does not listen has ended, and why is seen below.
-            let _ = stdin.write_all(&line).await;
-        }
-        child.wait().await
+    let exchange = async {
+        let mut answer = pin!(ask(socket, &line));
+        let mut answered = None;
+        let status = tokio::select! {
+            line = &mut answer => {
+                answered = Some(line);
+                child.wait().await
+            }
+            status = child.wait() => status,
+        };
+        let answered = match answered {
+            Some(line) => line,
+            // What it has started may have kept the socket.
+            None => timeout(LINGER, answer).await.unwrap_or_default(),
+        };
+        status.map(|status| (status, answered)).map_err(|source| start_error(python, source))
     };
     tokio::select! {
-        status = told => return status.map_err(|source| start_error(python, source)),
+        done = exchange => return done,
         _ = stopped => {}
     }
     end(child).await;
     Err(CliError::Interrupted.into())
 }
 
-fn start(python: &Path) -> Result<Child, Failure> {
+/// Sends a line and gives the one that comes back; nothing if none does.
+async fn ask(socket: UnixStream, line: &[u8]) -> Vec<u8> {
+    let mut socket = BufReader::new(socket);
+    let mut answer = vec![];
+    // One that does not listen has ended, and why is seen from its exit status.
+    if socket.write_all(line).await.is_ok() {
+        let _ = socket.read_until(b'\n', &mut answer).await;
+    }
+    answer
+}
+
+fn start(python: &Path) -> Result<(Child, UnixStream), Failure> {
     let failed = |source| start_error(python, source);
+    let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
+    ours.set_nonblocking(true).map_err(failed)?;
     // What files print is for people: results alone are on standard output.
     let stderr = std::io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
     let mut command = Command::new(python);
     command.arg("-c").arg(BOOTSTRAP);
-    command.stdin(Stdio::piped()).stdout(stderr).process_group(0).kill_on_drop(true);
-    command.spawn().map_err(failed)
+    command.stdin(OwnedFd::from(theirs)).stdout(stderr).process_group(0).kill_on_drop(true);
+    let child = command.spawn().map_err(failed)?;
+    Ok((child, UnixStream::from_std(ours).map_err(failed)?))
 }
 
 fn start_error(python: &Path, source: std::io::Error) -> Failure {
@@ -97,7 +128,7 @@ async fn end(mut child: Child) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let _ = tokio::time::timeout(GRACE, ended).await;
+    let _ = timeout(GRACE, ended).await;
     let _ = kill_process_group(group, Signal::KILL);
     let _ = child.wait().await;
 }

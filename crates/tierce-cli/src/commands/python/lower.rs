@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use tierce::flyte::FlyteImage;
 use tierce::fronts::{self, Front, Program, below};
-use tierce::imagespec::{ImageSpec, KnownAs};
+use tierce::imagespec::ImageSpec;
 use tierce::{BuildOptions, CodeSource, Settings, build_options};
 
 /// What decides about an image besides itself.
@@ -28,23 +28,10 @@ pub struct Context<'a> {
 /// An `ImageSpec`, as Python says it.
 #[derive(Deserialize)]
 struct SpecDocument {
-    /// The fields, by flytekit's names.
-    fields: Value,
-    /// Whether it is built whatever is there.
-    #[serde(default)]
-    force: bool,
-    /// What flytekit calls it and its image.
-    #[serde(default)]
-    known_as: Option<Names>,
+    spec: ImageSpec,
     /// The requirement of flytekit that it gets if it has none.
     #[serde(default)]
     flytekit: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Names {
-    id: String,
-    tag: String,
 }
 
 /// What is built for `found`, which `label` names.
@@ -55,7 +42,7 @@ pub fn project(context: &Context<'_>, found: &Found, label: String) -> Result<Pr
     let document = found.document.clone().unwrap_or_default();
     let front = match found.kind {
         Kind::Image => flyte(context, document)?,
-        Kind::ImageSpec => image_spec(context, document, &label)?,
+        Kind::ImageSpec => image_spec(context, document)?,
     };
     let Context { ask, settings, root, .. } = context;
     // Only what the image itself says comes between the command line and `tierce.init`.
@@ -80,16 +67,11 @@ fn flyte(context: &Context<'_>, document: Value) -> Result<Front, Failure> {
     Ok(fronts::flyte(&image, &context.root, context.settings)?)
 }
 
-fn image_spec(context: &Context<'_>, document: Value, label: &str) -> Result<Front, Failure> {
+fn image_spec(context: &Context<'_>, document: Value) -> Result<Front, Failure> {
     let document: SpecDocument = serde_json::from_value(document).map_err(|e| other(context, e))?;
-    let spec = ImageSpec::from_yaml(&document.fields.to_string(), label)?;
-    let spec = if document.force { spec.force_push() } else { spec };
-    let spec = match document.known_as {
-        Some(Names { id, tag }) => spec.known_as(KnownAs { id, tag }),
-        None => spec,
-    };
-    let program =
-        Program { loaded: Some(context.file.loaded.clone()), flytekit: document.flytekit };
+    let SpecDocument { spec, flytekit } = document;
+    spec.validate()?;
+    let program = Program { loaded: Some(context.file.loaded.clone()), flytekit };
     Ok(fronts::image_spec_of(&spec, &context.root, context.settings, &program)?)
 }
 

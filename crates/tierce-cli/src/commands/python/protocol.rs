@@ -1,7 +1,8 @@
 //! What this program and `tierce._load` tell each other: one JSON document each.
 //!
-//! The request is a line on the loader's standard input, the reply a file whose name is in the
-//! request: standard output and standard error are those of the files that are loaded.
+//! Both are lines on the socket that is the loader's standard input: standard output and standard
+//! error are those of the files that are loaded, and there may be credentials in what is said,
+//! which must be in no file.
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -15,8 +16,6 @@ pub struct Request<'a> {
     pub protocol: u32,
     /// This process: without it the loader ends.
     pub parent: u32,
-    /// Where the reply goes.
-    pub reply: &'a Path,
     /// The files, absolute.
     pub files: &'a [PathBuf],
     /// The folder that they import from; `None` for the one around their package.

@@ -1,0 +1,94 @@
+"""Loads Python files for the `tierce` program, and tells it which images are in them.
+
+The program runs this in the project's own Python, with a socket for standard input: on it comes a
+request, a JSON document in one line, and back goes an answer. What the loaded files print goes to
+standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from . import __version__
+
+PROTOCOL = 1
+"""The version of what is said. Anything new that may be ignored does not change it."""
+
+_Document = dict[str, Any]
+
+
+def main() -> None:
+    """Answers the request on standard input."""
+    request = json.loads(sys.stdin.readline())
+    _end_with(request["parent"])
+    socket = _give_up_stdio()
+    try:
+        answer = _answer(request)
+    except KeyboardInterrupt:
+        os._exit(130)
+    with os.fdopen(socket, "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+        file.write("\n")
+    _end()
+
+
+def _answer(request: _Document) -> _Document:
+    python = {
+        "executable": sys.executable,
+        "version": ".".join(map(str, sys.version_info[:3])),
+        "tierce": __version__,
+    }
+    files = []
+    if request["protocol"] == PROTOCOL:
+        from ._load_file import Wishes, load
+
+        wishes = Wishes(
+            root=request["root"],
+            names=request["names"],
+            all=request["all"],
+            fast=request["fast"],
+            copy_style=request["copy_style"],
+        )
+        several = len(request["files"]) > 1
+        files = [load(file, wishes, isolated=several) for file in request["files"]]
+    return {"protocol": PROTOCOL, "python": python, "files": files}
+
+
+def _end() -> None:
+    """Ends the process, without waiting for threads that the files have started."""
+    import atexit
+
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(0)
+
+
+def _end_with(parent: int) -> None:
+    """Has the system end this process when the program that started it ends, however it does."""
+    try:
+        import ctypes
+        import signal
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, int(signal.SIGKILL), 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        return
+    if os.getppid() != parent:
+        os._exit(130)
+
+
+def _give_up_stdio() -> int:
+    """Leaves nothing to read to the files, and standard error to print to; gives the socket."""
+    sys.stdout.flush()
+    socket = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return socket
