@@ -158,6 +158,11 @@ WRONG_TYPES: list[tuple[Callable[[], object], str]] = [
     (lambda: secret("a", group=1), "'group' must be str, not int"),
     (lambda: secret("a", mount=1), "'mount' must be str or os.PathLike, not int"),
     (lambda: secret("a", as_env_var=1), "'as_env_var' must be str, not int"),
+    (
+        lambda: tierce.init(image_builder=anything),
+        "'image_builder' must be the name of a builder or",
+    ),
+    (lambda: tierce.init(image_builder=anything.__class__), "a builder, not a class: Odd()"),
     (lambda: tierce.init(image_registry=anything), "'image_registry' must be str, not Odd"),
     (lambda: tierce.init(root_dir=anything), "'root_dir' must be str or os.PathLike, not Odd"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tierce
@@ -45,6 +46,9 @@ def test_a_call_that_fails_changes_nothing() -> None:
     tierce.init(image_registry="localhost:5000")
     with pytest.raises(SpecificationError, match="image_registry"):
         tierce.init(image_registry="https://ghcr.io", root_dir="/")
+    nothing: Any = 1
+    with pytest.raises(TypeError, match="image_builder"):
+        tierce.init(nothing, "ghcr.io/other")
     assert image().registry == "localhost:5000"
 
 

@@ -21,6 +21,7 @@ def build_context(
     contents: Mapping[str, str],
     options: Sequence[str],
     *,
+    ignored: bool = False,
     builder: str | None = None,
     engine: str | None = None,
     buildkit_address: str | None = None,
