@@ -144,7 +144,8 @@ pub fn unpack_packages(
     let scratch = store.scratch_dir("debian")?;
     // The file has no name, so that the directory can go at once.
     let spool = Spool::new(scratch.path()).map_err(PackagesError::Spool)?;
-    packages.par_iter().map(|package| unpack_package(package, store, &spool)).collect()
+    let unpack = |package| unpack_package(package, store, &spool);
+    tierce_parallel::install(|| packages.par_iter().map(unpack).collect())
 }
 
 fn unpack_package(

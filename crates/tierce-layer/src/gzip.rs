@@ -81,7 +81,7 @@ impl Members {
     pub(crate) fn new(level: u32) -> Self {
         // Twice the threads, so that none idles at the end of a batch; bounded, so that
         // memory stays flat on large machines.
-        let batch = (rayon::current_num_threads() * 2).clamp(2, 32);
+        let batch = (tierce_parallel::threads() * 2).clamp(2, 32);
         Members { level, pending: Block::new(), full: Vec::new(), batch }
     }
 
@@ -125,7 +125,8 @@ impl Members {
         if let [block] = blocks.as_slice() {
             return out.write_all(&block.member(level)?);
         }
-        let members: Vec<_> = blocks.par_iter().map(|block| block.member(level)).collect();
+        let member = |block: &Block| block.member(level);
+        let members: Vec<_> = tierce_parallel::install(|| blocks.par_iter().map(member).collect());
         members.into_iter().try_for_each(|member| out.write_all(&member?))
     }
 }

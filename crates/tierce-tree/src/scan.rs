@@ -45,10 +45,8 @@ pub fn scan(
     let only = only.as_deref().map(|files| Only::new(root, files)).transpose()?;
     let walk = Walk::new(root, &rules, *defaults, only.as_ref(), index.as_deref());
     let Found { mut entries, known, files, passed, skipped, mut errors } = walk.run(&top);
-    let hashed: Vec<_> = files
-        .into_par_iter()
-        .map(|file| digest(&top, root, &file).map(|digest| (file, digest)))
-        .collect();
+    let digested = |file: FoundFile| digest(&top, root, &file).map(|digest| (file, digest));
+    let hashed: Vec<_> = tierce_parallel::install(|| files.into_par_iter().map(digested).collect());
     let mut new = Vec::with_capacity(hashed.len());
     for result in hashed {
         match result {

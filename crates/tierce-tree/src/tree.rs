@@ -67,7 +67,7 @@ const DIGEST_VERSION: &[u8] = b"tierce-tree-v1\0";
 
 impl Tree {
     pub(crate) fn new(mut entries: Vec<TreeEntry>, mut skipped: Vec<Skipped>) -> Self {
-        entries.par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        tierce_parallel::install(|| entries.par_sort_unstable_by(|a, b| a.path.cmp(&b.path)));
         skipped.sort_unstable();
         Tree { entries, skipped }
     }

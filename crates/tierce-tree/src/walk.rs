@@ -110,7 +110,9 @@ impl<'a> Walk<'a> {
     /// depend on which thread was faster.
     pub(crate) fn run(self, root: &Arc<OwnedFd>) -> Found {
         let (top, matched) = (Arc::clone(root), self.rules.top());
-        rayon::scope(|scope| self.visit(scope, top, LayerPath::ROOT, matched));
+        tierce_parallel::install(|| {
+            rayon::scope(|scope| self.visit(scope, top, LayerPath::ROOT, matched));
+        });
         let mut all = Found::default();
         let parts = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
         parts.into_iter().for_each(|part| all.absorb(part));
