@@ -169,22 +169,31 @@ impl Pythons {
         {
             return Ok(object.clone_ref(py));
         }
+        let all = self.all(py);
+        let same = |(image, _): &&(&Image, Py<PyAny>)| {
+            image.steps() == wanted.steps() && image.base() == wanted.base()
+        };
+        let called = |(image, _): &&(&Image, Py<PyAny>)| image.name() == wanted.name();
+        let found = all.iter().find(|one| same(one) && called(one));
+        let found = found.or_else(|| all.iter().find(same)).or_else(|| all.iter().find(called));
+        found.or(all.first()).map(|(_, object)| object.clone_ref(py)).ok_or_else(|| {
+            PyTypeError::new_err(format!("{} was made of no object of Python's", request.uri))
+        })
+    }
+
+    /// The images that were given, and those that are their bases.
+    fn all(&self, py: Python<'_>) -> Vec<(&Image, Py<PyAny>)> {
+        let mut all = vec![];
         for Given { image, object } in &self.images {
             let (mut image, mut object) = (image, object.clone_ref(py));
             loop {
-                if image.steps() == wanted.steps() && image.base() == wanted.base() {
-                    return Ok(object);
-                }
+                all.push((image, object.clone_ref(py)));
                 let Base::Image(below) = image.base() else { break };
                 let Ok(base) = object.getattr(py, "base_image") else { break };
                 (image, object) = (below, base);
             }
         }
-        let named = self.images.iter().find(|given| given.image.name() == wanted.name());
-        let given = named.or(self.images.first());
-        given.map(|given| given.object.clone_ref(py)).ok_or_else(|| {
-            PyTypeError::new_err(format!("{} was made of no object of Python's", request.uri))
-        })
+        all
     }
 }
 

@@ -1,6 +1,6 @@
 //! What came of a build, as Python sees it.
 
-use crate::json;
+use crate::plan::Plan;
 use crate::run::Run;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -67,25 +67,16 @@ pub struct Rendering {
     /// The command or request, without any secret.
     #[pyo3(get)]
     command: Option<String>,
-    plan: Option<Value>,
 }
 
 #[pymethods]
 impl Rendering {
-    /// The layers, where the builder makes them itself: as `tierce plan --format json` prints
-    /// them.
-    #[getter]
-    fn plan(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        self.plan.as_ref().map(|plan| json::to_py(py, plan)).transpose()
-    }
-
     fn __repr__(&self) -> String {
         let what = match self {
             Rendering { dockerfile: Some(text), .. } => {
                 format!("a Dockerfile of {} lines", text.lines().count())
             }
             Rendering { command: Some(command), .. } => format!("{command:?}"),
-            Rendering { plan: Some(_), .. } => "a plan".to_owned(),
             _ => "nothing to show".to_owned(),
         };
         format!("<rendering: {what}>")
@@ -138,6 +129,9 @@ pub struct ImageBuild {
     /// What a dry run would have given to the builder.
     #[pyo3(get)]
     rendering: Option<Rendering>,
+    /// What a dry run found out about the layers, where the builder makes them itself.
+    #[pyo3(get)]
+    plan: Option<Py<Plan>>,
 }
 
 #[pymethods]
@@ -165,6 +159,7 @@ impl ImageBuild {
             build_run,
             base: None,
             rendering: None,
+            plan: None,
         }
     }
 
@@ -243,36 +238,38 @@ struct Document {
     #[serde(default)]
     run: Option<String>,
     #[serde(default)]
-    base: Option<Box<Document>>,
-    #[serde(default)]
     rendering: Option<Rendering>,
 }
 
 impl ImageBuild {
-    /// The result that `document` describes, and the run that somebody else's builder gave.
-    pub fn of(py: Python<'_>, document: Value, remote_run: Option<Py<PyAny>>) -> PyResult<Self> {
+    /// A result of this process, and the run that somebody else's builder gave.
+    pub fn new_of(
+        py: Python<'_>,
+        build: &tierce::ImageBuild,
+        remote_run: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let document = serde_json::to_value(build).expect("results have only string keys");
+        let plan = build.rendering.as_ref().and_then(|rendering| rendering.plan.clone());
+        let plan = plan.map(|plan| Py::new(py, Plan::from(plan))).transpose()?;
+        let base = build.base.as_ref().map(|base| Py::new(py, Self::new_of(py, base, None)?));
+        let base = base.transpose()?;
+        Ok(ImageBuild { remote_run, plan, base, ..Self::read(py, document)? })
+    }
+
+    /// A result of another process, as its JSON has it.
+    pub fn read(py: Python<'_>, document: Value) -> PyResult<Self> {
         let document: Document = serde_json::from_value(document).map_err(|error| {
             let message = format!("a result cannot be read\n  because {error}");
             crate::error::raised(py, tierce::ErrorKind::Bug, &message, "python/result", None)
         })?;
-        Self::read(py, document, remote_run)
-    }
-
-    fn read(py: Python<'_>, document: Document, run: Option<Py<PyAny>>) -> PyResult<Self> {
-        let base = document.base.map(|base| Self::read(py, *base, None));
-        let base = base.transpose()?.map(|base| Py::new(py, base)).transpose()?;
         Ok(ImageBuild {
-            uri: Some(document.uri),
             digest: document.digest,
-            remote_run: run,
-            status: document.status,
             platforms: document.platforms,
             bytes_uploaded: document.bytes_uploaded,
             requests: document.requests,
             millis: document.millis,
-            build_run: document.run,
-            base,
             rendering: document.rendering,
+            ..Self::new(Some(document.uri), None, None, Some(document.status), document.run)
         })
     }
 

@@ -318,8 +318,7 @@ fn answer(
     built: Result<tierce::ImageBuild, tierce::Error>,
 ) -> PyResult<ImageBuild> {
     let built = built.map_err(|failure| failed(py, pythons, &failure))?;
-    let document = serde_json::to_value(&built).expect("results have only string keys");
-    ImageBuild::of(py, document, pythons.run_of(&built.uri))
+    ImageBuild::new_of(py, &built, pythons.run_of(&built.uri))
 }
 
 /// The exception for a failed build. One that was raised in Python is its cause; those that are

@@ -142,7 +142,7 @@ impl Run {
         let RunResult { state, exit_code, build, error, .. } =
             ended.map_err(|e| error::to_py(py, &e))?;
         match (state, build, error) {
-            (RunState::Succeeded, Some(build), _) => ImageBuild::of(py, build, None),
+            (RunState::Succeeded, Some(build), _) => ImageBuild::read(py, build),
             (RunState::Cancelled, ..) => Err(error::raised(
                 py,
                 ErrorKind::Step,

@@ -23,7 +23,9 @@ pub fn flyte(image: &FlyteImage, root: &Path, settings: &Settings) -> Result<Fro
     let surroundings = Surroundings { default_base, texts, tools, runnable: Some(runnable()) };
     let Lowered { image, warnings } = image.lower(&surroundings)?;
     let warnings = warnings.into_iter().map(|w| FrontWarning { code: w.code, message: w.message });
-    Ok(Front { warnings: warnings.collect(), ..Front::of(image) })
+    // As Flyte does; where Flyte has no registry it gives up.
+    let pushes = image.registry().is_some() || settings.registry.is_some();
+    Ok(Front { warnings: warnings.collect(), pushes, ..Front::of(image) })
 }
 
 /// The texts that the image wants, and those that these lead to. Files that can't be read are
