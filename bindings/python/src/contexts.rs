@@ -35,13 +35,14 @@ pub fn context_builder(
 
 /// Builds a context, and pushes the image if `push` says so: its digest, where it has one.
 ///
-/// `files` are paths of this machine and `contents` texts, by their paths in the context;
+/// `files` are paths of this machine and `contents` texts, by their paths in the context, and
+/// `ignored` is whether an ignore file has said what is left out;
 /// `options` are Docker's build options, each a JSON object, the last one counts; `credentials`
 /// are those of the registry in `image`; `log` is called with a level (`debug`, `info`,
 /// `warning`) and a line.
 #[pyfunction]
 #[pyo3(signature = (
-    image, files, contents, options, *, builder=None, engine=None, buildkit_address=None,
+    image, files, contents, options, *, ignored=false, builder=None, engine=None, buildkit_address=None,
     push=false, credentials=None, log=None,
 ))]
 #[allow(clippy::too_many_arguments)] // Each is a keyword of Python's.
@@ -51,6 +52,7 @@ pub fn build_context(
     files: BTreeMap<String, PathBuf>,
     contents: BTreeMap<String, String>,
     options: Vec<String>,
+    ignored: bool,
     builder: Option<String>,
     engine: Option<&str>,
     buildkit_address: Option<String>,
@@ -62,7 +64,7 @@ pub fn build_context(
     let user = credentials.map(|(user, password)| RegistryUser::new(user, password));
     let build = ContextBuild {
         image,
-        files: ContextFiles { files, contents },
+        files: ContextFiles { files, contents, ignored },
         options: read_options(py, &options)?,
         builder: wish(builder, engine),
         delivery: if push { Delivery::Push(user) } else { Delivery::Keep },

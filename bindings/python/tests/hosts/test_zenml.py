@@ -451,6 +451,20 @@ class TestBuilt:
             registry.copy(somebody, parent.split("/", 1)[1])
             assert child(pull=True) == [version]
 
+    def test_a_large_context(
+        self, here: Engine, root: Path, log: list[tuple[str, str]], small: str
+    ) -> None:
+        only("docker", here)
+        with open(root / "weights", "wb") as weights:
+            weights.truncate(60 * 1024 * 1024)
+        dockerfile = f"FROM {small}\nRUN true\n"
+        builder().build("zenml:large", context(dockerfile, root), options(here))
+        # ZenML's own ignore file has said what is left out.
+        assert not warnings(log)
+        (root / ".dockerignore").unlink()
+        builder().build("zenml:large", context(dockerfile, root), options(here))
+        assert ["weights (60" in line for line in warnings(log)] == [True]
+
     def test_a_step_that_fails(self, here: Engine, small: str) -> None:
         failing = context(f"FROM {small}\nRUN echo this-is-why >&2; exit 7\n")
         with pytest.raises(TierceError, match="this-is-why") as raised:

@@ -25,6 +25,10 @@ use tierce_spec::{DockerfileBase, Image};
 
 /// The Dockerfile of a context whose options name none.
 const DOCKERFILE: &str = "Dockerfile";
+/// The context, in a folder of its own.
+const CONTEXT: &str = "context";
+/// An ignore file that leaves nothing out, beside it.
+const IGNORED: &str = "ignored";
 
 /// The files of a context, by their paths in it.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +37,8 @@ pub struct ContextFiles {
     pub files: BTreeMap<String, PathBuf>,
     /// Texts; where both have a path, it is the text.
     pub contents: BTreeMap<String, String>,
+    /// Whether an ignore file has said what is left out.
+    pub ignored: bool,
 }
 
 /// A context to be built.
@@ -127,7 +133,15 @@ impl Tierce {
 
 async fn stage(files: &ContextFiles, folder: &Path) -> Result<(), StageError> {
     let (files, folder) = (files.clone(), folder.to_owned());
-    match tokio::task::spawn_blocking(move || stage::write(&files, &folder)).await {
+    let write = move || {
+        let context = folder.join(CONTEXT);
+        stage::make(&context)?;
+        if files.ignored {
+            stage::make_file(&folder.join(IGNORED))?;
+        }
+        stage::write(&files, &context)
+    };
+    match tokio::task::spawn_blocking(write).await {
         Ok(written) => written,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
@@ -137,12 +151,16 @@ async fn stage(files: &ContextFiles, folder: &Path) -> Result<(), StageError> {
 fn image(build: &ContextBuild) -> Result<Image, ContextError> {
     let options = &build.options;
     let dockerfile = options.dockerfile.clone().unwrap_or_else(|| DOCKERFILE.into());
-    let image = Image::from_dockerfile(DockerfileBase {
-        file: dockerfile,
-        context: Some(".".into()),
+    let made = Image::from_dockerfile(DockerfileBase {
+        file: Path::new(CONTEXT).join(dockerfile),
+        context: Some(CONTEXT.into()),
         build_args: options.build_args.clone(),
         target: options.target.clone(),
     });
+    let image = match build.files.ignored {
+        true => made.with_dockerignore(IGNORED),
+        false => made,
+    };
     let text = &build.image;
     let invalid = |source| ContextError::Name { text: text.clone(), source };
     let reference = |text: &str| text.parse::<Reference>().map_err(invalid);

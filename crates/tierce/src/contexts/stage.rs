@@ -23,6 +23,16 @@ pub(super) fn write(context: &ContextFiles, folder: &Path) -> Result<(), StageEr
     Ok(())
 }
 
+/// Makes a folder.
+pub(super) fn make(folder: &Path) -> Result<(), StageError> {
+    fs::create_dir(folder).map_err(unwritten(&folder.to_string_lossy()))
+}
+
+/// Makes an empty file.
+pub(super) fn make_file(file: &Path) -> Result<(), StageError> {
+    fs::write(file, "").map_err(unwritten(&file.to_string_lossy()))
+}
+
 fn write_text(to: &Path, text: &str) -> io::Result<()> {
     fs::write(to, text)?;
     // Whatever the umask is.
@@ -115,6 +125,7 @@ mod tests {
         let context = ContextFiles {
             files: files.iter().map(|(k, v)| ((*k).to_owned(), v.to_path_buf())).collect(),
             contents: contents.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            ignored: false,
         };
         write(&context, folder.path()).map_err(|error| error.to_string())?;
         let mut found = BTreeMap::new();

@@ -201,6 +201,7 @@ class TierceImageBuilder(BaseImageBuilder):
             build_context.get_files(),
             build_context.get_extra_files(),
             [json.dumps(said, default=str) for said in options],
+            ignored=build_context.dockerignore_file is not None,
             push=container_registry is not None,
             credentials=credentials,
             log=_log,
