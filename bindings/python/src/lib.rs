@@ -7,7 +7,6 @@ mod built;
 mod checkers;
 mod contexts;
 mod convert;
-mod dockerfile;
 mod engine;
 mod error;
 mod exists;
@@ -39,8 +38,6 @@ mod _tierce {
     use crate::built::{ImageBuild, LayerFact, PlatformBuild, Rendering};
     #[pymodule_export]
     use crate::contexts::{build_context, context_builder};
-    #[pymodule_export]
-    use crate::dockerfile::dockerfile_builder;
     #[pymodule_export]
     use crate::engine::{
         build_spec, has_spec_builder, register_builder, registered_builders, start_build,

@@ -48,7 +48,7 @@ def to_document(image: flyte.Image, *, copy_style: str = "loaded_modules") -> st
         "registry": image.registry,
         "registry_secret": None if secret is None else _secret(secret),
         "name": image.name,
-        "platform": [_platform(platform) for platform in image.platform],
+        "platform": list(image.platform),
         "python_version": ".".join(map(str, image.python_version)),
         "extendable": image.extendable,
         "is_cloned": _attribute(image, "_is_cloned"),
@@ -71,9 +71,9 @@ def with_registry(image: flyte.Image) -> flyte.Image:
         raise SpecificationError(
             f"no registry is known to push the image {image.name!r} to",
             "flyte/no-registry",
-            "Say it once: flyte.init(image_registry='ghcr.io/me'), `image: registry: ghcr.io/me` in "
-            "Flyte's config.yaml, or FLYTE_IMAGE_REGISTRY=ghcr.io/me in the environment; or for one "
-            "image: Image.from_debian_base(registry='ghcr.io/me').",
+            "Say it once: flyte.init(image_registry='ghcr.io/me'), or `image: registry: ghcr.io/me` "
+            "in Flyte's config.yaml, or FLYTE_IMAGE_REGISTRY=ghcr.io/me in the environment; or for "
+            "one image: Image.from_debian_base(registry='ghcr.io/me').",
         )
     return image.clone(registry=registry)
 
@@ -142,13 +142,6 @@ def _ignore_file(layers: list[_Document]) -> list[_Document]:
     named = any(layer["layer"] == "dockerignore" for layer in layers)
     path = os.path.join(root, ".dockerignore") if root and not named else ""
     return [{"layer": "dockerignore", "path": path}] if os.path.isfile(path) else []
-
-
-def _platform(text: str) -> _Document:
-    system, _, rest = text.partition("/")
-    architecture, _, variant = rest.partition("/")
-    platform = {"os": system, "architecture": architecture}
-    return {**platform, "variant": variant} if variant else platform
 
 
 def _path(path: str | os.PathLike[str] | None) -> str | None:
