@@ -166,6 +166,12 @@ pub fn build(
     };
     let Some(builder) = found else { return Ok(None) };
     let builder = builder.into_bound(py);
+    if settings.execution.is_inside() {
+        // Nothing is built in a task. Its files need not be there to name the image.
+        let (name, id) = (spec.name_now(py), settings.execution.image_id.clone());
+        let uri = name.map(|name| name.whole).or_else(|problem| id.ok_or(problem))?;
+        return Ok(Some(Built { uri, built: false }));
+    }
     let with_base = match &spec.inner().fields().base_image {
         Some(BaseImage::Spec(base)) => Some(on_built(py, spec, (**base).clone())?),
         _ => None,
