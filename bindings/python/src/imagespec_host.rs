@@ -30,7 +30,9 @@ pub fn loaded_modules(py: Python<'_>) -> PyResult<Vec<PathBuf>> {
 /// development is on no index.
 pub fn flytekit(py: Python<'_>) -> PyResult<Option<String>> {
     let release = |version: String| (!version.contains("dev")).then_some(version);
-    let version = installed_version(py, "flytekit")?.and_then(release);
+    let found = py.import("tierce._modules")?.getattr("installed_version")?;
+    let version: Option<String> = found.call1(("flytekit",))?.extract()?;
+    let version = version.and_then(release);
     Ok(version.map(|version| format!("flytekit=={version}")))
 }
 

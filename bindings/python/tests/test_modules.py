@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.require import skip
+from tierce import _modules
 
 ASK = "import json, sys; from tierce import _modules; print(json.dumps(_modules.loaded_files()))"
 
@@ -121,3 +122,8 @@ def test_a_project_may_lie_below_the_prefix(tmp_path: Path) -> None:
     # As /usr/src/app lies below /usr.
     code = "import sys; sys.prefix = sys.base_prefix = sys.path[0]; import src.a"
     assert found(tmp_path, code) == ["main.py", "src/a.py"]
+
+
+def test_versions_are_those_that_are_installed() -> None:
+    assert _modules.installed_version("pytest") == pytest.__version__
+    assert _modules.installed_version("nothing_like_it") is None

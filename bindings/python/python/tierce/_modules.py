@@ -1,4 +1,4 @@
-"""Which files the running program has imported: what `LOADED_MODULES` copies."""
+"""What the running program has imported, and could import: what `LOADED_MODULES` copies."""
 
 from __future__ import annotations
 
@@ -79,3 +79,22 @@ def _existing(path: str) -> str | None:
             return None
         path = above
     return path
+
+
+def installed_version(distribution: str) -> str | None:
+    """The version of a distribution that is installed here, or None.
+
+    As `importlib.metadata.version`, which takes longer to import than an image to name.
+    `distribution` is as file names have it: lower-case, with underscores.
+    """
+    start, end = f"{distribution}-", ".dist-info"
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            # Archives, and what is not there.
+            continue
+        for name in names:
+            if name.startswith(start) and name.endswith(end):
+                return name[len(start) : -len(end)]
+    return None
