@@ -121,14 +121,15 @@ impl Planner<'_> {
         if let Some(known) = config.labelled(crate::PACKAGES_LABEL) {
             return Ok(Some(Installed::parse(known)));
         }
-        self.context.require_execution(platform, "looking at the base's Python packages")?;
+        let runs =
+            self.context.require_execution(platform, "looking at the base's Python packages");
         if self.mode.is_show() {
             let why = "the base is asked for its Python packages first; what follows depends on it";
             self.open_end = Some(why.to_owned());
             return Ok(None);
         }
         let below = self.make_below().await?;
-        self.context.probe_installed(&below, self.events).await
+        self.context.probe_installed(&below, runs.err(), self.events).await
     }
 
     fn request<'b>(

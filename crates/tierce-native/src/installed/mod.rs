@@ -1,5 +1,7 @@
 //! What is installed in a base's Python environment, and what that means for what is added.
 
+mod read;
+
 use crate::context::Context;
 use crate::error::NativeError;
 use crate::key::KeyEncoder;
@@ -122,10 +124,12 @@ fn python() -> String {
 
 impl Context {
     /// Asks the environment in an image of these layers what is installed in it; `None` where
-    /// there is none that answers.
+    /// there is none that answers. Where nothing of it runs here, its files are looked at; `foreign`
+    /// is the failure where they do not tell.
     pub async fn probe_installed(
         &self,
         layers: &[Layer],
+        foreign: Option<NativeError>,
         events: &Events,
     ) -> Result<Option<Installed>, NativeError> {
         let key = KeyEncoder::new("installed")
@@ -136,13 +140,19 @@ impl Context {
             step.finish(Outcome::Cached, None);
             return Ok(Some(Installed::parse(&answer)));
         }
-        let argv = [&python(), "-I", "-c", QUESTION].map(str::to_owned).to_vec();
-        let question = Question { argv, env: vec![], longest: 4 << 20 };
-        let Some(answer) = self.ask(question, layers, &step).await? else {
+        let found = match foreign {
+            Some(error) => self.read_installed(layers, &step).await?.ok_or(error)?,
+            None => {
+                let argv = [&python(), "-I", "-c", QUESTION].map(str::to_owned).to_vec();
+                let question = Question { argv, env: vec![], longest: 4 << 20 };
+                let answer = self.ask(question, layers, &step).await?;
+                answer.map(|answer| Installed::parse(&answer))
+            }
+        };
+        let Some(installed) = found else {
             step.finish(Outcome::Made, "there are none".to_owned());
             return Ok(None);
         };
-        let installed = Installed::parse(&answer);
         self.store.put_record(INSTALLED, &key.0, &installed.to_string())?;
         step.finish(Outcome::Made, format!("{} packages", installed.0.len()));
         Ok(Some(installed))
