@@ -7,7 +7,7 @@ use crate::render::{RenderOptions, Renderer};
 use crate::run::Run;
 use crate::secret::{CREDENTIALS, RenderedSecret, SecretSource};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tierce_engine::{Gathered, LocalWheel};
 use tierce_oci::{Digest, Platform, Reference};
 use tierce_secret::SecretValue;
@@ -110,6 +110,10 @@ impl Renderer<'_> {
             let instruction = run.shell(&commands);
             renderer.text.push(&instruction);
         });
+        if environment.skeleton.is_some() {
+            // Said where it was made.
+            return Ok(());
+        }
         let bin = SearchPath { before: vec![format!("{PREFIX}/bin")], after: vec![] };
         let path = self.state.set_search_path("PATH", &bin);
         self.state.set_variable("VIRTUAL_ENV", PREFIX);
@@ -157,7 +161,7 @@ impl Renderer<'_> {
                 let directory = format!("uv-{}", tools.digest().short());
                 let at = self.at(&directory);
                 for (platform, program) in programs {
-                    self.context.add_file(&format!("{at}/{}", machine(platform)), program)?;
+                    self.add_once(&format!("{at}/{}", machine(platform)), program)?;
                 }
                 let program = match programs.keys().next() {
                     Some(only) if programs.len() == 1 => format!("{target}/{}", machine(only)),
@@ -181,8 +185,16 @@ impl Renderer<'_> {
         alone.add_file(AUTHORITIES, file)?;
         let directory = format!("ca-{}", alone.digest().short());
         let at = self.at(&directory);
-        self.context.add_file(&format!("{at}/{AUTHORITIES}"), file)?;
+        self.add_once(&format!("{at}/{AUTHORITIES}"), file)?;
         Ok(Some(directory))
+    }
+
+    /// Puts a file into the context whose path has its digest in it: what is there is the same.
+    fn add_once(&mut self, at: &str, file: &Path) -> Result<(), RenderError> {
+        if self.context.get(at).is_none() {
+            self.context.add_file(at, file)?;
+        }
+        Ok(())
     }
 
     /// Hands over credentials as a netrc file; gives its path.
@@ -321,6 +333,9 @@ fn inputs(
     options: &RenderOptions,
 ) -> Result<Inputs, RenderError> {
     let mut inputs = Inputs::default();
+    if environment.is_empty() {
+        return Ok(inputs);
+    }
     let pip = &environment.options;
     let default = options.python.index.iter().filter(|_| pip.index.is_none());
     for index in pip.index.iter().chain(&pip.extra_indexes).map(|i| i.as_url()).chain(default) {

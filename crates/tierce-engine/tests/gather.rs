@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use tierce_engine::{Change, GatherCache, Gathered, GatheredBase, VerifyError, gather};
 use tierce_oci::Diagnostic;
-use tierce_spec::{DockerfileBase, Image, PipOptions, SourceOptions};
+use tierce_spec::{DockerfileBase, Image, PipOptions, SourceOptions, Step, Wheels};
 
 /// A folder with files, each with its own path in it.
 struct Project(tempfile::TempDir);
@@ -221,6 +221,20 @@ fn wheels_are_those_in_the_folder_itself() {
         wheels.iter().map(|w| w.path.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["a-1-py3-none-any.whl", "b-1-py3-none-any.whl", "c-1-py3-none-any.whl"]);
     assert_eq!(wheels[2].digest, tierce_oci::Digest::of("dist/sub/c-1-py3-none-any.whl"));
+    // Of some packages only, where these are named.
+    let of = |package: &str| {
+        let (dir, packages) = ("dist".into(), vec![package.to_owned()]);
+        slim().with_step(Step::Wheels(Wheels { dir, packages, options: PipOptions::new() }))
+    };
+    assert_eq!(
+        project.gather(&of("B")).wheels[&0][0].path,
+        project.path("dist/b-1-py3-none-any.whl")
+    );
+    assert_eq!(project.gather(&of("b")).wheels[&0].len(), 1);
+    assert_eq!(
+        project.fails(&of("d")),
+        ("source/no-wheels", "folder of wheels dist has no wheels of d in it".to_owned())
+    );
     // Names and contents make the key, and nothing else.
     let key = |project: &Project| project.gather(&image).resolved.key();
     let first = key(&project);

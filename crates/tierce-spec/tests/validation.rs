@@ -172,6 +172,25 @@ fn python_packages_make_one_environment() {
 }
 
 #[test]
+fn an_environment_stands_where_something_is_installed_and_may_be_there_before() {
+    let none = || slim().with_pip_packages([""; 0], PipOptions::new());
+    let some = |image: Image| image.with_pip_packages(["a"], PipOptions::new());
+    for (image, skeleton, position) in [
+        (none(), None, 0),
+        (some(slim()), None, 0),
+        (some(none()), Some(0), 1),
+        (some(none().with_apt_packages(["git"])), Some(0), 2),
+        (some(none().with_pip_packages([""; 0], PipOptions::new())), Some(0), 2),
+        (none().with_requirements("r.txt", PipOptions::new()), Some(0), 1),
+        (some(slim()).with_pip_packages([""; 0], PipOptions::new()), None, 0),
+    ] {
+        let environment = image.python_environment().unwrap();
+        assert_eq!((environment.skeleton, environment.position), (skeleton, position), "{image:?}");
+        assert!(environment.emptied().is_empty());
+    }
+}
+
+#[test]
 fn packages_need_a_python_that_something_brings() {
     let bookworm = Image::from_debian("bookworm");
     let pip = |image: &Image| problems(&image.with_pip_packages(["six"], PipOptions::new()));
