@@ -346,11 +346,15 @@ fn flytes_default_platforms_are_those_whose_programs_run_here() {
             false,
         ),
     ] {
-        let image = FlyteImage { platform, ..flytes(vec![]) };
+        let image = FlyteImage { platform, ..flytes(vec![commands(&[MAKE_USER])]) };
         let lowered = lower_in(&image, &Surroundings { runnable, ..surroundings() });
         assert_eq!(lowered.image.platforms(), expected);
         assert_eq!(codes(&lowered).contains(&"flyte/default-platforms"), warned);
     }
+    // Of other bases, somebody has named both.
+    let image = FlyteImage { platform: both(), ..flytes(vec![]) };
+    let here = Surroundings { runnable: Some(vec![Platform::linux("amd64")]), ..surroundings() };
+    assert_eq!(lower_in(&image, &here).image.platforms(), both());
 }
 
 fn options(index: Option<&str>, args: Option<&str>) -> InstallOptions {

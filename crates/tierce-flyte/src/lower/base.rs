@@ -91,15 +91,24 @@ fn flyte_default() -> [Platform; 2] {
     [Platform::linux("amd64"), Platform::linux("arm64")]
 }
 
+impl FlyteImage {
+    /// Whether the image starts from what Flyte's `from_debian_base` gives.
+    fn is_on_flytes(&self) -> bool {
+        let released =
+            self.base_image.as_deref().is_some_and(|base| base.contains("flyteorg/flyte:"));
+        released || self.makes_user()
+    }
+}
+
 impl Lowering<'_> {
-    /// Flyte's images are for two platforms unless their users name some, and few machines can
-    /// run the programs of both.
+    /// Images of Flyte's `from_debian_base` are for two platforms unless their users name some, and
+    /// few machines can run the programs of both. Where others are for two, somebody said so.
     pub(super) fn platforms(&mut self) {
         let wanted = self.image.platforms();
         let default = flyte_default();
         let is_default =
             wanted.len() == default.len() && default.iter().all(|p| wanted.contains(p));
-        if self.source.prelude() != Prelude::Flyte || !is_default {
+        if self.source.prelude() != Prelude::Flyte || !is_default || !self.source.is_on_flytes() {
             return;
         }
         let Some(runnable) = &self.surroundings.runnable else { return };

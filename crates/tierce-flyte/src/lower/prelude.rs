@@ -57,7 +57,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn footer(&mut self) {
-        if self.source.commands().any(makes_user) {
+        if self.source.makes_user() {
             self.image = self.image.with_user(USER);
             // What the user says of the working directory counts.
             if self.workdir.is_none() {
@@ -77,6 +77,11 @@ impl FlyteImage {
             _ => None,
         });
         lines.flatten().map(String::as_str)
+    }
+
+    /// Whether it makes Flyte's user, as Flyte's `from_debian_base` does.
+    pub(super) fn makes_user(&self) -> bool {
+        self.commands().any(makes_user)
     }
 
     /// Whether commands of the user's run, which may call any program.
