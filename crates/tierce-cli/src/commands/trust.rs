@@ -93,7 +93,7 @@ pub fn outside(image: &Image, root: &Path, settings: &Settings) -> Vec<FrontWarn
         for path in host_paths(image) {
             // What is not there is for those to say who read it.
             let Ok(real) = root.join(path).canonicalize() else { continue };
-            if real.starts_with(&project) {
+            if real.starts_with(&project) || is_tool(path, settings) {
                 continue;
             }
             let message = format!(
@@ -106,6 +106,15 @@ pub fn outside(image: &Image, root: &Path, settings: &Settings) -> Vec<FrontWarn
     }
     warnings.dedup_by(|a, b| a.message == b.message);
     warnings
+}
+
+/// Whether this is a program of the user's that steps of images in Flyte's words run: uv, pixi.
+fn is_tool(path: &Path, settings: &Settings) -> bool {
+    let is_one = path.file_name().is_some_and(|name| name == "uv" || name == "pixi");
+    let folder = path.parent().unwrap_or(path);
+    is_one
+        && (settings.search_path.iter().any(|known| known == folder)
+            || path.starts_with(&settings.store))
 }
 
 fn host_paths(image: &Image) -> Vec<&Path> {
