@@ -51,9 +51,12 @@ def _answer(request: _Document) -> _Document:
             all=request["all"],
             fast=request["fast"],
             copy_style=request["copy_style"],
+            builder=request["builder"],
+            configured_builder=request["configured_builder"],
         )
+        build = request["build"]
         several = len(request["files"]) > 1
-        files = [load(file, wishes, isolated=several) for file in request["files"]]
+        files = [load(file, wishes, build, isolated=several) for file in request["files"]]
     return {"protocol": PROTOCOL, "python": python, "files": files}
 
 

@@ -31,18 +31,23 @@ class Wishes:
     """Whether sources are left out of images that get them from a task."""
     copy_style: str | None
     """The copy style, in Flyte's words."""
+    builder: str | None
+    """The builder that is named."""
+    configured_builder: str | None
+    """The builder of images for which nobody names one."""
 
     def wants(self, names: list[str]) -> bool:
         """Whether an image with these names is wanted."""
         return not self.names or not set(self.names).isdisjoint(names)
 
 
-def load(path: str, wishes: Wishes, *, isolated: bool) -> _Document:
+def load(path: str, wishes: Wishes, build: _Document | None = None, *, isolated: bool) -> _Document:
     """Runs the file, and says which images are in it.
 
     Args:
         path: the file.
         wishes: what the command line says.
+        build: what to build of it, and how.
         isolated: whether the project's modules are forgotten again, so that each of several
             files is loaded as if it were the only one.
     """
@@ -61,6 +66,9 @@ def load(path: str, wishes: Wishes, *, isolated: bool) -> _Document:
         module = _import(path, root)
         loaded = _modules.loaded_files()
         found = find(module, wishes, state.environments(), root)
+        if build is not None:
+            places = [place for file, place in build["images"] if file == path]
+            found.build(places, build, wishes)
         return {
             "path": path,
             "init": state.init(),

@@ -18,15 +18,6 @@ _Document = dict[str, Any]
 
 
 @dataclass
-class Found:
-    """What is in a module."""
-
-    images: list[_Document] = field(default_factory=list)
-    without_image: list[str] = field(default_factory=list)
-    """The names of environments and tasks that run in images which are there already."""
-
-
-@dataclass
 class _Image:
     """An object that is an image, and what it can be called."""
 
@@ -34,6 +25,50 @@ class _Image:
     names: list[tuple[str, str]]
     attached: bool = False
     """Whether a task of flytekit's runs in it."""
+
+
+@dataclass
+class Found:
+    """What is in a module."""
+
+    images: list[_Document] = field(default_factory=list)
+    objects: list[Any] = field(default_factory=list)
+    """What the images are built from; None for those that nobody wants."""
+    without_image: list[str] = field(default_factory=list)
+    """The names of environments and tasks that run in images which are there already."""
+
+    def build(self, places: list[int], how: _Document, wishes: Wishes) -> None:
+        """Builds the images at these places."""
+        import tierce
+
+        said = _tierce._init_said()
+        tierce.init(
+            image_builder=said["image_builder"],
+            image_registry=how["registry"] or said["image_registry"],
+            root_dir=wishes.root or said["root_dir"],
+        )
+        for place in places:
+            if "problem" not in self.images[place]:
+                self.images[place]["build"] = _built(self.objects[place], how, wishes)
+
+
+def _built(image: Any, how: _Document, wishes: Wishes) -> _Document:
+    import tierce
+
+    try:
+        build = tierce.build(
+            image,
+            how["dry_run"],
+            how["force"],
+            push=True if how["push"] else None,
+            builder=wishes.builder,
+            platforms=how["platforms"],
+            progress=how["progress"],
+        )
+    except Exception as error:
+        return {"problem": _problem(error)}
+    digest = None if build.digest is None else str(build.digest)
+    return {"uri": build.uri, "status": build.status, "digest": digest}
 
 
 def find(module: ModuleType, wishes: Wishes, registered: list[Any], root: str) -> Found:
@@ -54,7 +89,9 @@ def find(module: ModuleType, wishes: Wishes, registered: list[Any], root: str) -
             search.look_at_environment(environment, None)
     found = Found(without_image=search.without_image)
     for image in search.images:
-        found.images.append(_described(image, search.types, wishes, root))
+        document, value = _described(image, search.types, wishes, root)
+        found.images.append(document)
+        found.objects.append(value)
     return found
 
 
@@ -209,59 +246,94 @@ def _is_plain(image: Any) -> bool:
     return not (getattr(image, "_is_cloned", True) or getattr(image, "_layers", True))
 
 
-def _described(image: _Image, types: _Types, wishes: Wishes, root: str) -> _Document:
+def _described(image: _Image, types: _Types, wishes: Wishes, root: str) -> tuple[_Document, Any]:
+    """What there is to say of an image, and the object to build it from."""
     value = image.value
     own_name = getattr(value, "name", None)
     if isinstance(own_name, str) and own_name:
         _add_name(image, ("image", own_name))
     order = ["variable", "environment", "task", "image"]
     names = sorted(image.names, key=lambda name: order.index(name[0]))
-    is_spec = _is(value, types.specs)
     document: _Document = {
-        "kind": "image-spec" if is_spec else "image",
+        "kind": "image-spec" if _is(value, types.specs) else "image",
         "names": [{"of": of, "name": name} for of, name in names],
         # As everywhere in Python: such a name is nobody else's business.
         "private": all(of == "image" or name.startswith("_") for of, name in names),
         # Flyte has to know who brings the code before it can name an image.
         "decided": _is(value, types.flyte_image),
     }
-    if wishes.wants([name for _, name in names]) and (wishes.names or not document["private"]):
-        try:
-            document["document"] = _converted(image, types, wishes, root)
-        except Exception as error:
-            document["problem"] = _problem(error)
-    return document
+    if not wishes.wants([name for _, name in names]) or (document["private"] and not wishes.names):
+        return document, None
+    try:
+        value = _prepared(image, types, wishes, root)
+        document["document"] = json.loads(_document(value, types))
+        document["python_builder"] = _python_builder(value, types, wishes)
+    except Exception as error:
+        document["problem"] = _problem(error)
+    return document, value
 
 
-def _converted(image: _Image, types: _Types, wishes: Wishes, root: str) -> Any:
-    """The image in words that the program understands."""
+def _prepared(image: _Image, types: _Types, wishes: Wishes, root: str) -> Any:
+    """The image as it is built: with its registry, its code and its sources decided about."""
     value = image.value
-    if _is(value, types.image):
-        return json.loads(value._document())
+    sources = image.attached and not wishes.fast
     if _is(value, types.flyte_image):
-        from .integrations import flyte
+        from .integrations import _flyte_image as flyte
 
         if flyte.push_registry() is not None:
             value = flyte.with_registry(value)
-        return json.loads(flyte.to_document(value, copy_style=wishes.copy_style or "loaded_modules"))
+        return flyte.decided(value, wishes.copy_style or "loaded_modules", wishes.root)
     if _is(value, types.flytekit_spec):
         from .integrations import flytekit
 
-        if image.attached and not wishes.fast:
+        if sources:
             _add_sources_as_flytekit(value, root)
-        return json.loads(flytekit.to_image_spec(value)._document())
-    document = json.loads(value._document())
-    if image.attached and not wishes.fast:
-        _add_sources(document["spec"]["fields"], root)
+        return flytekit.to_image_spec(value)
+    if sources and _is(value, types.image_spec):
+        return _with_sources(value, root)
+    return value
+
+
+def _document(value: Any, types: _Types) -> str:
+    """The image in words that the program understands."""
+    if _is(value, types.flyte_image):
+        from .integrations import _flyte_image as flyte
+
+        return flyte.to_document(value)
+    document: str = value._document()
     return document
 
 
-def _add_sources(fields: _Document, root: str) -> None:
-    """The sources that the image of a task gets without being asked, as in `pyflyte build`."""
-    mode = fields["source_copy_mode"]
-    if mode != "NO_COPY" and fields["source_root"] is None:
-        fields["source_root"] = root
-        fields["source_copy_mode"] = mode or "LOADED_MODULES"
+_BUILT_IN = frozenset({"buildkit", "docker", "native", "noop", "podman"})
+
+
+def _python_builder(value: Any, types: _Types, wishes: Wishes) -> str | None:
+    """What the builder of an image is called, where it is there only in this Python."""
+    said = _tierce._init_said()["image_builder"]
+    own = getattr(value, "builder", None) if _is(value, types.image_spec) else None
+    if _tierce.has_spec_builder(value, wishes.builder):
+        return wishes.builder or own or "of ImageSpecs"
+    chosen = wishes.builder or own or said or wishes.configured_builder
+    if chosen is None or chosen in _BUILT_IN:
+        return None
+    if not isinstance(chosen, str):
+        return type(chosen).__qualname__
+    from . import _entry_points
+
+    installed = {name for name, _ in _entry_points.names()}
+    return chosen if chosen in installed else None
+
+
+def _with_sources(spec: Any, root: str) -> Any:
+    """With the sources that the image of a task gets without being asked, as in flytekit."""
+    from ._copy_detection import CopyFileDetection
+
+    mode = spec.source_copy_mode
+    if mode is CopyFileDetection.NO_COPY or spec.source_root is not None:
+        return spec
+    return spec.__replace__(
+        source_root=root, source_copy_mode=mode or CopyFileDetection.LOADED_MODULES
+    )
 
 
 def _add_sources_as_flytekit(spec: Any, root: str) -> None:

@@ -53,7 +53,7 @@ fn work(
         return Err(CliError::Usage("only builds run in the background".to_owned()).into());
     };
     let sink = run.sink().map_err(CliError::Stdout)?;
-    let (settings, projects) = build::prepare(&args)?;
+    let build::Prepared { settings, projects, .. } = build::prepare(&args)?;
     project::drive_with(settings, Events::new(sink), async move |tierce, events| {
         build::build_one(&tierce, &projects, &events).await
     })

@@ -2,21 +2,34 @@
 
 use super::failure::{CliError, Failure};
 use super::project::{Ask, Project};
-use super::{Done, print_json, print_line, project, python};
-use crate::args::{BuildArgs, Format, Progress};
+use super::python::{self, BuildRequest, Handover, PythonError};
+use super::{Done, print_json, print_line, project};
+use crate::args::{BuildArgs, Format, NamingArgs, Progress};
 use crate::ui::{self, units};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tierce::runs::{RunInput, Runs, StartRun};
-use tierce::{CheckCache, Diagnostic, Error, Events, Export, ImageBuild, Settings, Status, Tierce};
+use tierce::{CheckCache, Error, Events, Export, ImageBuild, Settings, Status, Tierce};
 
 /// What came of each image, in the order of the command line.
-type Builds = Vec<Result<ImageBuild, Error>>;
+type Builds = Vec<Result<ImageBuild, Failure>>;
+
+/// What a command line asks to be built.
+pub struct Prepared {
+    pub settings: Settings,
+    pub projects: Vec<Project>,
+    /// Where it is Python that builds.
+    handover: Option<(Group, Handover)>,
+}
 
 pub fn run(args: BuildArgs) -> Done {
     let (detach, progress, format) = (args.detach, args.progress, args.format);
-    let (settings, projects) = prepare(&args)?;
+    let Prepared { settings, projects, handover } = prepare(&args)?;
+    if let Some((group, handover)) = handover {
+        let names = handover.labels.clone();
+        return show(&names, hand_over(&args, &group, handover)?, format);
+    }
     if detach {
         return start(settings, projects, format);
     }
@@ -33,23 +46,57 @@ pub fn run(args: BuildArgs) -> Done {
     show_all(&names, &builds, format)
 }
 
+/// Has Python build what builders that are written in Python build.
+fn hand_over(args: &BuildArgs, group: &Group, handover: Handover) -> Result<Builds, Failure> {
+    let naming = args.naming();
+    let refused = [
+        (args.detach, "--detach"),
+        (!args.output.is_empty(), "--output"),
+        (args.load, "--load"),
+        (args.no_check_cache, "--no-check-cache"),
+        (naming.tag.is_some(), "--tag"),
+        (args.specs().len() > 1 + group.names.len(), "other specifications"),
+    ];
+    if let Some((_, option)) = refused.into_iter().find(|(asked, _)| *asked) {
+        return Err(PythonError::PythonBuilder { builder: handover.builder, option }.into());
+    }
+    let request = BuildRequest {
+        images: vec![],
+        registry: naming.registry.clone(),
+        platforms: naming.platform.iter().map(ToString::to_string).collect(),
+        push: args.push,
+        force: args.force,
+        dry_run: args.dry_run,
+        progress: match args.progress {
+            Progress::Auto => "auto",
+            Progress::Plain | Progress::Json => "plain",
+            Progress::Quiet => "quiet",
+        },
+    };
+    handover.build(&ask(args, group, &naming), request)
+}
+
+fn ask<'a>(args: &'a BuildArgs, group: &'a Group, naming: &'a NamingArgs) -> Ask<'a> {
+    Ask {
+        spec: group.spec.as_deref(),
+        names: &group.names,
+        naming,
+        settings: &args.settings,
+        python: &args.python,
+        code: args.code,
+        recursive: args.is_recursive(),
+        all: args.all,
+        one: false,
+    }
+}
+
 /// What is to be built, and with which settings.
-pub fn prepare(args: &BuildArgs) -> Result<(Settings, Vec<Project>), Failure> {
+pub fn prepare(args: &BuildArgs) -> Result<Prepared, Failure> {
     let (naming, recursive) = (args.naming(), args.is_recursive());
     let mut all: Option<Settings> = None;
-    let mut projects = vec![];
-    for Group { spec, names } in grouped(&args.specs(), recursive) {
-        let loaded = project::load(&Ask {
-            spec: spec.as_deref(),
-            names: &names,
-            naming: &naming,
-            settings: &args.settings,
-            python: &args.python,
-            code: args.code,
-            recursive,
-            all: args.all,
-            one: false,
-        })?;
+    let (mut projects, mut handover) = (vec![], None);
+    for group in grouped(&args.specs(), recursive) {
+        let loaded = project::load(&ask(args, &group, &naming))?;
         match &mut all {
             None => all = Some(loaded.settings),
             // Where a specification says that secrets are, they are for it alone; files are named
@@ -61,6 +108,7 @@ pub fn prepare(args: &BuildArgs) -> Result<(Settings, Vec<Project>), Failure> {
             }
         }
         projects.extend(loaded.projects);
+        handover = handover.or(loaded.handover.map(|handover| (group, handover)));
     }
     let alone = args.detach || !args.output.is_empty();
     if projects.len() > 1 && alone {
@@ -82,7 +130,7 @@ pub fn prepare(args: &BuildArgs) -> Result<(Settings, Vec<Project>), Failure> {
             options.check_cache = CheckCache::Bypass;
         }
     }
-    Ok((all.expect("there is a default"), projects))
+    Ok(Prepared { settings: all.expect("there is a default"), projects, handover })
 }
 
 /// A specification, and the names of images in it.
@@ -143,7 +191,8 @@ pub async fn build_one(
 async fn build_all(tierce: &Tierce, projects: Vec<Project>, events: &Events) -> Builds {
     projects.iter().for_each(|project| project.announce(events));
     let images: Vec<_> = projects.into_iter().map(|p| (p.image, p.options)).collect();
-    tierce.build_all(&images, events).await
+    let builds = tierce.build_all(&images, events).await;
+    builds.into_iter().map(|build| Ok(build?)).collect()
 }
 
 /// Starts a process that builds it. What is wrong with the specification, its sources, its builder
@@ -173,6 +222,13 @@ fn start(settings: Settings, projects: Vec<Project>, format: Format) -> Done {
             eprintln!("building {} in the background", start.uri);
             print_line(run.id().as_str())
         }
+    }
+}
+
+fn show(names: &[String], mut builds: Builds, format: Format) -> Done {
+    match builds.len() {
+        1 => show_one(&builds.remove(0)?, format),
+        _ => show_all(names, &builds, format),
     }
 }
 
@@ -225,7 +281,7 @@ fn rendered(build: &ImageBuild) -> String {
 /// A table, and what failed; exits as the first failure would.
 fn show_all(specs: &[String], builds: &Builds, format: Format) -> Done {
     let failure = builds.iter().find_map(|build| build.as_ref().err());
-    let code = failure.map_or(0, |error| error.kind().exit_code());
+    let code = failure.map_or(0, |failure| failure.0.kind().exit_code());
     match format {
         Format::Json => {
             let entries: Vec<Value> = specs.iter().zip(builds).map(entry).collect();
@@ -237,7 +293,7 @@ fn show_all(specs: &[String], builds: &Builds, format: Format) -> Done {
                     Ok(build) => eprint!("{}", rendered(build)),
                     Err(error) => {
                         eprintln!("{spec}:");
-                        ui::report(error);
+                        ui::report(&*error.0);
                     }
                 }
             }
@@ -248,10 +304,10 @@ fn show_all(specs: &[String], builds: &Builds, format: Format) -> Done {
 }
 
 /// One image's result, for programs.
-fn entry((spec, build): (&String, &Result<ImageBuild, Error>)) -> Value {
+fn entry((spec, build): (&String, &Result<ImageBuild, Failure>)) -> Value {
     let mut entry = match build {
         Ok(build) => serde_json::to_value(build).expect("results have only string keys"),
-        Err(error) => json!({
+        Err(Failure(error)) => json!({
             "status": "failed",
             "error": {
                 "code": error.code(),
@@ -276,7 +332,7 @@ fn table(specs: &[String], builds: &Builds) -> String {
                 units::millis(build.millis),
             ],
             Err(error) => {
-                [spec.clone(), "failed".to_owned(), "-".to_owned(), error.code().to_owned()]
+                [spec.clone(), "failed".to_owned(), "-".to_owned(), error.0.code().to_owned()]
             }
         })
         .collect();

@@ -66,6 +66,8 @@ impl<'a> Ask<'a> {
 pub struct Loaded {
     pub settings: Settings,
     pub projects: Vec<Project>,
+    /// Where the builder is there only in Python.
+    pub handover: Option<python::Handover>,
 }
 
 /// An image that is specified.
@@ -180,12 +182,12 @@ pub fn load(ask: &Ask<'_>) -> Result<Loaded, Failure> {
     project.warnings.extend(trust::outside(&project.image, &root, &settings));
     project.name_secrets(&settings);
     project.take_warnings(&settings);
-    Ok(Loaded { settings, projects: vec![project] })
+    Ok(Loaded { settings, projects: vec![project], handover: None })
 }
 
 /// Reads a specification of one image.
 pub fn load_one(ask: &Ask<'_>) -> Result<(Settings, Project), Failure> {
-    let Loaded { settings, mut projects } = load(ask)?;
+    let Loaded { settings, mut projects, .. } = load(ask)?;
     let project = projects.pop().expect("a specification has an image");
     Ok((settings, project))
 }

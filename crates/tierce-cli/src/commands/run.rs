@@ -2,6 +2,7 @@
 
 use super::failure::CliError;
 use super::project::Ask;
+use super::python::{Handover, PythonError};
 use super::{Done, project};
 use crate::args::{NamingArgs, RunArgs};
 use std::path::Path;
@@ -27,8 +28,12 @@ pub fn run(args: RunArgs) -> Done {
     let (settings, project) = if Path::new(&image).exists() {
         let spec = args.image.as_deref().map(Path::new);
         let ask = Ask::one(spec, &args.name, &naming, &args.settings, python);
-        let (settings, project) = project::load_one(&ask)?;
-        (settings, Some(project))
+        let mut loaded = project::load(&ask)?;
+        if let Some(Handover { builder, .. }) = loaded.handover {
+            let option = "`tierce run`: build the image, and run it by its name";
+            return Err(PythonError::PythonBuilder { builder, option }.into());
+        }
+        (loaded.settings, loaded.projects.pop())
     } else if let Some(name) = &args.name.name {
         let text = format!("{name:?} after {image}: only Python files have several images");
         return Err(CliError::Usage(text).into());

@@ -16,7 +16,7 @@ from ..errors import SpecificationError
 if TYPE_CHECKING:
     import flyte
 
-__all__ = ["SUPPORTED", "push_registry", "root_dir", "to_document", "with_registry"]
+__all__ = ["SUPPORTED", "decided", "push_registry", "root_dir", "to_document", "with_registry"]
 
 SUPPORTED = "flyte 2.8 to 2.12"
 """The versions of Flyte's SDK whose images are known."""
@@ -36,7 +36,7 @@ def to_document(image: flyte.Image, *, copy_style: str = "loaded_modules") -> st
     Raises:
         SpecificationError: the image has a layer that is not known here.
     """
-    image = _decided(image, copy_style)
+    image = decided(image, copy_style)
     secret = _attribute(image, "_image_registry_secret")
     ref_name = _attribute(image, "_ref_name")
     layers = [_layer(layer) for layer in _layers(image)]
@@ -123,8 +123,14 @@ def _layers(image: flyte.Image) -> Iterable[Any]:
     return layers
 
 
-def _decided(image: flyte.Image, copy_style: str) -> flyte.Image:
-    """The image with its code bundle decided about, as Flyte does before it builds."""
+def decided(image: flyte.Image, copy_style: str, root: str | None = None) -> flyte.Image:
+    """The image with its code bundle decided about, as Flyte does before it builds.
+
+    Args:
+        image: an image of Flyte's SDK.
+        copy_style: as for `to_document`.
+        root: the folder with the code, instead of the one that Flyte knows.
+    """
     module = _flyte_module("flyte._image")
     bundle = _attribute(module, "CodeBundleLayer")
     if not any(isinstance(layer, bundle) and layer.root_dir is None for layer in _layers(image)):
@@ -132,8 +138,8 @@ def _decided(image: flyte.Image, copy_style: str) -> flyte.Image:
     from pathlib import Path
 
     resolve = _attribute(module, "resolve_code_bundle_layer")
-    decided: flyte.Image = resolve(image, copy_style, Path(root_dir() or os.getcwd()))
-    return decided
+    found: flyte.Image = resolve(image, copy_style, Path(root or root_dir() or os.getcwd()))
+    return found
 
 
 def _ignore_file(layers: list[_Document]) -> list[_Document]:

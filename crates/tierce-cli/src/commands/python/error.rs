@@ -110,6 +110,14 @@ pub enum PythonError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// A builder is there only in Python, and the command line asks for more than those can do.
+    #[error("the builder {builder} is written in Python: it builds without {option}")]
+    PythonBuilder {
+        /// The builder.
+        builder: String,
+        /// What it can't do.
+        option: &'static str,
+    },
     /// The registry that a file gives to `tierce.init` is none.
     #[error("tierce.init(image_registry={text:?})")]
     Registry {
@@ -192,6 +200,7 @@ impl Diagnostic for PythonError {
                 Some(code) => Box::leak(code.clone().into_boxed_str()),
                 None => "python/problem",
             },
+            PythonError::PythonBuilder { .. } => "python/builder",
             PythonError::Registry { .. } => "python/image-registry",
             PythonError::Read { .. } => "python/unreadable",
             PythonError::OutsideOfRoot { .. } => "python/outside-root",
@@ -219,6 +228,7 @@ impl Diagnostic for PythonError {
             | PythonError::NoImage { .. }
             | PythonError::NoSuchImage { .. }
             | PythonError::Several { .. }
+            | PythonError::PythonBuilder { .. }
             | PythonError::Registry { .. }
             | PythonError::OutsideOfRoot { .. } => ErrorKind::User,
         }
@@ -272,6 +282,9 @@ impl Diagnostic for PythonError {
                 format!("Name one after the file: {}.", list(names))
             }
             PythonError::Problem(problem) => return problem.hint.clone(),
+            PythonError::PythonBuilder { .. } => {
+                "Leave it out, or choose one of `tierce builder list` with --builder.".into()
+            }
             PythonError::Registry { .. } => {
                 "A registry looks like ghcr.io/me: no scheme, no tag.".into()
             }

@@ -2,7 +2,8 @@
 
 use super::error::{InImage, PythonError};
 use super::lower::{self, Context};
-use super::protocol::{File, Init, LoadError, PROTOCOL, Reply, Request};
+use super::protocol::Request;
+use super::protocol::{BuildRequest, Built, File, Init, LoadError, PROTOCOL, Problem, Reply};
 use super::select::{self, Selected};
 use super::{files, loader};
 use crate::args::CopyStyle;
@@ -11,7 +12,7 @@ use crate::commands::project::{self, Ask, Loaded, Project};
 use std::path::{Path, PathBuf};
 use tierce::fronts::FrontWarning;
 use tierce::spec::{Base, Step};
-use tierce::{CodeSource, Settings};
+use tierce::{CodeSource, ImageBuild, Settings, Status};
 
 /// The images that `ask` means, of the file or the folder that it names.
 pub fn load(ask: &Ask<'_>, spec: &Path) -> Result<Loaded, Failure> {
@@ -19,7 +20,7 @@ pub fn load(ask: &Ask<'_>, spec: &Path) -> Result<Loaded, Failure> {
     let python = settings.python.clone();
     let python = python.ok_or_else(|| PythonError::NoPython { file: spec.to_owned() })?;
     let sources = sources(spec, ask)?;
-    let reply = run(&python, &sources, ask)?;
+    let reply = run(&python, &sources, ask, settings.builder.as_deref(), None)?;
     let (loaded, failed): (Vec<File>, Vec<File>) =
         reply.files.into_iter().partition(|file| file.error.is_none());
     let failed: Vec<(PathBuf, LoadError)> =
@@ -47,11 +48,79 @@ pub fn load(ask: &Ask<'_>, spec: &Path) -> Result<Loaded, Failure> {
     for project in &mut projects {
         settings.secrets.files.append(&mut project.secret_files);
     }
+    let builder = selected.iter().find_map(|found| found.image.python_builder.clone());
+    let handover = builder.map(|builder| Handover {
+        builder,
+        python,
+        configured: settings.builder.clone(),
+        files: sources,
+        images: selected.iter().map(|found| (found.file.path.clone(), found.index)).collect(),
+        labels: selected.iter().map(|found| labelled(found)).collect(),
+    });
     projects.iter_mut().for_each(|project| project.name_secrets(&settings));
     if let Some(first) = projects.first_mut() {
         first.take_warnings(&settings);
     }
-    Ok(Loaded { settings, projects })
+    Ok(Loaded { settings, projects, handover })
+}
+
+/// Images whose builder is there only in Python.
+pub struct Handover {
+    /// The builder.
+    pub builder: String,
+    python: PathBuf,
+    configured: Option<String>,
+    files: Vec<PathBuf>,
+    images: Vec<(PathBuf, usize)>,
+    /// What the images are called.
+    pub labels: Vec<String>,
+}
+
+impl Handover {
+    /// Has Python build the images: the files are loaded once more.
+    pub fn build(
+        self,
+        ask: &Ask<'_>,
+        request: BuildRequest,
+    ) -> Result<Vec<Result<ImageBuild, Failure>>, Failure> {
+        let Handover { python, configured, files, images, .. } = self;
+        let request = BuildRequest { images, ..request };
+        let reply = run(&python, &files, ask, configured.as_deref(), Some(&request))?;
+        let builds = request.images.iter().map(|(path, index)| {
+            let file = reply.files.iter().find(|file| file.path == *path);
+            let found = file.and_then(|file| file.images.get(*index));
+            built(found.and_then(|image| image.build.as_ref()))
+        });
+        Ok(builds.collect())
+    }
+}
+
+/// What Python says of a build, as one of the library's results.
+fn built(build: Option<&Built>) -> Result<ImageBuild, Failure> {
+    let problem = |message: &str| Problem {
+        message: message.to_owned(),
+        code: None,
+        hint: None,
+        kind: Some("step".to_owned()),
+    };
+    let build = match build {
+        Some(Built { problem: None, uri: Some(uri), status, digest }) => {
+            let status = status.as_deref().and_then(status_of).unwrap_or(Status::Built);
+            let mut build = ImageBuild::new(uri.clone(), status);
+            build.digest = digest.as_ref().and_then(|digest| digest.parse().ok());
+            return Ok(build);
+        }
+        Some(Built { problem: Some(problem), .. }) => problem.clone(),
+        Some(_) | None => problem("the builder gives no image"),
+    };
+    Err(PythonError::Problem(Box::new(build)).into())
+}
+
+fn status_of(word: &str) -> Option<Status> {
+    use Status::*;
+    [Present, AssumedPresent, Built, WouldBuild, Unmodified, Skipped, Started]
+        .into_iter()
+        .find(|status| serde_json::to_value(status).is_ok_and(|value| value == word))
 }
 
 /// The files to load, absolute.
@@ -77,7 +146,13 @@ fn sources(spec: &Path, ask: &Ask<'_>) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-fn run(python: &Path, files: &[PathBuf], ask: &Ask<'_>) -> Result<Reply, Failure> {
+fn run(
+    python: &Path,
+    files: &[PathBuf],
+    ask: &Ask<'_>,
+    configured: Option<&str>,
+    build: Option<&BuildRequest>,
+) -> Result<Reply, Failure> {
     let root = ask.python.root_dir.as_deref().map(absolute);
     let request = Request {
         protocol: PROTOCOL,
@@ -92,6 +167,9 @@ fn run(python: &Path, files: &[PathBuf], ask: &Ask<'_>) -> Result<Reply, Failure
             CopyStyle::All => "all",
             CopyStyle::None => "none",
         }),
+        builder: ask.settings.builder.as_deref(),
+        configured_builder: configured,
+        build,
     };
     loader::load(python, &request)
 }
@@ -118,8 +196,9 @@ fn images(
     package: &str,
 ) -> Result<Vec<Project>, Failure> {
     let mut projects: Vec<Project> = vec![];
-    for Selected { file, image } in selected {
-        let label = format!("{}:{}", shown(&file.path).display(), select::label(image));
+    for found in selected {
+        let Selected { file, image, .. } = found;
+        let label = labelled(found);
         let settings = with_init(ask, spec, &file.init)?;
         let root = match (&ask.python.root_dir, &file.init.root_dir) {
             (Some(root), _) | (None, Some(root)) => absolute(root),
@@ -163,6 +242,11 @@ fn has_code(project: &Project) -> bool {
         };
     }
     false
+}
+
+/// What an image is called: its file, and its name there.
+fn labelled(found: &Selected<'_>) -> String {
+    format!("{}:{}", shown(&found.file.path).display(), select::label(found.image))
 }
 
 fn left_out(file: &Path, error: &LoadError) -> FrontWarning {

@@ -25,6 +25,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long a Python that is interrupted may take to clean up.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The same for one that builds.
+const CLEANUP: Duration = Duration::from_secs(15);
+
 /// Has `python` load what `request` says. Its output goes to standard error; it never outlives
 /// this program.
 pub fn load(python: &Path, request: &Request<'_>) -> Result<Reply, Failure> {
@@ -84,7 +87,8 @@ async fn run(python: &Path, request: &Request<'_>) -> Result<(ExitStatus, Vec<u8
         done = exchange => return done,
         _ = stopped => {}
     }
-    end(child).await;
+    let grace = if request.build.is_some() { CLEANUP } else { GRACE };
+    end(child, grace).await;
     Err(CliError::Interrupted.into())
 }
 
@@ -117,7 +121,7 @@ fn start_error(python: &Path, source: std::io::Error) -> Failure {
 }
 
 /// Ends the process and all that it started.
-async fn end(mut child: Child) {
+async fn end(mut child: Child, grace: Duration) {
     let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let Some(group) = group else { return };
     // As Ctrl-C would: files may have something to clean up.
@@ -128,7 +132,7 @@ async fn end(mut child: Child) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let _ = timeout(GRACE, ended).await;
+    let _ = timeout(grace, ended).await;
     let _ = kill_process_group(group, Signal::KILL);
     let _ = child.wait().await;
 }

@@ -9,4 +9,6 @@ mod lower;
 mod protocol;
 mod select;
 
-pub use load::load;
+pub use error::PythonError;
+pub use load::{Handover, load};
+pub use protocol::BuildRequest;

@@ -28,6 +28,28 @@ pub struct Request<'a> {
     pub fast: bool,
     /// The copy style, in Flyte's words, where somebody said one.
     pub copy_style: Option<&'static str>,
+    /// The builder that the command line names.
+    pub builder: Option<&'a str>,
+    /// The builder of images for which nobody names one.
+    pub configured_builder: Option<&'a str>,
+    /// What to build at once; `None` to build nothing.
+    pub build: Option<&'a BuildRequest>,
+}
+
+/// A build by the loader: the builder is there only in Python.
+#[derive(Clone, Debug, Serialize)]
+pub struct BuildRequest {
+    /// Which images: their files, and their places among those.
+    pub images: Vec<(PathBuf, usize)>,
+    /// The registry that the command line names.
+    pub registry: Option<String>,
+    pub platforms: Vec<String>,
+    /// Whether to push images that would not be.
+    pub push: bool,
+    pub force: bool,
+    pub dry_run: bool,
+    /// How progress is shown on standard error.
+    pub progress: &'static str,
 }
 
 /// What was found.
@@ -115,6 +137,27 @@ pub struct Found {
     #[serde(default)]
     pub document: Option<serde_json::Value>,
     /// Why there is no document of one that is wanted.
+    #[serde(default)]
+    pub problem: Option<Problem>,
+    /// Its builder, where that is there only in Python.
+    #[serde(default)]
+    pub python_builder: Option<String>,
+    /// What came of building it.
+    #[serde(default)]
+    pub build: Option<Built>,
+}
+
+/// What came of a build by the loader.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Built {
+    #[serde(default)]
+    pub uri: Option<String>,
+    /// As `tierce.ImageBuild` has it.
+    #[serde(default)]
+    pub status: Option<String>,
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// Why it failed.
     #[serde(default)]
     pub problem: Option<Problem>,
 }

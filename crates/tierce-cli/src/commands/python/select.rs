@@ -8,6 +8,8 @@ use std::path::Path;
 pub struct Selected<'a> {
     pub file: &'a File,
     pub image: &'a Found,
+    /// Its place among the images of the file.
+    pub index: usize,
 }
 
 /// The images of `files` that `names` mean, in the files' order; all that are not private if there
@@ -19,7 +21,10 @@ pub fn select<'a>(
 ) -> Result<Vec<Selected<'a>>, PythonError> {
     let all: Vec<Selected<'_>> = files
         .iter()
-        .flat_map(|file| file.images.iter().map(move |image| Selected { file, image }))
+        .flat_map(|file| {
+            let images = file.images.iter().enumerate();
+            images.map(move |(index, image)| Selected { file, image, index })
+        })
         .collect();
     let without = || files.iter().flat_map(|file| file.without_image.iter().cloned());
     if names.is_empty() {
@@ -86,6 +91,8 @@ mod tests {
             decided: false,
             document: None,
             problem: None,
+            python_builder: None,
+            build: None,
         }
     }
 
