@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use tierce_imagespec::{
-    BaseImage, Field, Fields, ImageSpec, InstalledPackage, Running, SecretMount, SourceCopyMode,
-    Surroundings, from_env,
+    BaseImage, Field, Fields, ImageSpec, InstalledPackage, KnownAs, Running, SecretMount,
+    SourceCopyMode, Surroundings, from_env,
 };
 use tierce_oci::{Diagnostic, Platform};
 use tierce_spec::{ImageKey, Inputs};
@@ -325,4 +325,23 @@ proptest! {
     fn any_text_is_read_or_refused(text in "([a-c_ \\-\\[\\]{}:,&*!'\"#|>\n]|packages|env|name|\\PC){0,40}") {
         let _ = ImageSpec::from_yaml(&text, "a.yaml");
     }
+}
+
+#[test]
+fn a_spec_may_be_known_under_names_of_others() {
+    let names = KnownAs { id: "their-id".into(), tag: "their-tag".into() };
+    let plain =
+        ImageSpec::new(Fields { packages: vec!["six".into()], ..Fields::default() }).unwrap();
+    let known = plain.known_as(names);
+    let lowered = known.lower(&Surroundings::default()).unwrap();
+    assert_eq!(lowered.image.tag(), Some("their-tag"));
+    let inside = |id: &'static str| Running { in_execution: true, image_id: Some(id) };
+    assert!(known.is_container(inside("their-id")));
+    // Its own id is still what it says, and forcing it changes nothing that has a name.
+    assert_eq!(known.id(), plain.id());
+    assert!(known.force_push().is_container(inside("their-id")));
+    // What is made of it is another spec.
+    assert!(!known.with_packages(["attrs"]).is_container(inside("their-id")));
+    let named = known.with_packages(["attrs"]).lower(&Surroundings::default()).unwrap();
+    assert_eq!(named.image.tag(), None);
 }
