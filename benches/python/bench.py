@@ -31,7 +31,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -113,7 +113,7 @@ class Bench:
         )
         return took, said.split()
 
-    def process(self, command: list[str | Path], system: str = "none") -> tuple[float, str]:
+    def process(self, command: Sequence[str | Path], system: str = "none") -> tuple[float, str]:
         home = self.folder / "homes" / system
         home.mkdir(parents=True, exist_ok=True)
         kept = ("PATH", "LANG", "SSL_CERT_FILE")
@@ -166,7 +166,7 @@ def environment(folder: Path, system: str, wheel: Path) -> Path:
     python = venv / "bin" / "python"
     if not python.is_file():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if system == "tierce":
         subprocess.run([*pip, wheel], check=True)
         subprocess.run([*pip, "--force-reinstall", "--no-deps", wheel], check=True)
@@ -233,6 +233,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 def push(host: str, name: str) -> None:
     """Gives the registry an image of nothing, for all platforms that are asked for."""
     repository, tag = name.rsplit(":", 1)
+    kind = "application/vnd.oci.image.manifest.v1+json"
     entries = []
     for machine in ("amd64", "arm64"):
         config = json.dumps(
@@ -245,24 +246,24 @@ def push(host: str, name: str) -> None:
         ).encode()
         manifest = {
             "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "mediaType": kind,
             "config": blob(host, repository, config),
             "layers": [],
         }
         body = json.dumps(manifest).encode()
         digest = digest_of(body)
-        put(host, f"{repository}/manifests/{digest}", body, manifest["mediaType"])
+        put(host, f"{repository}/manifests/{digest}", body, kind)
         entries.append(
             {
-                "mediaType": manifest["mediaType"],
+                "mediaType": kind,
                 "digest": digest,
                 "size": len(body),
                 "platform": {"os": "linux", "architecture": machine},
             }
         )
     kind = "application/vnd.oci.image.index.v1+json"
-    index = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).encode()
-    put(host, f"{repository}/manifests/{tag}", index, kind)
+    index = {"schemaVersion": 2, "mediaType": kind, "manifests": entries}
+    put(host, f"{repository}/manifests/{tag}", json.dumps(index).encode(), kind)
 
 
 def blob(host: str, repository: str, content: bytes) -> dict[str, object]:
