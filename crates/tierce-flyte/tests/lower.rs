@@ -280,8 +280,9 @@ fn uv_is_where_commands_may_call_it() {
 
 #[test]
 fn values_name_variables_where_flyte_wrote_them() {
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], usize);
     // (variables, what is set, what is warned of)
-    let table: &[(&[(&str, &str)], &[&str], usize)] = &[
+    let table: &[Row<'_>] = &[
         (&[("PATH", "/opt/venv/bin:$PATH")], &[], 0),
         (&[("PATH", "/a:/b:${PATH}:/c")], &["env PATH=/a:/b:$PATH:/c"], 0),
         (&[("PATH", "/only")], &["env PATH=/only"], 0),
@@ -351,10 +352,17 @@ fn flytes_default_platforms_are_those_whose_programs_run_here() {
         assert_eq!(lowered.image.platforms(), expected);
         assert_eq!(codes(&lowered).contains(&"flyte/default-platforms"), warned);
     }
-    // Of other bases, somebody has named both.
-    let image = FlyteImage { platform: both(), ..flytes(vec![]) };
     let here = Surroundings { runnable: Some(vec![Platform::linux("amd64")]), ..surroundings() };
-    assert_eq!(lower_in(&image, &here).image.platforms(), both());
+    let released = Some("ghcr.io/flyteorg/flyte:py3.11-v2.12.1".to_owned());
+    let some = || vec![pip(&["six"], InstallOptions::default())];
+    for image in [
+        // Of other bases, somebody has named both.
+        FlyteImage { platform: both(), ..flytes(vec![commands(&["true"])]) },
+        // Where nothing runs, nothing has to.
+        FlyteImage { platform: both(), base_image: released, ..flytes(some()) },
+    ] {
+        assert_eq!(lower_in(&image, &here).image.platforms(), both());
+    }
 }
 
 fn options(index: Option<&str>, args: Option<&str>) -> InstallOptions {

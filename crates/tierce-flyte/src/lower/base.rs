@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use super::name::{TargetName, split};
-use crate::{DefaultBase, FlyteError, FlyteImage, Prelude, Surroundings};
+use crate::{DefaultBase, FlyteError, FlyteImage, Layer, Prelude, Surroundings};
 use tierce_oci::{Platform, Reference};
 use tierce_spec::{Base, DebianBase, DockerfileBase, Image, PythonRequest, PythonVersion};
 
@@ -94,21 +94,47 @@ fn flyte_default() -> [Platform; 2] {
 impl FlyteImage {
     /// Whether the image starts from what Flyte's `from_debian_base` gives.
     fn is_on_flytes(&self) -> bool {
+        if self.prelude() != Prelude::Flyte {
+            return false;
+        }
         let released =
             self.base_image.as_deref().is_some_and(|base| base.contains("flyteorg/flyte:"));
         released || self.makes_user()
+    }
+
+    /// Whether making a layer of it runs a program in the image.
+    fn runs_programs(&self) -> bool {
+        self.layers.iter().any(|layer| match layer {
+            Layer::Commands { commands, .. } => !commands.is_empty(),
+            Layer::AptPackages { packages, .. } => !packages.is_empty(),
+            Layer::UvProject { .. }
+            | Layer::PoetryProject { .. }
+            | Layer::PixiProject { .. }
+            | Layer::PixiScript { .. } => true,
+            Layer::PipPackages { .. }
+            | Layer::Requirements { .. }
+            | Layer::Wheels { .. }
+            | Layer::UvScript { .. }
+            | Layer::Env { .. }
+            | Layer::Workdir { .. }
+            | Layer::Source { .. }
+            | Layer::CodeBundle { .. }
+            | Layer::Dockerignore { .. }
+            | Layer::DockerLines { .. } => false,
+        })
     }
 }
 
 impl Lowering<'_> {
     /// Images of Flyte's `from_debian_base` are for two platforms unless their users name some, and
-    /// few machines can run the programs of both. Where others are for two, somebody said so.
+    /// few machines can run the programs of both. Where others are for two, somebody said so; and
+    /// where nothing runs, both are made.
     pub(super) fn platforms(&mut self) {
         let wanted = self.image.platforms();
         let default = flyte_default();
         let is_default =
             wanted.len() == default.len() && default.iter().all(|p| wanted.contains(p));
-        if self.source.prelude() != Prelude::Flyte || !is_default || !self.source.is_on_flytes() {
+        if !(is_default && self.source.is_on_flytes() && self.source.runs_programs()) {
             return;
         }
         let Some(runnable) = &self.surroundings.runnable else { return };
