@@ -215,4 +215,6 @@ def _failure(error: BaseException) -> _Document:
 
 
 def _is_ours(file: str) -> bool:
-    return file == __file__ or file == "<string>" or file.startswith("<frozen importlib")
+    return file in (__file__, importlib.__file__, "<string>") or file.startswith(
+        "<frozen importlib"
+    )
