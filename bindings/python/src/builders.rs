@@ -364,6 +364,10 @@ impl ImageBuilder for PyBuilder {
         Ok(built)
     }
 
+    fn trusts_records(&self) -> bool {
+        matches!(self.checkers, Checkers::Registry)
+    }
+
     fn checkers(
         &self,
         exports: &[Export],

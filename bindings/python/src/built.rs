@@ -71,6 +71,20 @@ pub struct Rendering {
 
 #[pymethods]
 impl Rendering {
+    fn __str__(&self) -> String {
+        let mut text = String::new();
+        if let Some(dockerfile) = &self.dockerfile {
+            let _ = writeln!(text, "{}\n", dockerfile.trim_end());
+        }
+        if !self.context.is_empty() {
+            let _ = writeln!(text, "context:\n  {}\n", self.context.join("\n  "));
+        }
+        if let Some(command) = &self.command {
+            text += command;
+        }
+        text.trim_end().to_owned()
+    }
+
     fn __repr__(&self) -> String {
         let what = match self {
             Rendering { dockerfile: Some(text), .. } => {

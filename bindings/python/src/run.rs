@@ -9,9 +9,6 @@ use tierce::ErrorKind;
 use tierce::runs::{self, Cancelled, RunError, RunFailure, RunResult, RunState, RunStatus, Runs};
 use tierce_ui::Plain;
 
-/// How long a run that is stopped may take before it is killed, in seconds.
-const PATIENCE: f64 = 10.0;
-
 /// A build that goes on in the background, in a process of its own: it does not end with this one.
 ///
 /// `tierce runs` lists them; the store keeps what came of each.
@@ -98,7 +95,7 @@ impl Run {
     }
 
     /// Asks it to stop, and kills it where it has not within `patience` seconds.
-    #[pyo3(signature = (patience=PATIENCE))]
+    #[pyo3(signature = (patience=10.0))]
     fn cancel(&self, py: Python<'_>, patience: f64) -> PyResult<bool> {
         let patience = Duration::try_from_secs_f64(patience).unwrap_or(Duration::MAX);
         let cancelled = py.detach(|| self.run.cancel(patience));

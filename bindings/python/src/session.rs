@@ -44,7 +44,32 @@ pub fn settings(py: Python<'_>) -> PyResult<Settings> {
         error::raised(py, ErrorKind::User, &problem.to_string(), "python/image-registry", None)
     })?;
     let overrides = Overrides { registry, builder: image_builder, ..Overrides::default() };
-    Settings::load_for(&root(), overrides).map_err(|error| error::to_py(py, &error))
+    let mut settings =
+        Settings::load_for(&root(), overrides).map_err(|error| error::to_py(py, &error))?;
+    settings.search_path.extend(uv_directory(py).map(Path::to_owned));
+    Ok(settings)
+}
+
+/// Where the `uv` is that this package depends on: looked for after all of `PATH`, so that none
+/// has to be fetched. Nothing is imported where it lies beside the interpreter, as in all virtual
+/// environments.
+fn uv_directory(py: Python<'_>) -> Option<&'static Path> {
+    static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
+    if let Some(known) = DIRECTORY.get() {
+        return known.as_deref();
+    }
+    let beside = || {
+        let interpreter: PathBuf =
+            py.import("sys").ok()?.getattr("executable").ok()?.extract().ok()?;
+        let directory = interpreter.parent()?.to_owned();
+        directory.join("uv").is_file().then_some(directory)
+    };
+    let asked = || {
+        let program = py.import("uv").ok()?.getattr("find_uv_bin").ok()?.call0().ok()?;
+        Some(program.extract::<PathBuf>().ok()?.parent()?.to_owned())
+    };
+    let found = beside().or_else(asked);
+    DIRECTORY.get_or_init(|| found).as_deref()
 }
 
 /// The `tierce` program that came with this package: the sandbox starts it as its helper.

@@ -130,8 +130,8 @@ def test_plain_functions_and_others_results_do(
             return answer(image)
 
     for built in (
-        tierce.build(small(empty), builder=Plain()),
-        asyncio.run(tierce.build.aio(small(empty), builder=Plain())),
+        tierce.build(small(empty), builder=Plain()),  # type: ignore[arg-type]
+        asyncio.run(tierce.build.aio(small(empty), builder=Plain())),  # type: ignore[arg-type]
     ):
         uri, digest = expected
         assert built.digest == digest
@@ -139,12 +139,13 @@ def test_plain_functions_and_others_results_do(
 
 
 def test_exceptions_are_the_cause_with_their_traceback(empty: str) -> None:
-    for build in (
-        lambda: tierce.build(small(empty), builder=Failing(ValueError("boom"))),
-        lambda: asyncio.run(tierce.build.aio(small(empty), builder=Failing(ValueError("boom")))),
-    ):
+    for on_a_loop in (False, True):
+        builder = Failing(ValueError("boom"))
         with pytest.raises(StepError) as raised:
-            build()
+            if on_a_loop:
+                asyncio.run(tierce.build.aio(small(empty), builder=builder))
+            else:
+                tierce.build(small(empty), builder=builder)
         assert raised.value.code == "python/builder"
         assert "the builder Failing failed to build small:" in str(raised.value)
         assert "ValueError: boom" in str(raised.value)
@@ -215,6 +216,14 @@ def test_checkers_decide(empty: str, registry: Registry) -> None:
     assert asked[1][0] == "small"
     tierce.build(image, builder=builder, force=True)
     assert (len(asked), len(builder.calls)) == (2, 1)
+
+
+def test_what_was_seen_elsewhere_does_not_count_for_them(empty: str, registry: Registry) -> None:
+    image = small(empty, "seen").clone(registry=registry.host)
+    tierce.build(image)
+    assert tierce.build(image).status == "present"
+    absent = checker(lambda repository, tag, arch: None)
+    assert tierce.build(image, builder=Recorder(checkers=[absent])).status == "built"
 
 
 def test_a_checker_may_know_the_digest(empty: str, registry: Registry) -> None:

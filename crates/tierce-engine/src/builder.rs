@@ -251,6 +251,12 @@ pub trait ImageBuilder: Send + Sync {
         events: &Events,
     ) -> Result<ImageBuild, BuilderError>;
 
+    /// Whether an image counts as present where somebody saw it in its registry a while ago. If
+    /// not, the checkers are asked each time: they know of other places.
+    fn trusts_records(&self) -> bool {
+        true
+    }
+
     /// The checkers that know whether results are at `exports` (in the local store when there are
     /// none); asked in this order. `login` is what the image brings to its registry.
     fn checkers(

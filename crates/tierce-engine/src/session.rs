@@ -312,7 +312,8 @@ impl Inner {
         let (uri, reference) = (job.uri(), job.reference());
         let platforms = job.prepared.gathered.resolved.platforms();
         // Only what registries have is remembered: asking for the rest costs nothing.
-        let records = self.records.as_deref().filter(|_| !job.exports.is_empty());
+        let trusted = !job.exports.is_empty() && job.builder.builder.trusts_records();
+        let records = self.records.as_deref().filter(|_| trusted);
         let step = events.step(StepKind::Check, format!("check {uri}"));
         if job.check_cache == CheckCache::Use
             && let Some(root) = records.and_then(|r| r.get(&reference, platforms))

@@ -121,8 +121,9 @@ async fn existence_is_told_apart_from_ignorance() {
     let assuming = BuildOptions { unknown: UnknownPolicy::AssumePresent, ..pushing() };
     let written = BuildOptions { exports: vec!["oci:out".parse().unwrap()], ..pushing() };
     let plain = Image::from_base("debian:bookworm").unwrap();
-    let cases: [(&[Answer], Image, BuildOptions, &str); 9] = [
+    let cases: [(&[Answer], Image, BuildOptions, &str); 10] = [
         (&[Answer::Present], image(), pushing(), "present"),
+        (&[Answer::Vouched], image(), pushing(), "vouched for: r.example/app:its"),
         (&[Answer::Absent], image(), pushing(), "absent"),
         (&[Answer::Unknown], image(), pushing(), "unknown"),
         (&[Answer::Unknown], image(), assuming, "assumed"),
@@ -148,6 +149,17 @@ async fn existence_is_told_apart_from_ignorance() {
         };
         assert_eq!(found, expected);
         assert_eq!(w.count("build"), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_somebody_vouches_for_is_there_and_nothing_is_remembered_of_it() {
+    let w = world(&[Answer::Vouched]);
+    for checks in 1..3 {
+        let built = engine(&w).build(&image(), &pushing(), &Events::none()).await.unwrap();
+        assert_eq!((built.status, built.uri.as_str()), (Status::Present, "r.example/app:its"));
+        assert_eq!(built.digest, None);
+        assert_eq!((w.count("check"), w.count("build")), (checks, 0));
     }
 }
 

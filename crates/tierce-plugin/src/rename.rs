@@ -39,6 +39,10 @@ impl ImageBuilder for Renamed {
         self.inner.unsupported(request)
     }
 
+    fn trusts_records(&self) -> bool {
+        self.inner.trusts_records()
+    }
+
     async fn render(
         &self,
         request: &BuildRequest,

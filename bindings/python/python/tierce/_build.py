@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
     from typing import Any, Literal, TypeAlias, overload
 
-    from ._tierce import Call, Job
+    from ._tierce import Call, Image, Job
     from .extend import ImageBuilder
 
-    Progress: TypeAlias = (
+    _Progress: TypeAlias = (
         Literal["auto", "live", "plain", "notebook", "quiet"]
         | Callable[[dict[str, Any]], object]
         | None
     )
-    Builder: TypeAlias = str | ImageBuilder
+    _Builder: TypeAlias = str | ImageBuilder
 
 __all__ = ["ImageBuildEngine", "build", "build_all", "image_exists"]
 
@@ -83,13 +83,13 @@ class _Build:
         *,
         push: bool | None = None,
         exports: Sequence[str] = (),
-        builder: Builder | None = None,
+        builder: _Builder | None = None,
         platforms: Sequence[str] = (),
-        progress: Progress = "auto",
+        progress: _Progress = "auto",
     ) -> ImageBuild:
         _check_single(image)
-        if _tierce.has_spec_builder(image, builder) and not dry_run:
-            return _by_spec_builder(image, builder, force)
+        if _tierce.has_spec_builder(image, builder):
+            return _by_spec_builder(image, builder, force, dry_run)
         job = _tierce.start_build(
             image, dry_run, force, wait, push, exports, builder, platforms, progress
         )
@@ -105,9 +105,9 @@ class _Build:
         *,
         push: bool | None = None,
         exports: Sequence[str] = (),
-        builder: Builder | None = None,
+        builder: _Builder | None = None,
         platforms: Sequence[str] = (),
-        progress: Progress = "auto",
+        progress: _Progress = "auto",
     ) -> ImageBuild:
         """The same as a coroutine: the loop goes on meanwhile, and to cancel it stops the build.
 
@@ -118,10 +118,10 @@ class _Build:
             'built'
         """
         _check_single(image)
-        if _tierce.has_spec_builder(image, builder) and not dry_run:
+        if _tierce.has_spec_builder(image, builder):
             import asyncio
 
-            return await asyncio.to_thread(_by_spec_builder, image, builder, force)
+            return await asyncio.to_thread(_by_spec_builder, image, builder, force, dry_run)
         job = _tierce.start_build(
             image, dry_run, force, wait, push, exports, builder, platforms, progress
         )
@@ -165,9 +165,9 @@ class _BuildAll:
         force: bool = False,
         *,
         push: bool | None = None,
-        builder: Builder | None = None,
+        builder: _Builder | None = None,
         platforms: Sequence[str] = (),
-        progress: Progress = "auto",
+        progress: _Progress = "auto",
         return_exceptions: bool = False,
     ) -> list[Any]:
         job = _tierce.start_build(
@@ -182,9 +182,9 @@ class _BuildAll:
         force: bool = False,
         *,
         push: bool | None = None,
-        builder: Builder | None = None,
+        builder: _Builder | None = None,
         platforms: Sequence[str] = (),
-        progress: Progress = "auto",
+        progress: _Progress = "auto",
         return_exceptions: bool = False,
     ) -> list[Any]:
         """The same as a coroutine."""
@@ -212,11 +212,11 @@ class _ImageExists:
         'docker.io/library/python:3.12-slim'
     """
 
-    def __call__(self, image: object, builder: Builder | None = None) -> str | None:
+    def __call__(self, image: object, builder: _Builder | None = None) -> str | None:
         found: str | None = _wait_here(_tierce.start_exists(image, builder))
         return found
 
-    async def aio(self, image: object, builder: Builder | None = None) -> str | None:
+    async def aio(self, image: object, builder: _Builder | None = None) -> str | None:
         """The same as a coroutine."""
         found: str | None = await wait_for(_tierce.start_exists(image, builder))
         return found
@@ -255,7 +255,7 @@ class ImageBuildEngine:
         @staticmethod
         def build(
             image: ImageSpec,
-            builder: Builder | None = ...,
+            builder: _Builder | None = ...,
             dry_run: bool = ...,
             force: bool = ...,
             wait: bool = ...,
@@ -263,17 +263,26 @@ class ImageBuildEngine:
         @overload
         @staticmethod
         def build(
-            image: object,
-            builder: Builder | None = ...,
+            image: Image,
+            builder: _Builder | None = ...,
             dry_run: bool = ...,
             force: bool = ...,
             wait: bool = ...,
         ) -> Coroutine[Any, Any, ImageBuild]: ...
+        @overload
+        @staticmethod
+        def build(
+            image: object,
+            builder: _Builder | None = ...,
+            dry_run: bool = ...,
+            force: bool = ...,
+            wait: bool = ...,
+        ) -> Any: ...
 
     @staticmethod
     def build(
         image: object,
-        builder: Builder | None = None,
+        builder: _Builder | None = None,
         dry_run: bool = False,
         force: bool = False,
         wait: bool = True,
@@ -315,7 +324,10 @@ def _is_spec(image: object) -> bool:
     )
 
 
-def _by_spec_builder(image: object, builder: object, force: bool) -> ImageBuild:
+def _by_spec_builder(image: object, builder: object, force: bool, dry_run: bool) -> ImageBuild:
+    if dry_run and isinstance(image, ImageSpec):
+        # Such builders have no word for it.
+        return ImageBuild(image.image_name(), status="would-build")
     built = _tierce.build_spec(image, builder if isinstance(builder, str) else None, force)
     assert built is not None, "it was looked for a moment ago"
     return built

@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.metadata import EntryPoint
+    from typing import Any
 
 # Flyte's are the same kind of object.
 GROUPS = ("tierce.plugins.image_builders", "flyte.plugins.image_builders")
@@ -26,11 +27,11 @@ def names() -> list[tuple[str, str]]:
     return [(found.name, f"entry point {found.value}") for found in _all()]
 
 
-def load(name: str) -> object | None:
+def load(name: str) -> Any:
     """The builder called `name`, or None where no package has one."""
     for found in _all():
         if found.name == name:
-            builder: object = found.load()
+            builder: Any = found.load()
             # A class, or a function that makes one.
             return builder() if callable(builder) else builder
     return None

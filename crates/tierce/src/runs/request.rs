@@ -184,3 +184,40 @@ impl Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_the_same_in_the_other_process() {
+        let image = Image::from_debian("bookworm")
+            .with_name("app")
+            .with_pip_packages(["idna"], Default::default())
+            .with_env_vars([("A", "1")]);
+        let options = BuildOptions {
+            root: "/project".into(),
+            default_registry: Some("r.example/team".into()),
+            platforms: vec![Platform::linux("arm64")],
+            names: [("default".to_owned(), "r.example/base:1".parse().unwrap())].into(),
+            code: CodeSource::Image { root: ".".into(), loaded: Some(vec!["a.py".into()]) },
+            push: true,
+            exports: vec![Export::Load, "oci:out".parse().unwrap()],
+            force: true,
+            dry_run: false,
+            unknown: UnknownPolicy::Fail,
+            check_cache: CheckCache::Rebuild,
+            builder: Some("native".into()),
+        };
+        let files: BTreeMap<_, _> = [("PYPI_TOKEN".to_owned(), PathBuf::from("/token"))].into();
+        let request = RunRequest::new(image.clone(), &options).with_secret_files(files.clone());
+        let text = serde_json::to_string(&request).unwrap();
+        let request: RunRequest = serde_json::from_str(&text).unwrap();
+        assert_eq!(request.root(), "/project");
+        let mut settings = Settings::resolve(&tierce_config::Sources::default()).unwrap();
+        let (same, unfolded) = request.unfold(&mut settings);
+        assert_eq!(same, image);
+        assert_eq!(format!("{unfolded:?}"), format!("{options:?}"));
+        assert_eq!(settings.secrets.files, files);
+    }
+}
