@@ -189,7 +189,7 @@ def test_in_the_background_a_run_builds(empty: str) -> None:
     assert (again.status, again.remote_run) == ("present", None)
 
 
-def test_a_run_that_fails_raises_what_the_build_would_have(empty: str, tmp_path: Path) -> None:
+def test_what_is_wrong_with_an_image_is_said_before_a_run_starts(empty: str, tmp_path: Path) -> None:
     source = tmp_path / "a.txt"
     source.write_text("")
     missing = small(empty, "missing").with_source_file(source)
@@ -197,6 +197,16 @@ def test_a_run_that_fails_raises_what_the_build_would_have(empty: str, tmp_path:
     with pytest.raises(TierceError) as raised:
         tierce.build(missing, wait=False)
     assert raised.value.code.startswith("source/")
+
+
+def test_a_run_that_fails_raises_what_the_build_would_have(empty: str, registry: Registry) -> None:
+    broken = tierce.Image.from_base(f"{registry.host}/nothing:1").clone(name="x", extendable=True)
+    run = tierce.build(broken.with_env_vars({"A": "1"}), wait=False).remote_run
+    with pytest.raises(SpecificationError) as raised:
+        run.wait()
+    assert raised.value.code == "run/no-image"
+    assert raised.value.hint
+    assert run.status == "failed"
 
 
 def test_an_unknown_run_is_an_error(store: Path) -> None:

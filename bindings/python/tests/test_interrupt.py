@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import tierce
 from support.builds import child, small
+from tierce.errors import StepError
 
 pytestmark = pytest.mark.usefixtures("plain")
 
@@ -104,6 +105,20 @@ def test_a_command_is_stopped(base: str, empty: str, store: Path, code: str) -> 
     assert tierce.build(small(empty)).status == "built"
     image = tierce.Image.from_base(base).clone(name="next", extendable=True)
     assert tierce.build(image.with_commands(["echo next > /next"])).status == "built"
+
+
+def test_a_run_in_the_background_is_stopped_by_who_asks(base: str) -> None:
+    image = tierce.Image.from_base(base).clone(name="slow", extendable=True)
+    run = tierce.build(image.with_commands(["echo be''gun; sleep 1000.5"]), wait=False).remote_run
+    while not any("| begun" in line for line in run.logs()):
+        assert not run.done(), run.logs()
+        time.sleep(0.05)
+    assert run.cancel()
+    assert run.status == "cancelled"
+    with pytest.raises(StepError) as raised:
+        run.wait()
+    assert raised.value.code == "run/cancelled"
+    assert sleepers() == []
 
 
 def mounts(store: Path) -> list[str]:
