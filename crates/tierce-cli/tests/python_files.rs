@@ -95,7 +95,7 @@ fn all_images_are_built_or_the_one_that_is_named() {
     for command in [&["key"][..], &["plan"], &["render"], &["run"]] {
         let outcome = project.tierce(command.iter().copied()).args(["app.py"]);
         let outcome = outcome.fails(2, "python/several-images");
-        assert!(outcome.hint().unwrap().contains("train, serve"), "{outcome}");
+        assert!(outcome.hint().unwrap().contains("train (training), serve"), "{outcome}");
     }
     let unknown = project.tierce(["build", "app.py", "trian"]).fails(2, "python/no-such-image");
     assert!(unknown.stderr.contains("there is no image trian in app.py"), "{unknown}");
@@ -291,6 +291,14 @@ fn what_files_say_to_init_counts_after_the_command_line() {
     assert!(variable.ok().line().starts_with("ghcr.io/init/app:"));
     let builder = project.tierce(["build", "app.py", "--push"]).fails(2, "engine/unknown-builder");
     assert!(builder.stderr.contains("kiln"), "{builder}");
+}
+
+#[test]
+fn a_build_in_the_background_has_the_same_python() {
+    let project = answered(two_images);
+    let started = project.tierce(["build", "app.py", "serve", "--detach"]).ok();
+    let waited = project.tierce(["runs", "wait", started.line()]).ok();
+    assert_eq!(waited.line(), "example.com/serve:1");
 }
 
 #[test]

@@ -170,11 +170,10 @@ class _State:
         from . import _tierce
 
         said: _Document = _tierce._init_said()
-        builder = said.pop("image_builder", None)
-        named = builder is None or isinstance(builder, str)
+        builder = said["image_builder"]
         return {
-            "builder": builder if named else None,
-            "builder_object": None if named else type(builder).__qualname__,
+            # One that is an object is there only in this Python, which builds then.
+            "builder": builder if isinstance(builder, str) else None,
             "registry": said.get("image_registry"),
             "root_dir": None if said.get("root_dir") is None else str(said["root_dir"]),
         }

@@ -19,19 +19,23 @@ type Builds = Vec<Result<ImageBuild, Failure>>;
 pub struct Prepared {
     pub settings: Settings,
     pub projects: Vec<Project>,
+    /// The Python that has loaded one of them, if one has.
+    python: Option<PathBuf>,
     /// Where it is Python that builds.
     handover: Option<(Group, Handover)>,
 }
 
 pub fn run(args: BuildArgs) -> Done {
     let (detach, progress, format) = (args.detach, args.progress, args.format);
-    let Prepared { settings, projects, handover } = prepare(&args)?;
+    let Prepared { settings, projects, python, handover } = prepare(&args)?;
     if let Some((group, handover)) = handover {
         let names = handover.labels.clone();
         return show(&names, hand_over(&args, &group, handover)?, format);
     }
     if detach {
-        return start(settings, projects, format);
+        // It is loaded once more there, where it may not be found in the same way.
+        let python = python.filter(|_| args.python.python.is_none());
+        return start(settings, projects, python, format);
     }
     if let [_] = projects.as_slice() {
         let build = project::drive(settings, progress, async move |tierce, events| {
@@ -94,7 +98,7 @@ fn ask<'a>(args: &'a BuildArgs, group: &'a Group, naming: &'a NamingArgs) -> Ask
 pub fn prepare(args: &BuildArgs) -> Result<Prepared, Failure> {
     let (naming, recursive) = (args.naming(), args.is_recursive());
     let mut all: Option<Settings> = None;
-    let (mut projects, mut handover) = (vec![], None);
+    let (mut projects, mut python, mut handover) = (vec![], None, None);
     for group in grouped(&args.specs(), recursive) {
         let loaded = project::load(&ask(args, &group, &naming))?;
         match &mut all {
@@ -108,6 +112,7 @@ pub fn prepare(args: &BuildArgs) -> Result<Prepared, Failure> {
             }
         }
         projects.extend(loaded.projects);
+        python = python.or(loaded.python);
         handover = handover.or(loaded.handover.map(|handover| (group, handover)));
     }
     let alone = args.detach || !args.output.is_empty();
@@ -130,7 +135,8 @@ pub fn prepare(args: &BuildArgs) -> Result<Prepared, Failure> {
             options.check_cache = CheckCache::Bypass;
         }
     }
-    Ok(Prepared { settings: all.expect("there is a default"), projects, handover })
+    let settings = all.expect("there is a default");
+    Ok(Prepared { settings, projects, python, handover })
 }
 
 /// A specification, and the names of images in it.
@@ -197,7 +203,12 @@ async fn build_all(tierce: &Tierce, projects: Vec<Project>, events: &Events) -> 
 
 /// Starts a process that builds it. What is wrong with the specification, its sources, its builder
 /// or its secrets is found before.
-fn start(settings: Settings, projects: Vec<Project>, format: Format) -> Done {
+fn start(
+    settings: Settings,
+    projects: Vec<Project>,
+    python: Option<PathBuf>,
+    format: Format,
+) -> Done {
     let runs = Runs::open(&settings.store);
     let uri = project::drive(settings, Progress::Quiet, async move |tierce, _| {
         let project = one(&projects)?;
@@ -206,9 +217,11 @@ fn start(settings: Settings, projects: Vec<Project>, format: Format) -> Done {
         let name = engine.check_ready(&project.image, &project.options, &Events::none()).await;
         Ok(name.map_err(Error::from)?)
     })?;
+    let named = python.map(|python| ["--python".into(), python.into_os_string()]);
+    let arguments = std::env::args_os().skip(1).chain(named.into_iter().flatten());
     let start = StartRun {
         program: std::env::current_exe().map_err(CliError::Program)?,
-        input: RunInput::Arguments(std::env::args_os().skip(1).collect()),
+        input: RunInput::Arguments(arguments.collect()),
         uri,
     };
     let run = runs.start(&start)?;

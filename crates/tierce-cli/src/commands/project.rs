@@ -66,6 +66,8 @@ impl<'a> Ask<'a> {
 pub struct Loaded {
     pub settings: Settings,
     pub projects: Vec<Project>,
+    /// The Python that has loaded it, if one has.
+    pub python: Option<PathBuf>,
     /// Where the builder is there only in Python.
     pub handover: Option<python::Handover>,
 }
@@ -182,7 +184,7 @@ pub fn load(ask: &Ask<'_>) -> Result<Loaded, Failure> {
     project.warnings.extend(trust::outside(&project.image, &root, &settings));
     project.name_secrets(&settings);
     project.take_warnings(&settings);
-    Ok(Loaded { settings, projects: vec![project], handover: None })
+    Ok(Loaded { settings, projects: vec![project], python: None, handover: None })
 }
 
 /// Reads a specification of one image.

@@ -31,7 +31,7 @@ pub fn load(ask: &Ask<'_>, spec: &Path) -> Result<Loaded, Failure> {
     }
     let selected = select::select(spec, &loaded, ask.names)?;
     if ask.one && selected.len() > 1 {
-        let names = selected.iter().map(|found| select::label(found.image)).collect();
+        let names = selected.iter().map(|found| select::described(found.image)).collect();
         return Err(PythonError::Several { file: spec.to_owned(), names }.into());
     }
     let package = reply.python.tierce.unwrap_or_default();
@@ -51,7 +51,7 @@ pub fn load(ask: &Ask<'_>, spec: &Path) -> Result<Loaded, Failure> {
     let builder = selected.iter().find_map(|found| found.image.python_builder.clone());
     let handover = builder.map(|builder| Handover {
         builder,
-        python,
+        python: python.clone(),
         configured: settings.builder.clone(),
         files: sources,
         images: selected.iter().map(|found| (found.file.path.clone(), found.index)).collect(),
@@ -61,7 +61,7 @@ pub fn load(ask: &Ask<'_>, spec: &Path) -> Result<Loaded, Failure> {
     if let Some(first) = projects.first_mut() {
         first.take_warnings(&settings);
     }
-    Ok(Loaded { settings, projects, handover })
+    Ok(Loaded { settings, projects, python: Some(python), handover })
 }
 
 /// Images whose builder is there only in Python.

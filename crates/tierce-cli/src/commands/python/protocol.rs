@@ -112,9 +112,6 @@ pub struct LoadError {
 pub struct Init {
     #[serde(default)]
     pub builder: Option<String>,
-    /// The class of the builder, where it is an object.
-    #[serde(default)]
-    pub builder_object: Option<String>,
     #[serde(default)]
     pub registry: Option<String>,
     #[serde(default)]

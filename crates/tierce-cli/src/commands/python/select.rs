@@ -40,7 +40,7 @@ pub fn select<'a>(
     let mut wanted = vec![false; all.len()];
     for name in names {
         let Some(of) = all.iter().filter_map(|found| meaning(found.image, name)).min() else {
-            let known: Vec<String> = all.iter().map(|found| label(found.image)).collect();
+            let known: Vec<String> = all.iter().map(|found| described(found.image)).collect();
             return Err(PythonError::NoSuchImage {
                 file: spec.to_owned(),
                 near: nearest(name, all.iter().flat_map(|found| &found.image.names)),
@@ -64,6 +64,17 @@ fn meaning(image: &Found, name: &str) -> Option<Named> {
 /// What the image is called in messages.
 pub fn label(image: &Found) -> String {
     image.names.first().map_or_else(|| "(without a name)".to_owned(), |name| name.name.clone())
+}
+
+/// The same, and what else it can be called by those who don't look into the file.
+pub fn described(image: &Found) -> String {
+    let others = image.names.iter().skip(1);
+    let others = others.filter(|name| matches!(name.of, Named::Environment | Named::Task));
+    let others: Vec<&str> = others.map(|name| &*name.name).collect();
+    match others.is_empty() {
+        true => label(image),
+        false => format!("{} ({})", label(image), others.join(", ")),
+    }
 }
 
 /// The name that was meant, if one is near enough.
