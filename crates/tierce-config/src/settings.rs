@@ -2,6 +2,7 @@
 
 use crate::environment::{Execution, IndexCredentialSettings};
 use crate::layer::Layer;
+use crate::origin::{FileKind, Origin};
 use crate::resolve::{Recorded, Resolver, Said};
 use crate::sources::{ConfigPath, Files, Overrides};
 use crate::tables::{self, BuildkitSettings, DebianSettings, DockerSettings, ImageSpecSettings};
@@ -167,6 +168,19 @@ impl Settings {
     pub fn entries(&self) -> Vec<Entry> {
         let Record { layers, recorded } = &*self.record;
         recorded.iter().map(|one| one.entry(layers)).collect()
+    }
+
+    /// Whether it is Flyte's configuration that names the builder, and not tierce's own: where
+    /// Flyte has chosen tierce all the same, in a program, it means nothing.
+    pub fn has_builder_of_flytes(&self) -> bool {
+        let of_flytes = |origin: &Origin| {
+            matches!(
+                origin,
+                Origin::Variable { name: "FLYTE_IMAGE_BUILDER" }
+                    | Origin::File { file: FileKind::Flyte, .. }
+            )
+        };
+        self.entries().iter().any(|entry| entry.key == "builder" && of_flytes(&entry.origin))
     }
 
     /// The registries that are spoken to in plain HTTP, besides those on this machine.

@@ -64,6 +64,16 @@ fn flytes_builders_have_their_names_here() {
 }
 
 #[test]
+fn whose_word_the_builder_is_can_be_told() {
+    let flytes = World::new().file("home/.flyte/config.yaml", "image:\n  builder: remote\n");
+    assert!(flytes.settings().has_builder_of_flytes());
+    assert!(flytes.variable("FLYTE_IMAGE_BUILDER", "local").settings().has_builder_of_flytes());
+    let own = World::new().file("home/.config/tierce/config.toml", "builder = \"docker\"\n");
+    assert!(!own.settings().has_builder_of_flytes());
+    assert!(!World::new().settings().has_builder_of_flytes());
+}
+
+#[test]
 fn the_name_of_tierce_in_flytes_words_chooses_none_of_its_builders() {
     for text in ["image:\n  builder: tierce\n", ""] {
         let world = World::new().file("home/.flyte/config.yaml", text);
