@@ -10,6 +10,7 @@ mod convert;
 mod engine;
 mod error;
 mod exists;
+mod flyte;
 mod host;
 mod image;
 mod image_text;
@@ -45,6 +46,8 @@ mod _tierce {
     };
     #[pymodule_export]
     use crate::exists::reference_exists;
+    #[pymodule_export]
+    use crate::flyte::builder_for_flyte;
     #[pymodule_export]
     use crate::image::Image;
     #[pymodule_export]

@@ -25,6 +25,7 @@ try:
 except ImportError as error:
     skip("flyte", error)
 
+from flyte._image import _CREATE_FLYTE_USER_CMD, PixiScript  # noqa: E402
 from flyte._internal.imagebuild.image_builder import (  # noqa: E402
     ImageBuildEngine,
     PersistentCacheImageChecker,
@@ -291,6 +292,48 @@ def test_every_layer_is_built_under_the_name_that_flyte_computed(
     }
 
 
+PIXI = """\
+#!/bin/sh
+# install --manifest-path MANIFEST --environment NAME ...: stands in for pixi, which this may lack.
+set -eu
+test "$1 $2 $4" = "install --manifest-path --environment"
+environment=$(dirname "$3")/.pixi/envs/$5
+mkdir -p "$environment/bin"
+ln -sf /usr/bin/python3 "$environment/bin/python"
+cp "$3" "$environment/manifest"
+echo "$@" >> "$environment/asked"
+"""
+
+
+def test_pixi_installs_projects_and_scripts(
+    tierce: Host, registry: Registry, run: Containers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = Path("programs").absolute()
+    programs.mkdir()
+    (programs / "pixi").write_text(PIXI)
+    (programs / "pixi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    project = Path("project")
+    project.mkdir()
+    (project / "pixi.toml").write_text('[workspace]\nchannels = ["conda-forge"]\n')
+    (project / "pixi.lock").write_text("version: 6\n")
+    Path("script.py").write_text(
+        "# /// script\n# requires-python = '>=3.11'\n# dependencies = ['httpx']\n"
+        "# [tool.pixi.dependencies]\n# gdal = '*'\n# ///\n"
+    )
+    image = slim("pixi", registry=registry.host).with_pixi_project(project, environment="prod")
+    image = image.clone(addl_layer=PixiScript(script=Path("script.py")))
+    assert flyte.build(image).uri == image.uri
+    folder = "/opt/pixi-project/.pixi/envs"
+    env = variables(registry.config(image.uri))
+    assert env["VIRTUAL_ENV"] == f"{folder}/default"
+    assert env["PATH"].startswith(f"{folder}/default/bin:{folder}/prod/bin:")
+    seen = run(image.uri, ["sh", "-c", f"cd {folder}; cat */asked default/manifest; python -V"])
+    assert "--environment prod --locked" in seen.stdout
+    for part in ("gdal", "httpx", "linux-64", "Python 3.11"):
+        assert part in seen.stdout
+
+
 # --- the command
 
 
@@ -384,41 +427,80 @@ def platforms(registry: Registry, uri: str) -> list[str]:
     return sorted(entry["platform"]["architecture"] for entry in index["manifests"])
 
 
+BOTH = """\
+name = "both"
+tag = "1"
+base = "scratch"
+platforms = ["linux/amd64", "linux/arm64"]
+copy = [{ src = "venv", dst = "/opt/venv" }]
+
+[env]
+PYTHON_VERSION = "3.11.2"
+VIRTUAL_ENV = "/opt/venv"
+PATH = "/opt/venv/bin:/usr/local/bin:/usr/bin:/bin"
+"""
+
+
+@pytest.fixture(scope="session")
+def both(
+    machine: Host, registry: Registry, program: str, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """Stands in for what Flyte releases, for both platforms: there is nothing to run in it."""
+    base = tmp_path_factory.mktemp("both")
+    has = base / f"venv/lib/python3.11/site-packages/flyte-{FLYTE}.dist-info"
+    has.mkdir(parents=True)
+    (has / "METADATA").write_text(f"Metadata-Version: 2.1\nName: flyte\nVersion: {FLYTE}\n")
+    (base / "venv/bin").mkdir()
+    (base / "venv/bin/python").symlink_to("/usr/local/bin/python3.11")
+    (base / "tierce.toml").write_text(BOTH)
+    build = [program, "build", "--push", "--registry", registry.host]
+    subprocess.run(build, cwd=base, env={**machine.variables}, check=True)
+    registry.copy(f"{registry.host}/both:1", f"flyteorg/flyte:py3.11-v{FLYTE}-both")
+    return f"{registry.host}/both:1"
+
+
 def test_what_is_only_assembled_is_made_for_both_platforms(
-    tierce: Host, registry: Registry, program: str, monkeypatch: pytest.MonkeyPatch
+    tierce: Host, registry: Registry, both: str
 ) -> None:
-    # A base for both, which this machine could run on one of them at most.
-    base = Path("base")
-    (base / "venv/bin").mkdir(parents=True)
-    (base / "venv/pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.11.2\n")
-    (base / "venv/bin/python").write_text("")
-    (base / "tierce.toml").write_text(
-        'name = "both"\ntag = "1"\nbase = "scratch"\nplatforms = ["linux/amd64", "linux/arm64"]\n'
-        'copy = [{ src = "venv", dst = "/opt/venv" }]\n'
+    released = flyte.Image.from_debian_base(
+        python_version=(3, 11),
+        flyte_version=f"{FLYTE}-both",
+        registry=registry.host,
+        name="assembled",
     )
-    subprocess.run([program, "build", "--push", "--registry", registry.host], cwd=base, check=True)
-    image = (
-        flyte.Image.from_base(f"{registry.host}/both:1")
-        .clone(
-            name="assembled",
-            registry=registry.host,
-            python_version=(3, 11),
-            extendable=True,
-            platform=("linux/amd64", "linux/arm64"),
-        )
-        .with_pip_packages("markupsafe==3.0.2")
-        .with_env_vars({"A": "1"})
-    )
+    image = released.with_pip_packages("markupsafe==3.0.2").with_env_vars({"A": "1"})
     flyte.build(image)
-    assert platforms(registry, image.uri) == ["amd64", "arm64"]
+    index = registry._json(f"assembled/manifests/{image.uri.rsplit(':', 1)[1]}")
+    made = [entry["platform"]["architecture"] for entry in index["manifests"]]
+    assert sorted(made) == ["amd64", "arm64"]
 
 
-def test_what_runs_for_a_processor_that_is_not_here_is_refused_at_once(tierce: Host) -> None:
-    image = slim("foreign", platform=("linux/amd64", "linux/arm64")).with_commands(["true"])
-    with pytest.raises(ImageBuildError) as raised:
+def test_what_runs_for_a_processor_that_is_not_here_is_refused(tierce: Host, both: str) -> None:
+    image = flyte.Image.from_base(both).clone(
+        name="foreign", python_version=(3, 11), extendable=True, platform=("linux/arm64",)
+    )
+    image = image.with_commands(["true"])
+    with pytest.raises(ImageBuildError, match="build/foreign-platform") as raised:
         flyte.build(image)
     assert "linux/arm64" in str(raised.value)
     assert 'platform=("linux/amd64",)' in str(raised.value)
+
+
+def test_of_the_default_platforms_the_one_that_runs_here_is_built(
+    tierce: Host, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = flyte.Image.from_base("python:3.11-slim-bookworm").clone(
+        name="default",
+        registry=registry.host,
+        python_version=(3, 11),
+        extendable=True,
+        platform=("linux/amd64", "linux/arm64"),
+    )
+    # What Flyte does first in images of its own.
+    image = image.with_commands([_CREATE_FLYTE_USER_CMD])
+    flyte.build(image)
+    assert "flyte/default-platforms" in capsys.readouterr().err
+    assert registry.config(image.uri)["architecture"] == "amd64"
 
 
 def test_images_need_a_registry_and_all_ways_to_name_one_are_taken(
@@ -438,6 +520,15 @@ def test_images_need_a_registry_and_all_ways_to_name_one_are_taken(
     # It is found by its bare name, too.
     forget()
     assert flyte.build(image).uri == built.uri
+
+
+def test_what_flyte_is_configured_to_use_otherwise_does_not_matter(
+    tierce: Host, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYTE_IMAGE_BUILDER", "remote")
+    image = slim("chosen", registry=registry.host).with_env_vars({"A": "1"})
+    flyte.build(image)
+    assert registry.has(image.uri)
 
 
 def test_a_dry_run_prints_the_plan_and_changes_nothing(

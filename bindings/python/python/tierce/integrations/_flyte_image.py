@@ -71,9 +71,9 @@ def with_registry(image: flyte.Image) -> flyte.Image:
         raise SpecificationError(
             f"no registry is known to push the image {image.name!r} to",
             "flyte/no-registry",
-            "Say it once: flyte.init(image_registry='ghcr.io/me'), or `image: registry: ghcr.io/me` "
-            "in Flyte's config.yaml, or FLYTE_IMAGE_REGISTRY=ghcr.io/me in the environment; or for "
-            "one image: Image.from_debian_base(registry='ghcr.io/me').",
+            "Say it once: flyte.init(image_registry='ghcr.io/me'), `image: registry: ghcr.io/me` "
+            "in Flyte's config.yaml, or the variable FLYTE_IMAGE_REGISTRY=ghcr.io/me; or for one "
+            "image: Image.from_debian_base(registry='ghcr.io/me').",
         )
     return image.clone(registry=registry)
 

@@ -72,13 +72,22 @@ class TierceImageBuilder:
         try:
             image = with_registry(image)
             builder = self.builder
-            if image.dockerfile is not None and builder is None:
+            if builder is None and image.dockerfile is None:
+                builder = _tierce().builder_for_flyte()
+            elif builder is None:
                 # Whatever builds Dockerfiles on this machine.
                 builder, _ = await asyncio.to_thread(_tierce().context_builder)
             uri = await _build(image, builder, dry_run, wait, force)
         except TierceError as error:
-            raise ImageBuildError(f"cannot build {image.uri}: {error}") from error
+            raise ImageBuildError(f"cannot build {image.uri}: {_said(error)}") from error
         return flyte.ImageBuild(uri=uri, remote_run=None)
+
+
+def _said(error: TierceError) -> str:
+    """What went wrong, and what to do about it in Flyte's words."""
+    if error.code != "build/foreign-platform":
+        return str(error)
+    return f"{error}\nOr name what its tasks run on: platform=(\"linux/amd64\",)."
 
 
 async def _build(
@@ -171,24 +180,29 @@ def _status() -> Any:
 
 
 class Steps:
-    """Says what happens in a build in Flyte's status lines."""
+    """Says what happens in a build in Flyte's status lines. What was there already is counted."""
 
     def __init__(self, status: Any) -> None:
         self._status = status
         self._titles: dict[int, str] = {}
+        self._cached = 0
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Takes in one event."""
         match event["event"]:
             case "step-started":
                 self._titles[event["step"]] = _short(event["title"])
+            case "step-finished" if event["outcome"] == "cached":
+                self._cached += 1
             case "step-finished":
-                cached = event["outcome"] == "cached"
-                said = ["cached" if cached else f"{event['millis'] / 1000:.1f} s"]
+                said = [f"{event['millis'] / 1000:.1f} s"]
                 said += [event["detail"]] if event["detail"] else []
                 self._status.info(_plain(f"{self._titles[event['step']]}: {', '.join(said)}"))
             case "step-failed":
                 self._status.warn(_plain(f"{self._titles[event['step']]}: failed"))
+            case "build-finished":
+                seconds = event["millis"] / 1000
+                self._status.info(f"built in {seconds:.1f} s, {self._cached} steps were cached")
             case "warning":
                 self._status.warn(_plain(f"{event['message']} [{event['code']}]"))
 
