@@ -126,7 +126,7 @@ impl Diagnostic for GatherError {
     fn hint(&self) -> Option<String> {
         match self {
             GatherError::Missing { .. } => {
-                Some("Paths are relative to the directory of the tierce.toml.".into())
+                Some("Paths are relative to the directory of the tierce.toml; in Python, to root_dir or the current directory.".into())
             }
             GatherError::NoWheels { .. } => {
                 Some("Build them first, as `uv build --wheel -o DIR` does.".into())
