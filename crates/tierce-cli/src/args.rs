@@ -87,7 +87,7 @@ pub struct SpecArgs {
 #[derive(Debug, Args)]
 pub struct NamingArgs {
     /// The registry to name and push the image to, as ghcr.io/me
-    #[arg(short, long)]
+    #[arg(long)]
     pub registry: Option<String>,
     /// Tag the image so instead of by its key; `latest` is always built
     #[arg(short, long)]
@@ -158,7 +158,7 @@ pub struct ConfigShowArgs {
     #[arg(long)]
     pub origin: bool,
     /// The registry of images that name none, as ghcr.io/me
-    #[arg(short, long)]
+    #[arg(long)]
     pub registry: Option<String>,
     #[command(flatten)]
     pub settings: SettingArgs,

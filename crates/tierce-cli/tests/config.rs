@@ -84,7 +84,7 @@ fn the_command_line_outranks_everything() {
     assert!(get(&[], &[]).starts_with("ghcr.io/project  # "));
     let variables = [("FLYTE_IMAGE_REGISTRY", "ghcr.io/variable")];
     assert_eq!(get(&[], &variables), "ghcr.io/variable  # FLYTE_IMAGE_REGISTRY");
-    assert_eq!(get(&["-r", "ghcr.io/flag"], &variables), "ghcr.io/flag  # --registry");
+    assert_eq!(get(&["--registry", "ghcr.io/flag"], &variables), "ghcr.io/flag  # --registry");
 
     let name = |args: &[&str]| {
         tierce(&project, ["key"].iter().chain(args).copied()).ok().line().to_owned()
@@ -155,7 +155,7 @@ fn bases_come_from_mirrors() {
     let Some(mirror) = Registry::start() else { return };
     let base = Project::assembled();
     let cache = format!("{}/cache", mirror.address());
-    let pushed = tierce(&base, ["build", "--push", "-r", &cache, "-t", "1"]).ok();
+    let pushed = tierce(&base, ["build", "--push", "--registry", &cache, "-t", "1"]).ok();
     assert_eq!(pushed.line(), format!("{cache}/hello:1"));
 
     let project = Project::new("name = \"app\"\nbase = \"hub.invalid/team/hello:1\"\n");
@@ -208,7 +208,7 @@ fn a_registry_may_have_an_authority_of_its_own() {
     let Some([ca, _, leaf, key]) = certificates(&project) else { return };
     let Some(registry) = Registry::encrypted(&leaf, &key, Some(&ca)) else { return };
     let host = registry.address().replace("127.0.0.1", "localhost");
-    let push = ["build", "--push", "-r", &host];
+    let push = ["build", "--push", "--registry", &host];
     // Hosts of this machine speak plain HTTP unless something is said about their TLS.
     assert_ne!(tierce(&project, push).run().code, 0);
     let table = format!("[registries.\"{host}\"]\n");

@@ -16,7 +16,7 @@ fn base(registry: &Registry) -> String {
     let spec = "name = 'base'\nbase = { debian = 'bookworm', python = true, \
                 packages = ['ca-certificates'] }\n";
     let project = Project::new(spec);
-    let pushed = stored(project.tierce(["build", "--push", "-r", registry.address()])).ok();
+    let pushed = stored(project.tierce(["build", "--push", "--registry", registry.address()])).ok();
     pushed.line().to_owned()
 }
 

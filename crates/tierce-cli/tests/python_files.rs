@@ -242,7 +242,7 @@ fn the_loader_is_told_what_the_command_line_says() {
         assert_eq!(files(recursive), ["app.py", "pkg/a.py", "pkg/b.py"], "{recursive:?}");
     }
     assert_eq!(request(&project)["all"], true);
-    assert_eq!(files(&["-r", "ghcr.io/me", "app.py"]), ["app.py"]);
+    assert_eq!(files(&["--registry", "ghcr.io/me", "app.py"]), ["app.py"]);
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn what_files_say_to_init_counts_after_the_command_line() {
         project.tierce(["key", "app.py"].iter().chain(args).copied()).ok().line().to_owned()
     };
     assert!(key(&[]).starts_with("ghcr.io/init/app:"), "{}", key(&[]));
-    assert!(key(&["-r", "ghcr.io/flag"]).starts_with("ghcr.io/flag/app:"));
+    assert!(key(&["--registry", "ghcr.io/flag"]).starts_with("ghcr.io/flag/app:"));
     let variable = project.tierce(["key", "app.py"]).env("TIERCE_REGISTRY", "ghcr.io/variable");
     assert!(variable.ok().line().starts_with("ghcr.io/init/app:"));
     let builder = project.tierce(["build", "app.py", "--push"]).fails(2, "engine/unknown-builder");

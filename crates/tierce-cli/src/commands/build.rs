@@ -52,14 +52,14 @@ pub fn run(args: BuildArgs) -> Done {
 
 /// Has Python build what builders that are written in Python build.
 fn hand_over(args: &BuildArgs, group: &Group, handover: Handover) -> Result<Builds, Failure> {
-    let naming = args.naming();
+    let naming = &args.naming;
     let refused = [
         (args.detach, "--detach"),
         (!args.output.is_empty(), "--output"),
         (args.load, "--load"),
         (args.no_check_cache, "--no-check-cache"),
         (naming.tag.is_some(), "--tag"),
-        (args.specs().len() > 1 + group.names.len(), "other specifications"),
+        (args.specs.len() > 1 + group.names.len(), "other specifications"),
     ];
     if let Some((_, option)) = refused.into_iter().find(|(asked, _)| *asked) {
         return Err(PythonError::PythonBuilder { builder: handover.builder, option }.into());
@@ -77,7 +77,7 @@ fn hand_over(args: &BuildArgs, group: &Group, handover: Handover) -> Result<Buil
             Progress::Quiet => "quiet",
         },
     };
-    handover.build(&ask(args, group, &naming), request)
+    handover.build(&ask(args, group, naming), request)
 }
 
 fn ask<'a>(args: &'a BuildArgs, group: &'a Group, naming: &'a NamingArgs) -> Ask<'a> {
@@ -88,7 +88,7 @@ fn ask<'a>(args: &'a BuildArgs, group: &'a Group, naming: &'a NamingArgs) -> Ask
         settings: &args.settings,
         python: &args.python,
         code: args.code,
-        recursive: args.is_recursive(),
+        recursive: args.recursive,
         all: args.all,
         one: false,
     }
@@ -96,11 +96,11 @@ fn ask<'a>(args: &'a BuildArgs, group: &'a Group, naming: &'a NamingArgs) -> Ask
 
 /// What is to be built, and with which settings.
 pub fn prepare(args: &BuildArgs) -> Result<Prepared, Failure> {
-    let (naming, recursive) = (args.naming(), args.is_recursive());
+    let (naming, recursive) = (&args.naming, args.recursive);
     let mut all: Option<Settings> = None;
     let (mut projects, mut python, mut handover) = (vec![], None, None);
-    for group in grouped(&args.specs(), recursive) {
-        let loaded = project::load(&ask(args, &group, &naming))?;
+    for group in grouped(&args.specs, recursive) {
+        let loaded = project::load(&ask(args, &group, naming))?;
         match &mut all {
             None => all = Some(loaded.settings),
             // Where a specification says that secrets are, they are for it alone; files are named

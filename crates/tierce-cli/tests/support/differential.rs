@@ -102,7 +102,7 @@ pub fn base(registry: &Registry) -> Option<String> {
         std::fs::create_dir_all(project.path("root").join(name)).expect("a directory");
     }
     let address = registry.address();
-    let pushed = project.tierce(["build", "--push", "-r", address]).ok();
+    let pushed = project.tierce(["build", "--push", "--registry", address]).ok();
     Some(pushed.line().to_owned())
 }
 
