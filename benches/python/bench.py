@@ -41,6 +41,9 @@ PEERS = {"flyte": "flyte==2.12.1", "flytekit": "flytekit==1.16.31"}
 SYSTEMS = ("tierce", *PEERS)
 TOOLS = (*os.get_exec_path(), "/usr/sbin", "/usr/local/sbin", "/sbin")
 Seconds = list[float]
+# What is measured besides the scripts.
+BARE = "python"
+IMPORT = "import"
 
 
 def main() -> None:
@@ -89,10 +92,10 @@ class Bench:
 
     def round(self, number: int) -> None:
         turns = SYSTEMS[number % 3 :] + SYSTEMS[: number % 3]
-        for system in turns:
-            bare = self.process([self.pythons[system], "-c", "pass"])[0]
-            took = self.process([self.pythons[system], "-c", f"import {system}"])[0]
-            self.note("import", system, took - bare)
+        for system in turns * 3:
+            self.note(BARE, system, self.process([self.pythons[system], "-c", "pass"])[0])
+            imports = [self.pythons[system], "-c", f"import {system}"]
+            self.note(IMPORT, system, self.process(imports)[0])
         for system in turns:
             self.measured("cold", system, fresh=True)
             self.measured("warm", system, fresh=False)
@@ -138,12 +141,15 @@ class Bench:
             what: {system: statistics.median(seconds) for system, seconds in of.items()}
             for what, of in sorted(self.samples.items(), key=lambda item: item[0])
         }
+        # What importing adds to a Python that does nothing: of medians, as either alone is noise.
+        bare = medians.pop(BARE)
+        medians[IMPORT] = {name: took - bare[name] for name, took in medians[IMPORT].items()}
         for what, of in medians.items():
             own = of["tierce"]
             cells = "".join(f"{of[system] * 1000:>9.1f} ms" for system in SYSTEMS)
             # Who says yes for the others takes no time: there is nothing to compare.
-            stub = what.endswith(", found")
-            ratios = "".join(f"{of[peer] / own:>9.1f}x" for peer in PEERS) if not stub else ""
+            compared = not what.endswith(", found") and own > 0
+            ratios = "".join(f"{of[peer] / own:>9.1f}x" for peer in PEERS) if compared else ""
             print(f"{what:<{width}}{cells}{ratios}")
         return medians
 
