@@ -94,7 +94,7 @@ class Bench:
         turns = SYSTEMS[number % 3 :] + SYSTEMS[: number % 3]
         for system in turns * 3:
             self.note(BARE, system, self.process([self.pythons[system], "-c", "pass"])[0])
-            imports = [self.pythons[system], "-c", f"import {system}"]
+            imports: list[str | Path] = [self.pythons[system], "-c", f"import {system}"]
             self.note(IMPORT, system, self.process(imports)[0])
         for system in turns:
             self.measured("cold", system, fresh=True)
