@@ -1,15 +1,15 @@
 //! The HTTP client: roots of trust, proxies, timeouts.
 
+use crate::trust::{AnyCertificate, Authorities};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Proxy};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,12 +160,11 @@ pub fn client(settings: &HttpSettings) -> Result<Client, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
-    let tls = match settings.verification {
-        Verification::Full => tls.with_root_certificates(roots(settings)?),
-        Verification::Nothing => {
-            tls.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        }
+    let verifier: Arc<dyn ServerCertVerifier> = match settings.verification {
+        Verification::Full => Arc::new(Authorities::new(added_roots(settings)?, provider)),
+        Verification::Nothing => Arc::new(AnyCertificate(provider)),
     };
+    let tls = tls.dangerous().with_custom_certificate_verifier(verifier);
     let mut tls = match &settings.identity {
         None => tls.with_no_client_auth(),
         Some(identity) => {
@@ -207,47 +206,6 @@ impl ClientIdentity {
     }
 }
 
-/// Takes any certificate; what the server signs must still be signed with its key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 fn proxy_for(proxies: &Matcher, url: &Url) -> Option<Url> {
     let loopback = match url.host()? {
         url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
@@ -274,14 +232,9 @@ fn decode_basic(header: &HeaderValue) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-fn roots(settings: &HttpSettings) -> Result<RootCertStore, ClientError> {
+/// What [`HttpSettings::ca_files`] have.
+fn added_roots(settings: &HttpSettings) -> Result<RootCertStore, ClientError> {
     let mut roots = RootCertStore::empty();
-    let platform = rustls_native_certs::load_native_certs();
-    for error in &platform.errors {
-        tracing::debug!(%error, "a certificate authority of the platform is unusable");
-    }
-    // A platform without any is not an error here: plain HTTP and file URLs need none.
-    roots.add_parsable_certificates(platform.certs);
     for path in &settings.ca_files {
         let unreadable = |source| ClientError::CaFile { path: path.clone(), source };
         let mut found = false;

@@ -13,6 +13,7 @@ mod redact;
 mod retry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trust;
 
 pub use client::{ClientError, ClientIdentity, HttpSettings, Verification, client};
 pub use download::{Download, Source, download_from};
