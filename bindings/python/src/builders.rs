@@ -4,6 +4,7 @@
 use crate::checkers::PyChecker;
 use crate::job::{Calls, Wanted};
 use crate::runtime::lock;
+use crate::threads::{attach, attached};
 use async_trait::async_trait;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
@@ -277,7 +278,7 @@ impl PyBuilder {
             })
         });
         let made = made.await;
-        let read = |made| Python::attach(|py| self.read(py, request, made));
+        let read = |made| attached(|py| self.read(py, request, made));
         made.and_then(read).map_err(|error| self.failure(&request.uri, error))
     }
 
@@ -380,10 +381,10 @@ impl ImageBuilder for PyBuilder {
             Checkers::Named(named) => named,
         };
         let checker = |object: &Py<PyAny>| {
-            let object = Python::attach(|py| object.clone_ref(py));
-            Arc::new(PyChecker::new(object, pushes, self.pythons.clone())) as _
+            let object = attach(|py| object.clone_ref(py))?;
+            Some(Arc::new(PyChecker::new(object, pushes, self.pythons.clone())) as _)
         };
-        named.iter().map(checker).collect()
+        named.iter().filter_map(checker).collect()
     }
 }
 
@@ -396,7 +397,7 @@ pub struct Installed(pub Arc<Pythons>);
 
 impl Installed {
     async fn load(&self, name: &str) -> PyResult<Option<PyBuilder>> {
-        let registered = Python::attach(|py| lock(&REGISTERED).get(name).map(|b| b.clone_ref(py)));
+        let registered = attached(|py| Ok(lock(&REGISTERED).get(name).map(|b| b.clone_ref(py))))?;
         let object = match registered {
             Some(object) => object,
             None => {
@@ -410,15 +411,15 @@ impl Installed {
                 self.0.call(load).await?
             }
         };
-        if Python::attach(|py| object.is_none(py)) {
+        if attached(|py| Ok(object.is_none(py)))? {
             return Ok(None);
         }
-        let asks = Python::attach(|py| object.bind(py).hasattr("get_checkers"))?;
+        let asks = attached(|py| object.bind(py).hasattr("get_checkers"))?;
         let checkers = match asks {
             false => None,
             true => Some(self.0.call(|py| get_checkers(py, &object)).await?),
         };
-        Python::attach(|py| {
+        attached(|py| {
             let object = object.bind(py);
             check(object, "builder")?;
             let checkers = checkers.map(|checkers| checkers.into_bound(py));
@@ -452,7 +453,7 @@ impl BuilderSource for Installed {
     }
 
     fn known(&self) -> Vec<KnownBuilder> {
-        Python::attach(|py| {
+        let known = attach(|py| {
             let registered: Vec<String> = lock(&REGISTERED).keys().cloned().collect();
             let mut known: Vec<KnownBuilder> = registered
                 .into_iter()
@@ -464,7 +465,8 @@ impl BuilderSource for Installed {
             let names = names.unwrap_or_default().into_iter();
             known.extend(names.map(|(name, origin)| KnownBuilder { name, origin }));
             known
-        })
+        });
+        known.unwrap_or_default()
     }
 
     fn places(&self) -> Vec<String> {

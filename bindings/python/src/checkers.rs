@@ -3,6 +3,7 @@
 
 use crate::builders::Pythons;
 use crate::job::Wanted;
+use crate::threads::{attach, attached};
 use async_trait::async_trait;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -23,12 +24,13 @@ pub struct PyChecker {
 impl PyChecker {
     /// The checker that `object` is, or is the class of.
     pub fn new(object: Py<PyAny>, remote: bool, pythons: Arc<Pythons>) -> Self {
-        let name = Python::attach(|py| {
+        let name = attach(|py| {
             let object = object.bind(py);
             let named =
                 object.getattr("__name__").or_else(|_| object.get_type().getattr("__name__"));
             named.map_or_else(|_| "checker".to_owned(), |name| name.to_string())
         });
+        let name = name.unwrap_or_default();
         PyChecker { name, object, remote, pythons }
     }
 
@@ -50,7 +52,7 @@ impl PyChecker {
             })
         };
         let answer = self.pythons.call(call).await?;
-        Python::attach(|py| read(answer.bind(py), several))
+        attached(|py| read(answer.bind(py), several))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Build contexts with a Dockerfile, for integrations of systems that make their own.
 
-use crate::{error, runtime, session};
+use crate::{error, runtime, session, threads};
 use pyo3::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -126,7 +126,7 @@ impl EventSink for Log {
             _ => "info",
         };
         // An interpreter that is ending has no logger left.
-        Python::try_attach(|py| {
+        threads::attach(|py| {
             if let Err(error) = self.log.call1(py, (level, line)) {
                 error.write_unraisable(py, None);
             }

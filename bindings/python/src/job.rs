@@ -4,6 +4,7 @@
 
 use crate::progress::Display;
 use crate::runtime::{Bell, SIGNAL_PAUSE, Work, lock};
+use crate::threads::attached;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -83,7 +84,7 @@ impl Calls {
         &self,
         make: impl FnOnce(Python<'_>) -> PyResult<Wanted>,
     ) -> PyResult<Py<PyAny>> {
-        let Wanted { function, args, kwargs } = Python::attach(make)?;
+        let Wanted { function, args, kwargs } = attached(make)?;
         let (sender, receiver) = oneshot::channel();
         let answer = Mutex::new(Some(sender));
         lock(&self.queue).push_back(Call { function, args, kwargs, answer });
@@ -163,6 +164,13 @@ impl Job {
         self.work.stop();
     }
 
+    /// Nobody listens any more; if it has ended, nothing of it will enter Python again.
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        self.calls.bell.listen(py, None)?;
+        self.work.leave(py);
+        Ok(())
+    }
+
     /// Stops it, and waits until it has cleaned up.
     fn end(&self, py: Python<'_>) -> PyResult<()> {
         self.is_of_this_process()?;
@@ -174,7 +182,7 @@ impl Job {
 
     /// What came of it, once it has ended; once.
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.work.take() {
+        match self.work.take(py) {
             Some(ended) => ended.result(py)?(py),
             None => Err(PyRuntimeError::new_err("there is no result, or it was taken")),
         }

@@ -29,6 +29,7 @@ mod run;
 mod runtime;
 mod secret;
 mod session;
+mod threads;
 
 /// Container images for Python, data and ML code, without Docker.
 #[pyo3::pymodule]
@@ -66,6 +67,8 @@ mod _tierce {
     use crate::run::Run;
     #[pymodule_export]
     use crate::secret::Secret;
+    #[pymodule_export]
+    use crate::threads::{end_threads, forget_threads};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -5,6 +5,7 @@
 //! ended.
 
 use crate::error;
+use crate::threads::{self, Thread};
 use pyo3::prelude::*;
 use std::any::Any;
 use std::future::Future;
@@ -13,7 +14,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tierce::{Cancel, ErrorKind};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Notify;
 
 /// How often is looked whether a signal came.
 pub const SIGNAL_PAUSE: Duration = Duration::from_millis(50);
@@ -41,7 +41,7 @@ impl Bell {
         let listener = lock(&self.listener).clone();
         if let Some(listener) = listener {
             // An interpreter that is ending has nobody left who waits.
-            Python::try_attach(|py| {
+            threads::attach(|py| {
                 if let Err(error) = listener.call0(py) {
                     // A loop that was closed meanwhile.
                     error.write_unraisable(py, None);
@@ -103,9 +103,7 @@ enum State<T> {
 pub struct Work<T> {
     state: Arc<Mutex<State<T>>>,
     bell: Arc<Bell>,
-    stop: Arc<Notify>,
-    cancel: Cancel,
-    process: u32,
+    thread: Arc<Thread>,
 }
 
 impl<T: Send + 'static> Work<T> {
@@ -116,34 +114,34 @@ impl<T: Send + 'static> Work<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let runtime = runtime().map_err(|error| no_threads(py, &error))?;
-        let (state, stop) = (Arc::new(Mutex::new(State::Running)), Arc::new(Notify::new()));
-        let (ends, stopped, rings) = (state.clone(), stop.clone(), bell.clone());
-        let switch = cancel.clone();
+        let (state, thread) = (Arc::new(Mutex::new(State::Running)), Thread::new(py, cancel)?);
+        let (ends, drives, rings) = (state.clone(), thread.clone(), bell.clone());
         let drive = move || {
-            let ended = drive(runtime, &switch, &stopped, work);
+            let ended = drive(runtime, &drives, work);
             *lock(&ends) = State::Ended(ended);
             rings.ring();
+            // Neither may be what lets go of an object of Python's after that.
+            drop((ends, rings));
+            drives.leave();
         };
-        let thread = std::thread::Builder::new().name("tierce".to_owned()).spawn(drive);
-        thread.map_err(|error| no_threads(py, &error))?;
-        let process = std::process::id();
-        Ok(Work { state, bell, stop, cancel: cancel.clone(), process })
+        let spawned = std::thread::Builder::new().name("tierce".to_owned()).spawn(drive);
+        if let Err(error) = spawned {
+            thread.leave();
+            return Err(no_threads(py, &error));
+        }
+        Ok(Work { state, bell, thread })
     }
 }
 
 impl<T> Work<T> {
     /// Asks it to stop.
     pub fn stop(&self) {
-        // A process made by `fork` has a copy of this, and the switch that works in this one.
-        if self.is_of_this_process() {
-            self.stop.notify_one();
-            self.cancel.cancel();
-        }
+        self.thread.stop();
     }
 
     /// Whether it was started by this process, not by one that this was made of by `fork`.
     pub fn is_of_this_process(&self) -> bool {
-        self.process == std::process::id()
+        self.thread.is_of_this_process()
     }
 
     /// Whether it has ended.
@@ -151,8 +149,7 @@ impl<T> Work<T> {
         !matches!(*lock(&self.state), State::Running)
     }
 
-    /// How it ended; once.
-    pub fn take(&self) -> Option<Ended<T>> {
+    fn taken(&self) -> Option<Ended<T>> {
         let mut state = lock(&self.state);
         match std::mem::replace(&mut *state, State::Taken) {
             State::Ended(ended) => Some(ended),
@@ -166,6 +163,21 @@ impl<T> Work<T> {
 }
 
 impl<T: Send> Work<T> {
+    /// How it ended; once. Its thread will not enter Python any more.
+    pub fn take(&self, py: Python<'_>) -> Option<Ended<T>> {
+        let taken = self.taken()?;
+        self.leave(py);
+        Some(taken)
+    }
+
+    /// Waits until its thread, if it has ended, will not enter Python any more.
+    pub fn leave(&self, py: Python<'_>) {
+        if self.has_ended() {
+            // It has one thing left to do: to tell that it has ended.
+            py.detach(|| self.thread.wait(CLEANUP));
+        }
+    }
+
     /// Stops it, and waits until it has cleaned up, or has taken too long to.
     pub fn end(&self, py: Python<'_>) {
         self.stop();
@@ -176,6 +188,7 @@ impl<T: Send> Work<T> {
                 left = left.saturating_sub(SIGNAL_PAUSE);
             }
         });
+        self.leave(py);
     }
 }
 
@@ -194,7 +207,7 @@ fn runtime() -> std::io::Result<Runtime> {
         .build()
 }
 
-fn drive<T, F>(runtime: Runtime, cancel: &Cancel, stop: &Notify, work: F) -> Ended<T>
+fn drive<T, F>(runtime: Runtime, thread: &Thread, work: F) -> Ended<T>
 where
     F: Future<Output = T> + Send + 'static,
 {
@@ -202,7 +215,7 @@ where
         runtime.block_on(async {
             tokio::select! {
                 result = work => Ended::Done(result),
-                () = stop.notified() => Ended::Stopped,
+                () = thread.stop.notified() => Ended::Stopped,
             }
         })
     }));
@@ -211,7 +224,7 @@ where
         Ended::Done(_) => runtime.shutdown_timeout(LEFTOVERS),
         Ended::Stopped | Ended::Panicked(_) => {
             // What runs in a sandbox ends now; its threads unmount and remove what they made.
-            cancel.cancel();
+            thread.cancel.cancel();
             runtime.shutdown_timeout(CLEANUP);
         }
     }
@@ -233,7 +246,7 @@ where
     let bell = Arc::new(Bell::default());
     let work = Work::start(py, cancel, bell.clone(), work)?;
     loop {
-        if let Some(ended) = work.take() {
+        if let Some(ended) = work.take(py) {
             return ended.result(py);
         }
         py.detach(|| bell.wait(SIGNAL_PAUSE));

@@ -451,7 +451,7 @@ async def _wait(job: Job, call_plainly: Callable[[Call], Coroutine[Any, Any, Any
                 await asyncio.wait(serving, timeout=_CLEANUP)
             while not job.ended:
                 await pause()
-        job.listen(None)
+        job.leave()
 
 
 async def _serve(call: Call, call_plainly: Callable[[Call], Coroutine[Any, Any, Any]]) -> None:
