@@ -11,7 +11,9 @@ flytekit into virtual environments of their own below `target/bench/python`, sta
 - **cold**: import it, define an image with a folder of 20,000 files, compute its URI, find that it
   exists; nothing of a run before is known (an empty home, an empty store);
 - **warm**: the same once more; and of both, what importing, naming (defining the image and
-  computing its URI) and finding it took by themselves.
+  computing its URI) and finding it took by themselves;
+- **in one call**: tierce computes a URI from the files as they are, each time it is asked, and so
+  reads the folder twice above; the others keep the first. Here `tierce.image_exists` gives both.
 
 tierce asks the registry. The others can't ask this one: what they ask says yes at once, at no
 cost (`use_flyte.py`, `use_flytekit.py`). All three take turns in every round; the medians are
@@ -107,12 +109,16 @@ class Bench:
         self.note(what, system, took)
         for name, part in zip(("imported", "named", "found"), parts, strict=True):
             self.note(f"{what}, {name}", system, float(part))
+        # Theirs name the image once: what they are asked next goes by that name.
+        if system == "tierce":
+            took = self.script(system, "once", fresh=fresh)[0]
+        self.note(f"{what}, in one call", system, took)
 
-    def script(self, system: str, *, fresh: bool) -> tuple[float, list[str]]:
+    def script(self, system: str, *more: str, fresh: bool) -> tuple[float, list[str]]:
         if fresh:
             shutil.rmtree(self.folder / "homes" / system, ignore_errors=True)
         took, said = self.process(
-            [self.pythons[system], HERE / f"use_{system}.py", self.sources, self.host], system
+            [self.pythons[system], HERE / f"use_{system}.py", self.sources, self.host, *more], system
         )
         return took, said.split()
 

@@ -1,4 +1,4 @@
-"""The script that is measured, for tierce: `use_tierce.py SOURCES REGISTRY`."""
+"""The script that is measured, for tierce: `use_tierce.py SOURCES REGISTRY [once]`."""
 
 from time import perf_counter
 
@@ -10,16 +10,16 @@ import tierce
 
 imported = perf_counter()
 
-sources, registry = sys.argv[1:]
+sources, registry, *once = sys.argv[1:]
 image = (
     tierce.Image.from_debian_base(install_flyte=False, name="bench", registry=registry)
     .with_pip_packages("numpy", "pandas")
     .with_source_folder(sources, dst="/app")
 )
-uri = image.uri
+uri = None if once else image.uri
 named = perf_counter()
 
 exists = tierce.image_exists(image)
 found = perf_counter()
 
-print(uri, bool(exists), imported - begun, named - imported, found - named)
+print(uri or exists, bool(exists), imported - begun, named - imported, found - named)
