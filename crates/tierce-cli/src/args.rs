@@ -20,7 +20,8 @@ use tierce::{Platform, Reference, ReferenceError};
 const EXAMPLES: &str = "\
 Examples:
   tierce build                          build ./tierce.toml into the local store
-  tierce build --push -r ghcr.io/me     build it and push it
+  tierce build --push --registry ghcr.io/me
+                                        build it and push it
   tierce build --output oci:out         build it into an OCI layout
   tierce build app.py                   build the images of a Python file
   tierce build app.py train             build one of them, by its name
