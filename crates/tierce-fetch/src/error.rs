@@ -1,6 +1,6 @@
 //! What can go wrong between a URL and its bytes.
 
-use crate::{Redacted, Retry, retry_after};
+use crate::{Redacted, Retry, cause, retry_after};
 use reqwest::{Response, StatusCode};
 use std::error::Error;
 use std::io;
@@ -101,18 +101,19 @@ pub enum Transport {
     Request,
 }
 
-/// A failed connection: `reqwest`'s error without its URL, which may hold credentials.
+/// A failed connection. `reqwest`'s error, without its URL, which may hold credentials, is there
+/// for who debugs: to all others its innermost cause is said, and how it was wrapped is not.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.describe())]
 pub struct TransportError {
     kind: Transport,
-    source: Option<reqwest::Error>,
+    cause: Option<reqwest::Error>,
 }
 
 impl TransportError {
     /// Nothing was heard for too long.
     pub fn timed_out() -> Self {
-        TransportError { kind: Transport::Timeout, source: None }
+        TransportError { kind: Transport::Timeout, cause: None }
     }
 
     /// What happened.
@@ -130,21 +131,27 @@ impl TransportError {
         }
     }
 
-    fn describe(&self) -> &'static str {
-        match self.kind {
-            Transport::Tls => "the TLS handshake failed",
-            Transport::Connect => "can't connect",
-            Transport::Timeout => "timed out",
-            Transport::Broken => "the connection broke",
-            Transport::Redirect => "a redirect leads nowhere",
-            Transport::Request => "the request is invalid",
+    fn describe(&self) -> String {
+        let more = |text: &str| match &self.cause {
+            Some(error) => format!("{text}: {}", cause::root(error)),
+            None => text.to_owned(),
+        };
+        match (self.kind, &self.cause) {
+            (Transport::Tls, Some(error)) => cause::of_handshake(error),
+            (Transport::Connect, Some(error)) => cause::of_connecting(error),
+            (Transport::Tls, None) => "the TLS handshake failed".to_owned(),
+            (Transport::Connect, None) => "can't connect".to_owned(),
+            (Transport::Timeout, _) => "timed out".to_owned(),
+            (Transport::Broken, _) => more("the connection broke"),
+            (Transport::Redirect, _) => more("a redirect leads nowhere"),
+            (Transport::Request, _) => more("the request is invalid"),
         }
     }
 }
 
 impl From<reqwest::Error> for TransportError {
     fn from(error: reqwest::Error) -> Self {
-        TransportError { kind: classify(&error), source: Some(error.without_url()) }
+        TransportError { kind: classify(&error), cause: Some(error.without_url()) }
     }
 }
 
@@ -170,21 +177,9 @@ fn classify(error: &reqwest::Error) -> Transport {
     }
 }
 
-/// Whether `test` holds for an error below `error`, looking into what `io::Error`s wrap too:
-/// their `source()` skips the wrapped error itself.
+/// Whether `test` holds for an error below `error`.
 fn any_cause(error: &(dyn Error + 'static), test: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        let wrapped = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if test(current) || wrapped.is_some_and(|w| test(w)) {
-            return true;
-        }
-        next = match wrapped {
-            Some(inner) => Some(inner),
-            None => current.source(),
-        };
-    }
-    false
+    cause::chain(error).any(test)
 }
 
 impl FetchError {

@@ -4,6 +4,7 @@
 //! timeouts), [`Fetcher`] gets documents into memory and files onto disk with it, and
 //! [`RetryPolicy`] says when to try again; the registry client shares all three.
 
+mod cause;
 mod client;
 mod download;
 mod error;

@@ -78,6 +78,20 @@ async fn nobody_listens() {
     let error = fetcher().get(&url, 100).await.unwrap_err();
     assert_eq!(error.code(), "fetch/unreachable");
     assert!(error.hint().is_some());
+    assert_eq!(causes(&error), ["the connection was refused"]);
+    let url = "http://nowhere.invalid/".parse().unwrap();
+    let causes = causes(&fetcher().get(&url, 100).await.unwrap_err());
+    // Where there is no network, nobody answers.
+    let either = ["there is no host of that name", "no name server answers"];
+    assert!(causes.len() == 1 && either.contains(&causes[0].as_str()), "{causes:?}");
+    let half = sequence(vec![], Reply::ok("hello").cut_after(2)).await;
+    let causes = self::causes(&fetcher().get(&half.url("/a"), 100).await.unwrap_err());
+    assert!(causes.len() == 1 && causes[0].starts_with("the connection broke: "), "{causes:?}");
+}
+
+/// What an error says below its first line.
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(error.source(), |e| e.source()).map(ToString::to_string).collect()
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use tierce_fetch::testing::{Reply, Request, Server};
 use tierce_fetch::{Fetcher, HttpSettings, RetryPolicy, Url, client};
 use tierce_oci::Diagnostic;
 
@@ -75,6 +76,15 @@ async fn extra_authorities_are_trusted_and_strangers_are_not() {
     let error = fetcher(vec![]).get(&server.url, 1 << 20).await.unwrap_err();
     assert_eq!(error.code(), "fetch/tls", "{error:?}");
     assert!(error.hint().unwrap().contains("SSL_CERT_FILE"));
+    let cause = std::error::Error::source(&error).unwrap();
+    assert!(cause.to_string().contains("certificate"), "{cause}");
+    assert!(cause.source().is_none(), "one cause says it");
+    let plain = Server::start(|_: &Request| Reply::ok("")).await.unwrap();
+    let port = plain.url("/").port().unwrap();
+    let url = format!("https://127.0.0.1:{port}/").parse().unwrap();
+    let error = fetcher(vec![]).get(&url, 1 << 20).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), "it does not speak TLS");
     let page = fetcher(vec![cert]).get(&server.url, 1 << 20).await.unwrap();
     assert!(!page.is_empty());
 }
