@@ -2,6 +2,7 @@
 
 use crate::error;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use tierce::config::Overrides;
@@ -41,7 +42,9 @@ pub fn settings(py: Python<'_>) -> PyResult<Settings> {
     let Init { image_builder, image_registry, .. } = init();
     let registry = image_registry.map(|text| text.parse()).transpose();
     let registry = registry.map_err(|problem: tierce::config::ValueError| {
-        error::raised(py, ErrorKind::User, &problem.to_string(), "python/image-registry", None)
+        let hint = "Call tierce.init with an image_registry as \"localhost:5000/team\".";
+        let message = problem.to_string();
+        error::raised(py, ErrorKind::User, &message, "python/image-registry", Some(hint))
     })?;
     let overrides = Overrides { registry, builder: image_builder, ..Overrides::default() };
     let mut settings =
@@ -54,10 +57,8 @@ pub fn settings(py: Python<'_>) -> PyResult<Settings> {
 /// has to be fetched. Nothing is imported where it lies beside the interpreter, as in all virtual
 /// environments.
 fn uv_directory(py: Python<'_>) -> Option<&'static Path> {
-    static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
-    if let Some(known) = DIRECTORY.get() {
-        return known.as_deref();
-    }
+    // uv is not asked by two threads at once: sysconfig, which it asks in turn, can't bear it.
+    static DIRECTORY: PyOnceLock<Option<PathBuf>> = PyOnceLock::new();
     let beside = || {
         let interpreter: PathBuf =
             py.import("sys").ok()?.getattr("executable").ok()?.extract().ok()?;
@@ -68,8 +69,7 @@ fn uv_directory(py: Python<'_>) -> Option<&'static Path> {
         let program = py.import("uv").ok()?.getattr("find_uv_bin").ok()?.call0().ok()?;
         Some(program.extract::<PathBuf>().ok()?.parent()?.to_owned())
     };
-    let found = beside().or_else(asked);
-    DIRECTORY.get_or_init(|| found).as_deref()
+    DIRECTORY.get_or_init(py, || beside().or_else(asked)).as_deref()
 }
 
 /// The `tierce` program that came with this package: the sandbox starts it as its helper.

@@ -24,6 +24,62 @@ def test_several_threads_build_at_once(empty: str) -> None:
     assert [digests[build.uri] for build in builds] == [build.digest for build in builds]
 
 
+# Eight threads of a fresh process that all build for the first time.
+FIRST = """
+import sys, threading
+import tierce
+from support.builds import small
+
+def build(number):
+    barrier.wait()
+    built.append(tierce.build(small(sys.argv[1], f"first-{number}"), progress=None).digest)
+
+barrier, built = threading.Barrier(8), []
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=build, args=[number]) for number in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(built))
+"""
+
+
+def test_the_first_builds_of_a_process_are_made_at_once(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    for _ in range(5):
+        said, _ = child(FIRST, empty).communicate(timeout=60)
+        assert said == "8\n"
+
+
+# The program is found whatever else the threads of a fresh process ask sysconfig for.
+FOUND = """
+import sys, threading
+from tierce import _program
+
+def find():
+    barrier.wait()
+    found.append(_program.find())
+
+barrier, found = threading.Barrier(16), []
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=find) for number in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(found), *set(found))
+"""
+
+
+def test_threads_find_the_program_at_once(program: str) -> None:
+    for _ in range(10):
+        said, _ = child(FOUND).communicate(timeout=60)
+        assert said == f"16 {program}\n"
+
+
 def test_other_threads_run_meanwhile(empty: str) -> None:
     done, counted = threading.Event(), 0
 
