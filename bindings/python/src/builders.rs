@@ -94,7 +94,7 @@ fn check(builder: &Bound<'_, PyAny>, parameter: &str) -> PyResult<()> {
 
 /// An image that is built, and the object that it was made of.
 pub struct Given {
-    /// The image.
+    /// The image, as builders get it.
     pub image: Image,
     /// What the user has.
     pub object: Py<PyAny>,
@@ -165,20 +165,13 @@ impl Pythons {
     /// The object that the image of `request` was made of: one that was given, or the base of one.
     fn object(&self, py: Python<'_>, request: &BuildRequest) -> PyResult<Py<PyAny>> {
         let wanted = request.gathered.resolved.image();
-        if let [Given { image, object }] = self.images.as_slice()
-            && !matches!(image.base(), Base::Image(_))
-        {
-            return Ok(object.clone_ref(py));
-        }
-        let all = self.all(py);
-        let same = |(image, _): &&(&Image, Py<PyAny>)| {
-            image.steps() == wanted.steps() && image.base() == wanted.base()
-        };
-        let called = |(image, _): &&(&Image, Py<PyAny>)| image.name() == wanted.name();
-        let found = all.iter().find(|one| same(one) && called(one));
-        let found = found.or_else(|| all.iter().find(same)).or_else(|| all.iter().find(called));
-        found.or(all.first()).map(|(_, object)| object.clone_ref(py)).ok_or_else(|| {
-            PyTypeError::new_err(format!("{} was made of no object of Python's", request.uri))
+        // Of images that are equal in all that they say any is as good as the others.
+        let found = self.all(py).into_iter().find(|(image, _)| *image == wanted);
+        found.map(|(_, object)| object).ok_or_else(|| {
+            PyTypeError::new_err(format!(
+                "{} was made of no object of Python's that a builder could get",
+                request.uri
+            ))
         })
     }
 

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use std::path::Path;
 use std::sync::Arc;
-use tierce::fronts::{Front, FrontWarning};
+use tierce::fronts::{Front, FrontError, FrontWarning};
 use tierce::runs::{RunError, RunInput, RunRequest, Runs, StartRun};
 use tierce::{
     BuildOptions, Cancel, Events, Existence, Export, ExportFormatError, Image, NotChecked,
@@ -39,6 +39,7 @@ struct Prepared {
     pythons: Arc<Pythons>,
     images: Vec<(Image, BuildOptions)>,
     warnings: Vec<Vec<FrontWarning>>,
+    wants_uv: bool,
 }
 
 impl Prepared {
@@ -55,19 +56,21 @@ impl Prepared {
         };
         // An object that `init` got is the default, and no more than that.
         let explicit = wishes.builder.is_some();
-        let (mut images, mut given, mut warnings) = (vec![], vec![], vec![]);
+        let (mut images, mut warnings) = (vec![], vec![]);
+        let mut wants_uv = false;
         for object in objects {
             let front = lower::lower(py, object, &settings)?;
             let options = options(&front, wishes, &settings);
+            wants_uv |= front.wants_uv;
             for (id, file) in &front.secret_files {
                 settings.secrets.files.insert(id.variable(), file.clone());
             }
-            given.push(Given { image: front.image.clone(), object: object.clone().unbind() });
             warnings.push(front.warnings);
             images.push((front.image, options));
         }
         let (cancel, calls) = (Cancel::new(), Calls::default());
         let mut tierce = session::open(py, settings.clone(), &cancel)?;
+        let given = given(&tierce, objects, &images);
         let pythons = Arc::new(Pythons::new(calls.clone(), given, wait, tierce.registries()));
         let engine = tierce.engine_mut();
         engine.add_source(Arc::new(Installed(pythons.clone())));
@@ -86,7 +89,7 @@ impl Prepared {
         } else if name.is_some() {
             engine.set_default(name);
         }
-        Ok(Prepared { tierce, settings, cancel, calls, pythons, images, warnings })
+        Ok(Prepared { tierce, settings, cancel, calls, pythons, images, warnings, wants_uv })
     }
 
     fn announce(&self, events: &Events) {
@@ -98,20 +101,49 @@ impl Prepared {
         }
     }
 
+    /// Fetches what steps in the images run and is not there yet.
+    async fn fetch(&self, events: &Events) -> Result<(), FrontError> {
+        match self.wants_uv {
+            true => self.tierce.fetch_uv(events).await,
+            false => Ok(()),
+        }
+    }
+
     /// Starts `work`.
     fn start<F>(
         self,
         py: Python<'_>,
         progress: Option<&Bound<'_, PyAny>>,
-        work: impl FnOnce(Self, Events) -> F,
+        work: impl FnOnce(Self, Events) -> F + Send + 'static,
     ) -> PyResult<Job>
     where
         F: Future<Output = Answer> + Send + 'static,
     {
         let (display, events) = Display::of(progress)?;
         let (cancel, calls) = (self.cancel.clone(), self.calls.clone());
-        Job::start(py, &cancel, calls, display, work(self, events))
+        let whole = async move {
+            match self.fetch(&events).await {
+                Ok(()) => work(self, events).await,
+                Err(problem) => {
+                    Box::new(move |py: Python<'_>| Err(error::to_py(py, &problem))) as Answer
+                }
+            }
+        };
+        Job::start(py, &cancel, calls, display, whole)
     }
+}
+
+/// The images as builders get them, and what each was made of. What makes no sense no builder gets.
+fn given(
+    tierce: &Tierce,
+    objects: &[Bound<'_, PyAny>],
+    images: &[(Image, BuildOptions)],
+) -> Vec<Given> {
+    let given = objects.iter().zip(images).filter_map(|(object, (image, options))| {
+        let image = tierce.engine().validated(image, options).ok()?;
+        Some(Given { image, object: object.clone().unbind() })
+    });
+    given.collect()
 }
 
 fn options(front: &Front, wishes: &Wishes<'_, '_>, settings: &Settings) -> BuildOptions {

@@ -356,3 +356,34 @@ def test_a_builder_may_build_with_tierce(empty: str) -> None:
     built = tierce.build(small(empty), builder=Wrapping())
     assert built.digest is not None and built.digest != DIGEST
     assert tierce.build(small(empty), builder=Wrapping(), wait=False).digest == DIGEST
+
+
+def test_each_image_is_handed_over_as_itself(empty: str) -> None:
+    plain = small(empty, "same")
+    differing = [
+        plain.clone(registry="one.example.com", name="same"),
+        plain.clone(registry="two.example.com", name="same"),
+        plain.clone(name="other"),
+        plain.with_workdir("/a"),
+        plain.with_workdir("/b"),
+        Image.from_base(empty)
+        .clone(name="same", extendable=True, platform=("linux/arm64",))
+        .with_env_vars({"A": "1"}),
+        plain.clone(name="above", extendable=True).with_env_vars({"B": "2"}),
+    ]
+    builder = Recorder()
+    built = tierce.build_all(differing, builder=builder, force=True, progress=None)
+    assert [build.uri for build in built] == [image.uri for image in differing]
+    given = [image for image, *_ in builder.calls]
+    assert all(sum(image is one for one in given) == 1 for image in differing)
+
+
+def test_a_base_is_handed_over_as_itself(empty: str) -> None:
+    other = small(empty, "other")
+    below = tierce.ImageSpec("below", env={"A": "2"})
+    upon = tierce.ImageSpec("upon", base_image=below, env={"B": "2"})
+    builder = Recorder(answer=ImageBuild(uri="example.com/app:1"))
+    tierce.build_all([other, upon], builder=builder, force=True, progress=None)
+    given = [image for image, *_ in builder.calls]
+    assert sorted(image.name for image in given) == ["below", "other", "upon"]
+    assert all(any(image == one for one in given) for image in (other, below, upon))

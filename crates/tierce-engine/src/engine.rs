@@ -135,11 +135,7 @@ impl ImageBuildEngine {
     }
 
     /// The image for the platforms asked for, checked, with all decided that it leaves open.
-    pub(crate) fn validated(
-        &self,
-        image: &Image,
-        options: &BuildOptions,
-    ) -> Result<Image, BuildError> {
+    pub fn validated(&self, image: &Image, options: &BuildOptions) -> Result<Image, BuildError> {
         let image = match options.platforms.as_slice() {
             [] => image.clone(),
             platforms => image.with_platforms(platforms.iter().cloned()),
