@@ -194,7 +194,35 @@ fn images_of_tierces_users_get_what_is_said_and_nothing_else() {
     );
     assert_eq!(lowered.image.dockerignore(), Some(Path::new("x.ignore")));
     assert_eq!((lowered.image.name(), lowered.image.tag()), (Some("app"), None));
-    assert_eq!(codes(&lowered), ["flyte/run-prefix"]);
+    assert_eq!(codes(&lowered), ["flyte/literal-variable", "flyte/run-prefix"]);
+}
+
+#[test]
+fn values_are_literal_but_for_search_paths() {
+    let literal = ["flyte/literal-variable"];
+    for (vars, expected, warnings) in [
+        (&[("PATH", "/x/bin:$PATH")][..], &["env PATH=/x/bin:$PATH"][..], &[][..]),
+        (&[("PATH", "${PATH}:/x:/y")], &["env PATH=$PATH:/x:/y"], &[]),
+        (&[("PYTHONPATH", "/a:$PYTHONPATH:/b")], &["env PYTHONPATH=/a:$PYTHONPATH:/b"], &[]),
+        (&[("PATH", "/a"), ("PATH", "/b:$PATH")], &["env PATH=/a", "env PATH=/b:$PATH"], &[]),
+        (&[("PATH", "$PATH")], &[], &[]),
+        (&[("PATH", "$HOME/bin:$PATH")], &["env PATH=$HOME/bin:$PATH"], &literal),
+        (&[("A", "/x:$PATH")], &["env A=/x:$PATH"], &literal),
+        (&[("A", "x$B")], &["env A=x$B"], &literal),
+        (&[("A", "${B:-c}")], &["env A=${B:-c}"], &literal),
+        (&[("A", "5$")], &["env A=5$"], &[]),
+        (&[("A", "'$5'")], &["env A='$5'"], &[]),
+    ] {
+        let image = own().with_env_vars(vars.iter().copied()).unwrap();
+        let lowered = lower(&image);
+        assert_eq!(lines(&lowered.image), expected, "{vars:?}");
+        assert_eq!(codes(&lowered), warnings, "{vars:?}");
+    }
+    let secret = lower(&own().with_env_vars([("TOKEN", "a$hunter2")]).unwrap());
+    assert!(!secret.warnings[0].message.contains("hunter2"), "{:?}", secret.warnings);
+    // What looks like one is none where it does not lead to directories.
+    let lowered = lower(&own().with_env_vars([("A", "x:$A")]).unwrap());
+    assert_eq!(lines(&lowered.image), ["env A=x:$A"]);
 }
 
 #[test]
@@ -459,9 +487,10 @@ source = { registry = "https://pypi.org/simple" }
     let lowered = lower_in(&image, &with_texts(&texts)).image;
     let all = lines(&lowered);
     assert_eq!(
-        all[..6],
+        all[..7],
         [
             "file /host/uv /usr/bin/uv",
+            "pip ",
             "file app/pyproject.toml /var/tmp/tierce/1/project/project/pyproject.toml",
             "file app/uv.lock /var/tmp/tierce/1/project/project/uv.lock",
             "folder app/../libs/lib /var/tmp/tierce/1/project/libs/lib",
@@ -474,7 +503,7 @@ source = { registry = "https://pypi.org/simple" }
         "rm -rf /var/tmp/tierce",
         "UV_PYTHON_DOWNLOADS=never",
     ] {
-        assert!(all[6].contains(part), "{}", all[6]);
+        assert!(all[7].contains(part), "{}", all[7]);
     }
     let itself = uv_project(InstallMode::InstallProject);
     let all = lines(&lower_in(&itself, &with_texts(&texts)).image);
@@ -498,6 +527,46 @@ fn projects_without_a_lock_say_themselves_what_they_are_beside() {
         .lower(&with_texts(&[("app/pyproject.toml", manifest)]))
         .unwrap_err();
     assert_eq!(error.code(), "flyte/outside-dependency");
+}
+
+#[test]
+fn projects_have_an_environment_to_go_into() {
+    let uv = |image: FlyteImage| {
+        image.with_uv_project(
+            "pyproject.toml",
+            None,
+            InstallMode::default(),
+            InstallOptions::default(),
+        )
+    };
+    let poetry = |image: FlyteImage| {
+        image.with_poetry_project("pyproject.toml", None, InstallMode::default(), None, [])
+    };
+    let packages = |image: FlyteImage| image.with_pip_packages(["six"], InstallOptions::default());
+    for (image, expected) in [
+        (uv(own()), &["pip "][..]),
+        (poetry(own()), &["pip "]),
+        (uv(own()).and_then(poetry), &["pip "]),
+        (packages(own()).and_then(uv), &["pip six"]),
+        // The packages come later, and the project does not wait for them.
+        (uv(own()).and_then(packages), &["pip ", "pip six"]),
+    ] {
+        let image = lower_in(&image.unwrap(), &with_texts(&[("pyproject.toml", "")])).image;
+        let all = lines(&image);
+        let pips: Vec<&String> = all.iter().filter(|line| line.starts_with("pip ")).collect();
+        assert_eq!(pips, expected);
+        let first = |start: &str| all.iter().position(|line| line.starts_with(start)).unwrap();
+        assert!(first("pip ") < first("run "), "{all:?}");
+    }
+    let manifest = Layer::UvProject {
+        pyproject: "pyproject.toml".into(),
+        lock: None,
+        mode: InstallMode::default(),
+        options: InstallOptions::default(),
+    };
+    let all =
+        lines(&lower_in(&flytes(vec![manifest]), &with_texts(&[("pyproject.toml", "")])).image);
+    assert_eq!(all.iter().filter(|line| *line == "pip ").count(), 1, "Flyte's prelude makes it");
 }
 
 #[test]

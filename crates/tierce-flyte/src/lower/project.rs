@@ -4,12 +4,13 @@
 //! The project's files come into a scratch directory, which is removed by the command that reads
 //! them. What it depends on beside itself (`../lib`) comes along, at the same place from there.
 
-use super::Lowering;
 use super::options::{arguments, line, words};
 use super::prelude::VENV;
+use super::wanted::read_by_tools;
+use super::{Environment, Lowering};
 use crate::{FlyteError, InstallMode, InstallOptions};
 use std::path::{Component, Path, PathBuf};
-use tierce_spec::{Secret, SourceOptions, join_image_path};
+use tierce_spec::{PipOptions, Secret, SourceOptions, Step, join_image_path};
 
 /// Where scratch directories are.
 const SCRATCH: &str = "/var/tmp/tierce";
@@ -41,6 +42,19 @@ impl Lowering<'_> {
         self.tool(layer, "uv", uv, "/usr/bin/uv")
     }
 
+    /// Makes sure that there is an environment to install into. Flyte's prelude makes it, pixi
+    /// has its own, and so does what installs packages.
+    fn environment(&mut self) {
+        let is_there =
+            self.environment == Environment::Pixi
+                || self.image.steps().iter().any(|step| {
+                    matches!(step, Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_))
+                });
+        if !is_there {
+            self.image = self.image.with_pip_packages(Vec::<String>::new(), PipOptions::new());
+        }
+    }
+
     /// Copies a program of the host, once.
     pub(super) fn tool(
         &mut self,
@@ -70,6 +84,7 @@ impl Lowering<'_> {
         options: &InstallOptions,
     ) -> Result<(), FlyteError> {
         self.uv("with_uv_project")?;
+        self.environment();
         let local = super::wanted::local_of_uv(pyproject, lock, &self.surroundings.texts);
         let lock = lock.map(|lock| (lock, "uv.lock"));
         let placed = self.place_project(&Files { manifest: pyproject, lock, local, mode })?;
@@ -99,6 +114,7 @@ impl Lowering<'_> {
         secrets: &[Secret],
     ) -> Result<(), FlyteError> {
         self.uv("with_poetry_project")?;
+        self.environment();
         let local = super::wanted::local_of_poetry(lock, &self.surroundings.texts);
         let folders: Vec<PathBuf> = local.iter().filter(|p| !is_archive(p)).cloned().collect();
         let lock = Some((lock, "poetry.lock"));
@@ -155,6 +171,9 @@ impl Lowering<'_> {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             Some(_) | None => Path::new("."),
         };
+        for file in read_by_tools(manifest, lock.map(|(lock, _)| lock), local, *mode) {
+            self.refuse_credentials(&file)?;
+        }
         let scratch = self.scratch();
         let depth = local.iter().map(|path| upwards(path)).max().unwrap_or(0);
         let project = format!("{scratch}{}", "/project".repeat(depth + 1));

@@ -1,5 +1,6 @@
 //! Environment variables. In an image that Flyte wrote, they are those of a Dockerfile: values
-//! name other variables.
+//! name other variables. In others they are what they are, but for search paths that what they
+//! are so far is a part of.
 
 use super::Lowering;
 use std::collections::BTreeMap;
@@ -49,7 +50,7 @@ impl Lowering<'_> {
         for (name, value) in vars {
             let value = match self.expands() {
                 true => self.value(name, value),
-                false => Value::Text(value.clone()),
+                false => self.literal(name, value),
             };
             if plain.contains_key(name) || paths.contains_key(name) {
                 self.flush(std::mem::take(&mut plain), std::mem::take(&mut paths));
@@ -95,11 +96,29 @@ impl Lowering<'_> {
         Value::Text(self.expand(text))
     }
 
+    /// A value that is not one of a Dockerfile. One that loses what the variable is without it
+    /// breaks the image, so nobody means that.
+    fn literal(&mut self, name: &str, value: &str) -> Value {
+        let others = value.split(':').filter(|part| !is_itself(name, part));
+        if others.clone().all(|part| references(part).next().is_none())
+            && let Some(path) = self.around(name, value)
+        {
+            return Value::Around(path);
+        }
+        if references(value).next().is_some() {
+            // Without a word of the value, which may be a password.
+            self.warn(
+                "flyte/literal-variable",
+                format!("the value of {name} has a $ and a name in it, which stay as they are: only {name} itself is known, as a part of a search path (/opt/bin:${name})"),
+            );
+        }
+        Value::Text(value.to_owned())
+    }
+
     /// What goes around the variable itself, where that is a list of directories.
     fn around(&mut self, name: &str, text: &str) -> Option<SearchPath> {
-        let own = [format!("${name}"), format!("${{{name}}}")];
         let parts: Vec<&str> = text.split(':').collect();
-        let at = parts.iter().position(|part| own.iter().any(|own| own == part))?;
+        let at = parts.iter().position(|part| is_itself(name, part))?;
         let mut list = |parts: &[&str]| -> Option<Vec<String>> {
             let all: Vec<String> = parts.iter().map(|part| self.expand(part)).collect();
             let all: Vec<String> = all.into_iter().filter(|d| !d.is_empty()).collect();
@@ -132,6 +151,18 @@ impl Lowering<'_> {
         }
         text
     }
+}
+
+/// Whether a part of a search path is the variable itself.
+fn is_itself(name: &str, part: &str) -> bool {
+    let named = part.strip_prefix('$');
+    let braced = |named: &str| named.strip_prefix('{')?.strip_suffix('}').map(str::to_owned);
+    named.is_some_and(|named| named == name || braced(named).is_some_and(|inner| inner == name))
+}
+
+/// The names of the variables that a text refers to.
+fn references(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('$').filter_map(|(at, _)| Some(reference(&text[at..])?.name))
 }
 
 fn unquoted(text: &str, quote: char) -> Option<&str> {
