@@ -265,7 +265,7 @@ impl Diagnostic for PythonError {
             }
             PythonError::Load { failed, python, .. } => return load_hint(failed, python),
             PythonError::NoImage { without, .. } => no_image_hint(without),
-            PythonError::NoSuchImage { names, near, without, .. } => {
+            PythonError::NoSuchImage { name, names, near, without, .. } => {
                 let near = near.as_ref().map(|near| format!("Did you mean {near}? "));
                 let without = if *without {
                     "It has no image of its own: it runs in one that is there already. "
@@ -273,6 +273,10 @@ impl Diagnostic for PythonError {
                     ""
                 };
                 let near = near.unwrap_or_default();
+                let without = match Path::new(name).exists() {
+                    true => format!("{without}For what is there by that name, write ./{name}. "),
+                    false => without.to_owned(),
+                };
                 match names.is_empty() {
                     true => format!("{without}{}", no_image_hint(&[])),
                     false => format!("{without}{near}There are: {}.", list(names)),
