@@ -67,7 +67,7 @@ const BAD_SPECS: &[Bad] = &[
     Bad {
         spec: "base = 'scratch'\ncopy = [{ src = 'missing', dst = '/app' }]\n",
         error: "source/missing",
-        says: &["missing does not exist", "relative to the directory of the tierce.toml"],
+        says: &["missing does not exist", "the directory of the tierce.toml"],
     },
     Bad {
         spec: "base = 'python:3.12-slim'\nrequirements = 'requirements.txt'\n",
@@ -120,8 +120,10 @@ fn wrong_specifications() {
 fn wrong_command_lines() {
     let project = Project::assembled().file("occupied/file", "");
     let table: &[(&[&str], i32, &str, &[&str])] = &[
-        (&["build", "none"], 2, "cli/unreadable-spec", &["cannot read none", "hint: Name a"]),
-        (&["build", "app/data"], 2, "cli/no-spec", &["in app/data", "hint: Name one"]),
+        (&["build", "none"], 2, "cli/missing-spec", &["no file or folder none", "FILE.py NAME"]),
+        (&["build", "none.py"], 2, "cli/missing-spec", &["no file none.py\n", "hint: Paths"]),
+        (&["build", "app/data"], 2, "cli/no-spec", &["toml and no Python file in app/data\n"]),
+        (&["build", "app/data"], 2, "cli/no-spec", &["app.py`", "hint: Name one", "base ="]),
         (&["build", "tool"], 2, "spec/toml-syntax", &["tool:2:"]),
         (&["build", "app/main.py", "--python", "/none"], 3, "python/not-started", &["/none"]),
         (&["build", "--output", "out"], 2, "cli/invalid-output", &["hint: Write oci:DIR"]),
@@ -212,7 +214,10 @@ fn a_base_with_no_python_or_another() {
         "name = 'python'\nbase = 'scratch'\ncopy = [{ src = 'file', dst = '/file' }]\n\
          env = { PYTHON_VERSION = '3.11.2' }\n",
     );
+    let absent = format!("{}/team/plain:2", registry.address());
+    let has_none = format!("{} has no team/plain:2", registry.address());
     for (base, spec, error, parts) in [
+        (&absent, "", "base/not-found", &[has_none.as_str(), "Check its name and its tag"]),
         (&plain, "", "python/no-interpreter", &["cannot tell which Python", "python = \"3.12\""]),
         (&plain, "python = '3.12'", "python/no-interpreter", &["cannot tell which Python", "hint"]),
         (&python, "python = '3.12'", "python/wrong-version", &["3.11.2, not 3.12", "Ask for"]),

@@ -130,6 +130,28 @@ builder_options: {{flytekit: false, user: root}}
 }
 
 #[test]
+fn everyones_registry_is_the_specs() {
+    let Some(registry) = Registry::start() else { return };
+    let Some(base) = base(&registry) else { return };
+    let project = Project::new("").file(
+        "imageSpec.yaml",
+        &format!("name: ours\nbase_image: {base}\nbuilder_options: {{flytekit: false}}\n"),
+    );
+    let everyones = format!("{}/everyone", registry.address());
+    let build = |push: &str| {
+        let build = project.tierce(["build", "imageSpec.yaml", "--format", "json"]);
+        let build = build.env("TIERCE_REGISTRY", &everyones).env("FLYTE_PUSH_IMAGE_SPEC", push);
+        let (built, requests) = registry.during(|| build.ok().json());
+        let uri = built["uri"].as_str().unwrap();
+        assert!(uri.starts_with(&format!("{everyones}/ours:")), "{uri}");
+        requests.iter().any(|r| r.starts_with("PUT ") && r.contains("/everyone/ours/manifests/"))
+    };
+    assert!(!build("False"), "it stays here");
+    assert!(build("True"), "it is where its name says");
+    assert!(!build("True"), "it is there");
+}
+
+#[test]
 fn what_decides_nothing_is_not_in_the_image() {
     let project = Project::new("").file("src/.keep", "");
     let image = |more: &str| {

@@ -102,9 +102,30 @@ fn all_images_are_built_or_the_one_that_is_named() {
     assert!(unknown.hint().unwrap().starts_with("Did you mean train? "), "{unknown}");
     let plain = project.tierce(["build", "app.py", "plain"]).fails(2, "python/no-such-image");
     assert!(plain.hint().unwrap().starts_with("It has no image of its own"), "{plain}");
+    // What is there is taken for a name after a file.
+    let folder = project.tierce(["build", "app.py", "pkg"]).fails(2, "python/no-such-image");
+    assert!(folder.hint().unwrap().contains("write ./pkg. There are: "), "{folder}");
     let two = ["build", "app.py", "--output", "oci:out"];
     let two = project.tierce(two).fails(2, "cli/usage");
     assert!(two.stderr.contains("app.py:train, app.py:serve"), "{two}");
+}
+
+#[test]
+fn images_are_named_as_the_results_print_them() {
+    let project = answered(two_images);
+    for command in ["build", "key"] {
+        let named = project.tierce([command, "app.py:serve"]).ok();
+        assert_eq!(named.line(), "example.com/serve:1");
+        assert_eq!(request(&project)["names"], json!(["serve"]));
+    }
+    let two = ["build", "app.py:serve", "app.py:train", "--format", "json"];
+    assert_eq!(project.tierce(two).ok().json().as_array().unwrap().len(), 2);
+    assert_eq!(request(&project)["names"], json!(["serve", "train"]));
+    project.tierce(["build", "app.py:trian"]).fails(2, "python/no-such-image");
+    let run = project.tierce(["run", "app.py:trian"]).fails(2, "python/no-such-image");
+    assert!(run.hint().unwrap().starts_with("Did you mean train? "), "{run}");
+    let missing = project.tierce(["build", "none.py:train"]).fails(2, "cli/missing-spec");
+    assert!(missing.stderr.contains("there is no file none.py\n"), "{missing}");
 }
 
 #[test]
@@ -173,8 +194,9 @@ fn what_a_python_can_answer_that_is_no_answer() {
         assert!(outcome.stderr.contains(says), "{says}: {outcome}");
         assert!(outcome.hint().is_some(), "{outcome}");
     }
-    let missing = project.tierce(["build", "none.py"]).fails(2, "cli/unreadable-spec");
-    assert!(missing.stderr.contains("none.py"), "{missing}");
+    let missing = project.tierce(["build", "none.py"]).fails(2, "cli/missing-spec");
+    assert!(missing.stderr.contains("there is no file none.py\n"), "{missing}");
+    assert!(!missing.stderr.contains("os error"), "{missing}");
 }
 
 #[test]
@@ -252,6 +274,12 @@ fn nothing_is_run_that_was_not_named() {
         let outcome = project.tierce([command]).fails(2, "cli/no-spec");
         assert!(outcome.hint().unwrap().contains("tierce build ./"), "{outcome}");
     }
+    let project = project.file("only/below/c.py", "");
+    for (command, folder) in [("build", "only"), ("key", "only/")] {
+        let outcome = project.tierce([command, folder]).fails(2, "cli/no-spec");
+        assert!(outcome.hint().unwrap().contains("`tierce build -r only/`"), "{outcome}");
+    }
+    assert!(!project.path("request.json").exists());
     // A specification that is only read comes first.
     project.write("pkg/tierce.toml", "name = 'toml'\nbase = 'scratch'\n");
     assert!(project.tierce(["key", "pkg"]).ok().line().starts_with("toml:"));

@@ -7,6 +7,7 @@ use super::{Done, print_json, print_line, project};
 use crate::args::{BuildArgs, Format, NamingArgs, Progress};
 use crate::ui::{self, units};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tierce::runs::{RunInput, Runs, StartRun};
@@ -83,7 +84,7 @@ fn hand_over(args: &BuildArgs, group: &Group, handover: Handover) -> Result<Buil
 fn ask<'a>(args: &'a BuildArgs, group: &'a Group, naming: &'a NamingArgs) -> Ask<'a> {
     Ask {
         spec: group.spec.as_deref(),
-        names: &group.names,
+        names: Cow::Borrowed(&group.names),
         naming,
         settings: &args.settings,
         python: &args.python,
@@ -150,6 +151,17 @@ struct Group {
 fn grouped(arguments: &[PathBuf], recursive: bool) -> Vec<Group> {
     let mut groups: Vec<Group> = vec![];
     for argument in arguments {
+        if let Some((file, name)) = python::files::with_name(argument) {
+            let of_file =
+                |group: &&mut Group| group.spec.as_deref() == Some(file) && !group.names.is_empty();
+            match groups.last_mut().filter(of_file) {
+                Some(group) => group.names.push(name.to_owned()),
+                None => {
+                    groups.push(Group { spec: Some(file.into()), names: vec![name.to_owned()] });
+                }
+            }
+            continue;
+        }
         let last = groups.last_mut().filter(|group| {
             let spec = group.spec.as_deref().unwrap_or(Path::new("."));
             // What is there is a name only after a file, where nothing else makes sense.

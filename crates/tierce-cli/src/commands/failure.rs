@@ -3,6 +3,7 @@
 use clap::error::ErrorKind as Usage;
 use std::error::Error;
 use std::io::ErrorKind::NotFound;
+use std::path::Path;
 use std::sync::Arc;
 use tierce::{Diagnostic, ErrorKind, ExportFormatError};
 
@@ -22,11 +23,19 @@ pub enum CliError {
     #[error("{0}")]
     Usage(String),
     /// There is no specification where one was looked for.
-    #[error("there is no tierce.toml in {folder}")]
+    #[error("there is no tierce.toml{} in {folder}", if *python == Pythons::None { " and no Python file" } else { "" })]
     NoSpec {
         /// The folder.
         folder: String,
-        /// Whether there are Python files, which are run only if they are named.
+        /// Where there are Python files, which are run only if they are named.
+        python: Pythons,
+    },
+    /// A specification is named that is not there.
+    #[error("there is no {} {path}", if *python { "file" } else { "file or folder" })]
+    Missing {
+        /// What is named.
+        path: String,
+        /// Whether it would be a Python file.
         python: bool,
     },
     /// A specification could not be read.
@@ -77,6 +86,29 @@ pub enum CliError {
     Interrupted,
 }
 
+/// Where the Python files of a folder are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pythons {
+    /// In the folder itself, or where else they were looked for.
+    Here,
+    /// Only in the folders below.
+    Below,
+    /// Nowhere.
+    None,
+}
+
+impl CliError {
+    /// Why the specification `path` can't be read.
+    pub fn unreadable(path: &Path, source: std::io::Error) -> Self {
+        let python = path.extension() == Some("py".as_ref());
+        let path = path.display().to_string();
+        match source.kind() {
+            NotFound => CliError::Missing { path, python },
+            _ => CliError::ReadSpec { path, source },
+        }
+    }
+}
+
 impl Failure {
     /// Standard output cannot be written to.
     pub fn stdout(error: std::io::Error) -> Self {
@@ -105,6 +137,7 @@ impl Diagnostic for CliError {
             CliError::Usage(_) => "cli/usage",
             CliError::NoSpec { .. } => "cli/no-spec",
             CliError::ReadSpec { .. } => "cli/unreadable-spec",
+            CliError::Missing { .. } => "cli/missing-spec",
             CliError::NoModules => "cli/no-modules",
             CliError::SecretFile { .. } => "imagespec/foreign-secret",
             CliError::Env(_) => "cli/invalid-env",
@@ -122,6 +155,7 @@ impl Diagnostic for CliError {
             CliError::Usage(_)
             | CliError::NoSpec { .. }
             | CliError::ReadSpec { .. }
+            | CliError::Missing { .. }
             | CliError::NoModules
             | CliError::SecretFile { .. }
             | CliError::Env(_)
@@ -137,18 +171,15 @@ impl Diagnostic for CliError {
     fn hint(&self) -> Option<String> {
         match self {
             CliError::Usage(_) => Some("`--help` after a command explains its options.".into()),
-            CliError::ReadSpec { source, .. } if source.kind() == NotFound => {
-                Some("Name a tierce.toml, or the directory that holds it.".into())
+            CliError::Missing { python: true, .. } => {
+                Some("Paths start from the current folder.".into())
             }
-            CliError::NoSpec { folder, python: true } => Some(format!(
-                "There are Python files: `tierce build FILE.py` runs one and builds its images, \
-                 `tierce build {folder}/` does so with all of them."
-            )),
-            CliError::NoSpec { .. } => Some(
-                "Name one (`tierce build path/to/tierce.toml`), or start with:\n  \
-                 base = { debian = \"bookworm\", python = true }\n  pip = [\"requests\"]"
+            CliError::Missing { .. } => Some(
+                "Name a tierce.toml or the folder that holds it, or a Python file; names of images \
+                 come after their file: `tierce build FILE.py NAME`."
                     .into(),
             ),
+            CliError::NoSpec { folder, python } => Some(no_spec_hint(folder, *python)),
             CliError::NoModules => Some("Copy all of it: code = \"all\".".into()),
             CliError::SecretFile { path } => Some(format!(
                 "If it is meant to see it, say so in your own config.toml: below [secrets.files], \
@@ -158,5 +189,23 @@ impl Diagnostic for CliError {
             CliError::Interrupted => Some("Nothing is half-done: run it again to go on.".into()),
             _ => None,
         }
+    }
+}
+
+fn no_spec_hint(folder: &str, python: Pythons) -> String {
+    let folder = folder.trim_end_matches('/');
+    match python {
+        Pythons::Here => format!(
+            "There are Python files: `tierce build FILE.py` runs one and builds its images, \
+             `tierce build {folder}/` does so with all of them."
+        ),
+        Pythons::Below => format!(
+            "There are Python files in the folders below: `tierce build -r {folder}/` runs them \
+             and builds their images."
+        ),
+        Pythons::None => "Name one (`tierce build path/to/tierce.toml`, `tierce build \
+                          path/to/app.py`), or start with a tierce.toml:\n  base = { debian = \
+                          \"bookworm\", python = true }\n  pip = [\"requests\"]"
+            .to_owned(),
     }
 }

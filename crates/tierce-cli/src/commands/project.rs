@@ -1,9 +1,10 @@
 //! What the commands that work on a specification have in common.
 
-use super::failure::{CliError, Failure};
+use super::failure::{CliError, Failure, Pythons};
 use super::{imagespec, python, trust};
 use crate::args::{CodeArgs, CopyStyle, NameArgs, NamingArgs, Progress, PythonArgs, SettingArgs};
 use crate::ui;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -17,12 +18,12 @@ use tierce::{
 };
 
 /// What the command line says about a specification.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Ask<'a> {
     /// The specification; `None` for that of the current directory.
     pub spec: Option<&'a Path>,
     /// Which images of a Python file; empty for all.
-    pub names: &'a [String],
+    pub names: Cow<'a, [String]>,
     pub naming: &'a NamingArgs,
     pub settings: &'a SettingArgs,
     pub python: &'a PythonArgs,
@@ -44,7 +45,14 @@ impl<'a> Ask<'a> {
         settings: &'a SettingArgs,
         (python, code): (&'a PythonArgs, CodeArgs),
     ) -> Self {
-        let names = name.name.as_slice();
+        let (spec, of_file) = match spec.and_then(python::files::with_name) {
+            Some((file, name)) => (Some(file), Some(name.to_owned())),
+            None => (spec, None),
+        };
+        let names = match of_file {
+            Some(first) => Cow::Owned([first].into_iter().chain(name.name.clone()).collect()),
+            None => Cow::Borrowed(name.name.as_slice()),
+        };
         Ask { spec, names, naming, settings, python, code, recursive: false, all: false, one: true }
     }
 
@@ -90,7 +98,7 @@ pub struct Project {
 impl Project {
     /// What comes of a specification in other words.
     pub fn of(spec: String, front: Front, options: BuildOptions) -> Self {
-        let Front { image, warnings, force, pushes, secret_files } = front;
+        let Front { image, warnings, force, pushes, secret_files, wants_uv: _ } = front;
         let options = BuildOptions { force, ..options };
         let secret_files = secret_files.into_iter().map(|(id, path)| (id.variable(), path));
         let secret_files = secret_files.collect();
@@ -149,8 +157,8 @@ pub fn load(ask: &Ask<'_>) -> Result<Loaded, Failure> {
         return Err(CliError::Usage(text).into());
     }
     let mut settings = settings(&file, ask)?;
-    let text = std::fs::read_to_string(&file)
-        .map_err(|source| CliError::ReadSpec { path: file.display().to_string(), source })?;
+    let text =
+        std::fs::read_to_string(&file).map_err(|source| CliError::unreadable(&file, source))?;
     let name = file.display().to_string();
     let root = folder(&file).to_owned();
     let spec = ask.spec.unwrap_or(Path::new(".")).display().to_string();
@@ -272,9 +280,13 @@ fn locate(ask: &Ask<'_>) -> Result<Spec, Failure> {
     if file.exists() {
         return Ok(Spec::File(file));
     }
-    let python = !python::files::below(spec, ask.recursive)?.is_empty();
+    let python = match python::files::below(spec, ask.recursive)?.is_empty() {
+        false => Pythons::Here,
+        true if python::files::any_below(spec) => Pythons::Below,
+        true => Pythons::None,
+    };
     // What is run has to be asked for.
-    match python && ask.spec.is_some() {
+    match python == Pythons::Here && ask.spec.is_some() {
         true => Ok(Spec::Python(spec.to_owned())),
         false => Err(CliError::NoSpec { folder: spec.display().to_string(), python }.into()),
     }

@@ -2,7 +2,7 @@
 
 use super::failure::CliError;
 use super::project::Ask;
-use super::python::{Handover, PythonError};
+use super::python::{Handover, PythonError, files};
 use super::{Done, project};
 use crate::args::{NamingArgs, RunArgs};
 use std::path::Path;
@@ -25,7 +25,8 @@ pub fn run(args: RunArgs) -> Done {
     let python = (&args.python, args.code);
     // What exists as a path is a specification; everything else names an image.
     let image = args.image.clone().unwrap_or_else(|| ".".to_owned());
-    let (settings, project) = if Path::new(&image).exists() {
+    let of_file = files::with_name(Path::new(&image)).is_some_and(|(file, _)| file.exists());
+    let (settings, project) = if of_file || Path::new(&image).exists() {
         let spec = args.image.as_deref().map(Path::new);
         let ask = Ask::one(spec, &args.name, &naming, &args.settings, python);
         let mut loaded = project::load(&ask)?;

@@ -1,6 +1,7 @@
 //! Which files of a folder are loaded.
 
 use super::error::PythonError;
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,13 @@ pub fn is_python(path: &Path) -> bool {
     path.extension() == Some(OsStr::new("py"))
 }
 
+/// The file and the name of what results print for one of its images: `app.py:train`.
+pub fn with_name(path: &Path) -> Option<(&Path, &str)> {
+    let (file, name) = path.to_str()?.split_once(".py:")?;
+    let file = Path::new(&path.to_str()?[..file.len() + ".py".len()]);
+    (!name.is_empty() && !path.exists()).then_some((file, name))
+}
+
 /// The Python files in `folder`, and in the folders below if it is to be `recursive`: without
 /// hidden ones, environments, and files that belong to tools. In order.
 pub fn below(folder: &Path, recursive: bool) -> Result<Vec<PathBuf>, PythonError> {
@@ -26,6 +34,32 @@ pub fn below(folder: &Path, recursive: bool) -> Result<Vec<PathBuf>, PythonError
         found.retain(|file| !is_init(file));
     }
     Ok(found)
+}
+
+/// How many folders are looked into for a hint: it may be the root of a machine.
+const GLANCES: usize = 200;
+
+/// Whether there are Python files in the folders below, as far as a glance shows; what can't be
+/// read holds none.
+pub fn any_below(folder: &Path) -> bool {
+    let mut folders = VecDeque::from([folder.to_owned()]);
+    for _ in 0..GLANCES {
+        let Some(folder) = folders.pop_front() else { return false };
+        if below(&folder, false).is_ok_and(|found| !found.is_empty()) {
+            return true;
+        }
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        folders.extend(inner.map(|entry| entry.path()).filter(|path| is_own(path)));
+    }
+    false
+}
+
+/// Whether what is in a folder is a project's own.
+fn is_own(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(OsStr::to_str);
+    name.is_some_and(|name| !name.starts_with('.') && !FOREIGN.contains(&name))
+        && !folder.join("pyvenv.cfg").exists()
 }
 
 fn collect(folder: &Path, recursive: bool, found: &mut Vec<PathBuf>) -> Result<(), PythonError> {
@@ -48,8 +82,7 @@ fn collect(folder: &Path, recursive: bool, found: &mut Vec<PathBuf>) -> Result<(
             continue;
         }
         if kind.is_dir() {
-            let foreign = FOREIGN.contains(&name) || path.join("pyvenv.cfg").exists();
-            if recursive && !foreign {
+            if recursive && is_own(&path) {
                 collect(&path, recursive, found)?;
             }
         } else if is_python(&path) && !TOOLS.contains(&name) && path.is_file() {
@@ -94,5 +127,20 @@ mod tests {
         assert_eq!(found(&files, true), ["a.py", "b.py", "sub/c.py"]);
         assert_eq!(found(&["__init__.py"], false), ["__init__.py"]);
         assert_eq!(found(&["sub/c.py"], false), Vec::<String>::new());
+    }
+
+    #[test]
+    fn images_are_named_as_results_print_them() {
+        for (text, expected) in [
+            ("none/app.py:train", Some(("none/app.py", "train"))),
+            ("app.py:images.0", Some(("app.py", "images.0"))),
+            ("app.py:a:b", Some(("app.py", "a:b"))),
+            ("app.py", None),
+            ("app.py:", None),
+            ("ghcr.io/me/app:1", None),
+        ] {
+            let expected = expected.map(|(file, name)| (Path::new(file), name));
+            assert_eq!(with_name(Path::new(text)), expected, "{text}");
+        }
     }
 }

@@ -29,7 +29,7 @@ pub fn load(ask: &Ask<'_>, spec: &Path) -> Result<Loaded, Failure> {
         let (of, python) = (loaded.len() + failed.len(), reply.python.executable);
         return Err(PythonError::Load { failed, of, python }.into());
     }
-    let selected = select::select(spec, &loaded, ask.names)?;
+    let selected = select::select(spec, &loaded, &ask.names)?;
     if ask.one && selected.len() > 1 {
         let names = selected.iter().map(|found| select::described(found.image)).collect();
         return Err(PythonError::Several { file: spec.to_owned(), names }.into());
@@ -125,7 +125,7 @@ fn status_of(word: &str) -> Option<Status> {
 
 /// The files to load, absolute.
 fn sources(spec: &Path, ask: &Ask<'_>) -> Result<Vec<PathBuf>, Failure> {
-    let read = |source| CliError::ReadSpec { path: spec.display().to_string(), source };
+    let read = |source| CliError::unreadable(spec, source);
     let found = match spec.metadata().map_err(read)?.is_dir() {
         true => files::below(spec, ask.recursive)?,
         false => vec![spec.to_owned()],
@@ -159,7 +159,7 @@ fn run(
         parent: std::process::id(),
         files,
         root: root.as_deref(),
-        names: ask.names,
+        names: &ask.names,
         all: ask.all,
         fast: ask.code.fast,
         copy_style: ask.code.style().map(|style| match style {
