@@ -816,8 +816,9 @@ impl Image {
 
     /// The name that the image has, with its tag: `registry/name:tag`.
     ///
-    /// Sources are looked at each time, so an edit changes it; no network is needed. An image of
-    /// a registry to which nothing was done is its base, whose name is given in full.
+    /// Sources are looked at each time, so an edit changes it. No network is needed, but where
+    /// projects, or commands of Flyte's, run uv in the image: that is fetched, once. An image of a
+    /// registry to which nothing was done is its base, whose name is given in full.
     #[getter]
     fn uri(slf: &Bound<'_, Self>) -> PyResult<String> {
         lower::name(slf.as_any())

@@ -2,15 +2,16 @@
 
 use crate::image::Image;
 use crate::imagespec::ImageSpec;
-use crate::{error, imagespec_host, session};
+use crate::{error, imagespec_host, runtime, session};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use tierce::fronts::{self, Front};
-use tierce::{BuildOptions, Settings};
+use tierce::{BuildOptions, Cancel, Events, Settings};
 use tierce_flyte::FlyteImage;
 
 /// The image that a Python value stands for: a `tierce.Image` or `tierce.ImageSpec`, or what
-/// Flyte and flytekit have under these names.
+/// Flyte and flytekit have under these names. Where it `wants_uv`, that is to be fetched before
+/// anything is done with it: here is no network.
 pub fn lower(py: Python<'_>, value: &Bound<'_, PyAny>, settings: &Settings) -> PyResult<Front> {
     if let Ok(image) = value.cast::<Image>() {
         return flyte(py, image.get().inner(), settings);
@@ -35,9 +36,21 @@ pub fn lower(py: Python<'_>, value: &Bound<'_, PyAny>, settings: &Settings) -> P
 
 fn flyte(py: Python<'_>, image: &FlyteImage, settings: &Settings) -> PyResult<Front> {
     let root = session::root();
-    // Tools that steps need are fetched.
-    let front = py.detach(|| fronts::flyte(image, &root, settings));
+    let front = py.detach(|| fronts::flyte_unfetched(image, &root, settings));
     front.map_err(|problem| error::to_py(py, &problem))
+}
+
+/// Fetches what steps in the image run and is not there yet, so that its name can be told. Ctrl-C
+/// stops it.
+pub fn fetch(py: Python<'_>, front: &Front, settings: &Settings) -> PyResult<()> {
+    if !front.wants_uv {
+        return Ok(());
+    }
+    let cancel = Cancel::new();
+    let tierce = session::open(py, settings.clone(), &cancel)?;
+    let fetched =
+        runtime::wait(py, &cancel, async move { tierce.fetch_uv(&Events::none()).await })?;
+    fetched.map_err(|problem| error::to_py(py, &problem))
 }
 
 /// Whether a value is of a class of another package: of one that was imported, then.
@@ -54,11 +67,13 @@ pub fn options(settings: &Settings) -> BuildOptions {
     BuildOptions { root: session::root(), ..tierce::build_options(settings) }
 }
 
-/// What a build calls an image. Nothing but files of this machine is looked at.
+/// What a build calls an image. Nothing but files of this machine is looked at, once what steps in
+/// it run was fetched.
 pub fn name(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
     let settings = session::settings(py)?;
     let front = lower(py, value, &settings)?;
+    fetch(py, &front, &settings)?;
     let options = options(&settings);
     let name = py.detach(|| tierce::offline(&settings).name(&front.image, &options));
     name.map_err(|problem| error::to_py(py, &problem))

@@ -118,6 +118,7 @@ pub fn plan(value: &Bound<'_, PyAny>, force: bool) -> PyResult<Plan> {
     let py = value.py();
     let settings = session::settings(py)?;
     let front = lower::lower(py, value, &settings)?;
+    lower::fetch(py, &front, &settings)?;
     let planned = planned(py, front, force)?;
     planned.map(Plan).map_err(|problem| error::to_py(py, &problem))
 }
@@ -138,6 +139,7 @@ pub fn explain(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
     let settings = session::settings(py)?;
     let (front, options) = (lower::lower(py, value, &settings)?, lower::options(&settings));
+    lower::fetch(py, &front, &settings)?;
     let mut said = match front.image.is_unmodified() {
         true => format!("image  {}, to which nothing is done\n", lower::name(value)?),
         false => {

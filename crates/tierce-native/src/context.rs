@@ -165,6 +165,16 @@ impl Context {
         Ok(self.uv.get_or_try_init(get).await?)
     }
 
+    /// The pinned, static uv for use inside images: the one on this machine may be linked against
+    /// its libraries, and would make images of the same input differ.
+    pub async fn static_uv(
+        &self,
+        on_bytes: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Uv, NativeError> {
+        let index = self.uv_index();
+        Ok(Uv::fetch_reporting(&self.fetcher, &self.store, &index, on_bytes).await?)
+    }
+
     /// Removes what killed builds left behind. What can't be removed is left for later.
     pub fn sweep(&self) {
         let dead = self.store.dead_scratch_dirs();

@@ -228,16 +228,33 @@ impl Uv {
         Err(other)
     }
 
+    /// Whether there is a pinned program for this machine's processor.
+    pub fn is_pinned_here() -> bool {
+        pinned_wheel().is_ok()
+    }
+
+    /// Where the store keeps what [`Uv::fetch`] fetches, whether it is there or not.
+    pub fn place(store: &Store) -> Result<PathBuf, UvError> {
+        let processor = std::env::consts::ARCH;
+        Ok(store.cache_dir("uv-program")?.join(format!("uv-{PINNED_VERSION}-{processor}")))
+    }
+
     /// The pinned version from the package index at `index` (a simple index as
     /// `https://pypi.org/simple`, or a mirror), verified by its pinned hash and kept in the store.
     pub async fn fetch(fetcher: &Fetcher, store: &Store, index: &Url) -> Result<Self, UvError> {
-        let processor = std::env::consts::ARCH;
-        let (_, filename, hex) = PINNED
-            .iter()
-            .find(|(name, ..)| *name == processor)
-            .ok_or(UvError::Processor(processor))?;
+        Uv::fetch_reporting(fetcher, store, index, &|_| ()).await
+    }
+
+    /// The same; `on_bytes` hears how many bytes are there by now.
+    pub async fn fetch_reporting(
+        fetcher: &Fetcher,
+        store: &Store,
+        index: &Url,
+        on_bytes: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Self, UvError> {
+        let (filename, hex) = pinned_wheel()?;
+        let program = Uv::place(store)?;
         let directory = store.cache_dir("uv-program")?;
-        let program = directory.join(format!("uv-{PINNED_VERSION}-{processor}"));
         let uv = Uv { program: program.clone(), version: version(PINNED_VERSION) };
         if program.is_file() {
             return Ok(uv);
@@ -246,7 +263,7 @@ impl Uv {
         let url = find_file(fetcher, index, "uv", filename).await?;
         let wheel = tempfile::NamedTempFile::new_in(&directory).map_err(UvError::Write)?;
         let download = Download { url, digest: Some(digest), size: None };
-        fetcher.download(&download, wheel.path(), &|_| ()).await?;
+        fetcher.download(&download, wheel.path(), on_bytes).await?;
         extract(wheel.path(), &program)?;
         Ok(uv)
     }
@@ -380,6 +397,13 @@ impl Uv {
         let (output, ()) = futures::join!(child.wait_with_output(), write);
         output
     }
+}
+
+/// The file and the hash of the pinned version's wheel for this machine.
+fn pinned_wheel() -> Result<(&'static str, &'static str), UvError> {
+    let processor = std::env::consts::ARCH;
+    let found = PINNED.iter().find(|(name, ..)| *name == processor);
+    found.map(|(_, filename, hex)| (*filename, *hex)).ok_or(UvError::Processor(processor))
 }
 
 /// Marks what the request names, by name or by the very file.

@@ -162,11 +162,6 @@ impl Tierce {
         Ok(Tierce { engine, native, builders })
     }
 
-    /// The program `uv` that resolves here: found, or fetched once.
-    pub(crate) async fn uv(&self) -> Result<&Path, NativeError> {
-        Ok(self.native.context().uv().await?.program())
-    }
-
     /// The engine.
     pub fn engine(&self) -> &ImageBuildEngine {
         &self.engine

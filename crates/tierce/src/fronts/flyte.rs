@@ -2,20 +2,37 @@
 
 use super::{Front, FrontError, FrontWarning};
 use crate::flyte::{DefaultBase, FlyteImage, Lowered, Surroundings, Tools, ToolsWanted};
-use crate::{Settings, Tierce};
+use crate::{OpenError, Settings, Tierce};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_config::DebianBase;
+use tierce_engine::{Events, Outcome, StepKind};
 use tierce_oci::Platform;
 use tierce_sandbox::Cancel;
+use tierce_store::Store;
+use tierce_wheel::{PINNED_VERSION, Uv};
 
 /// The image that `image` describes, whose paths are relative to `root`. Programs that steps in
-/// it run are looked for on this machine, and uv is fetched where it is missing; what its scripts
-/// and projects say is read.
+/// it run are fetched where they are missing; what its scripts and projects say is read.
 pub fn flyte(image: &FlyteImage, root: &Path, settings: &Settings) -> Result<Front, FrontError> {
+    let front = flyte_unfetched(image, root, settings)?;
+    if front.wants_uv {
+        fetch_uv(settings)?;
+    }
+    Ok(front)
+}
+
+/// The same, without the network: where the front says so, the image is complete once
+/// [`Tierce::fetch_uv`] was awaited.
+pub fn flyte_unfetched(
+    image: &FlyteImage,
+    root: &Path,
+    settings: &Settings,
+) -> Result<Front, FrontError> {
     let texts = texts(image, root);
     let tools = tools(image.wanted_tools(&texts), settings)?;
+    let wants_uv = tools.uv.as_ref().is_some_and(|program| !program.is_file());
     let default_base = match &settings.debian_base {
         DebianBase::Suite(suite) => DefaultBase::Suite(suite.clone()),
         DebianBase::Image(template) => DefaultBase::Image(template.to_string()),
@@ -25,7 +42,7 @@ pub fn flyte(image: &FlyteImage, root: &Path, settings: &Settings) -> Result<Fro
     let warnings = warnings.into_iter().map(|w| FrontWarning { code: w.code, message: w.message });
     // As Flyte does; where Flyte has no registry it gives up.
     let pushes = image.registry().is_some() || settings.registry.is_some();
-    Ok(Front { warnings: warnings.collect(), pushes, ..Front::of(image) })
+    Ok(Front { warnings: warnings.collect(), pushes, wants_uv, ..Front::of(image) })
 }
 
 /// The texts that the image wants, and those that these lead to. Files that can't be read are
@@ -60,32 +77,43 @@ fn runnable() -> Vec<Platform> {
     all
 }
 
+/// The programs that steps run. uv is always the pinned one, at its place in the store: what is
+/// in an image must not depend on what is installed on the machine that makes it.
 fn tools(wanted: ToolsWanted, settings: &Settings) -> Result<Tools, FrontError> {
-    let uv = match uv(wanted, settings) {
-        Ok(found) => found,
-        // Commands do without, if they must.
-        Err(_) if !wanted.uv_to_install => None,
-        Err(error) => return Err(error),
+    let wants_uv = wanted.uv_to_install || wanted.uv_for_commands;
+    let uv = match wants_uv && Uv::is_pinned_here() {
+        true => Some(Uv::place(&Store::open(&settings.store).map_err(OpenError::from)?)?),
+        false => None,
     };
     let pixi = settings.search_path.iter().map(|directory| directory.join("pixi"));
     let pixi = pixi.filter(|program| program.is_file());
     Ok(Tools { uv, pixi: pixi.into_iter().next().filter(|_| wanted.pixi) })
 }
 
-/// uv, as the native builder finds it: the one version that it uses, which is a static program.
-fn uv(wanted: ToolsWanted, settings: &Settings) -> Result<Option<PathBuf>, FrontError> {
-    if !(wanted.uv_to_install || wanted.uv_for_commands) {
-        return Ok(None);
-    }
+fn fetch_uv(settings: &Settings) -> Result<(), FrontError> {
     let tierce = Tierce::open(settings.clone(), &Cancel::new())?;
-    let find = async { Ok(tierce.uv().await?.to_owned()) };
     // Whoever asks may be driven by a runtime of its own, in which no other can run.
-    let runtime = || {
+    let fetch = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|error| FrontError::Runtime(Arc::new(error)))?.block_on(find)
+        let runtime = runtime.map_err(|error| FrontError::Runtime(Arc::new(error)))?;
+        runtime.block_on(tierce.fetch_uv(&Events::none()))
     };
     std::thread::scope(|scope| {
-        scope.spawn(runtime).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        scope.spawn(fetch).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
-    .map(Some)
+}
+
+impl Tierce {
+    /// Fetches the uv that steps in images run, unless it is there.
+    pub async fn fetch_uv(&self, events: &Events) -> Result<(), FrontError> {
+        let context = self.native().context();
+        if Uv::place(&context.store)?.is_file() {
+            return Ok(());
+        }
+        let step = events.step(StepKind::Fetch, format!("uv {PINNED_VERSION}, for the image"));
+        let reporter = step.reporter();
+        context.static_uv(&|bytes| reporter.progress(bytes, None)).await?;
+        step.finish(Outcome::Made, None);
+        Ok(())
+    }
 }

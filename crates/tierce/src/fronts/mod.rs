@@ -4,7 +4,7 @@
 mod flyte;
 mod imagespec;
 
-pub use flyte::flyte;
+pub use flyte::{flyte, flyte_unfetched};
 pub use imagespec::{Program, image_spec, image_spec_of};
 
 use crate::OpenError;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tierce_native::NativeError;
 use tierce_oci::{Diagnostic, ErrorKind};
 use tierce_spec::{Image, SecretId};
+use tierce_wheel::{PINNED_VERSION, UvError};
 
 /// The image that somebody described in other words, and what is to be known about it.
 #[derive(Clone, Debug)]
@@ -31,6 +32,9 @@ pub struct Front {
     pub pushes: bool,
     /// The files of this machine that hold the values of secrets.
     pub secret_files: BTreeMap<SecretId, PathBuf>,
+    /// Whether [`crate::Tierce::fetch_uv`] is to be awaited before anything is done with the
+    /// image: steps in it run a uv that is not there yet.
+    pub wants_uv: bool,
 }
 
 impl Front {
@@ -42,6 +46,7 @@ impl Front {
             force: false,
             pushes: false,
             secret_files: BTreeMap::new(),
+            wants_uv: false,
         }
     }
 }
@@ -81,6 +86,12 @@ impl From<OpenError> for FrontError {
     }
 }
 
+impl From<UvError> for FrontError {
+    fn from(error: UvError) -> Self {
+        NativeError::from(error).into()
+    }
+}
+
 impl From<NativeError> for FrontError {
     fn from(error: NativeError) -> Self {
         FrontError::Uv(Arc::new(error))
@@ -109,7 +120,13 @@ impl Diagnostic for FrontError {
     }
 
     fn hint(&self) -> Option<String> {
-        self.inner().and_then(Diagnostic::hint)
+        match self {
+            FrontError::Uv(error) if error.code() == "python/uv-unreachable" => Some(format!(
+                "Steps in the image run uv {PINNED_VERSION}, which is fetched once, whatever uv \
+                 is installed here: name a package index that has it (TIERCE_INDEX)."
+            )),
+            _ => self.inner().and_then(Diagnostic::hint),
+        }
     }
 }
 
