@@ -6,6 +6,7 @@
 
 mod artifact;
 mod config;
+mod credentials;
 mod descriptor;
 mod diagnostic;
 mod digest;
@@ -17,6 +18,7 @@ mod registry_path;
 
 pub use artifact::{Artifact, Blob, BlobLocation};
 pub use config::{ContainerConfig, History, ImageConfig, RootFs};
+pub use credentials::{hide_address, hide_credentials, without_credentials};
 pub use descriptor::Descriptor;
 pub use diagnostic::{Diagnostic, ErrorKind};
 pub use digest::{Algorithm, DiffId, Digest, DigestError, Hasher, chain_id};

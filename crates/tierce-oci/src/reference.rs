@@ -4,7 +4,7 @@
 //! normalisation: no registry means `docker.io`, and a single-component repository there is in
 //! `library/`.
 
-use crate::{Digest, DigestError};
+use crate::{Digest, DigestError, hide_address};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -36,7 +36,7 @@ impl fmt::Display for Selector<'_> {
     }
 }
 
-/// Why a string is not an image reference.
+/// Why a string is not an image reference. What it quotes has no credentials in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// Nothing there.
@@ -55,6 +55,9 @@ pub enum ReferenceError {
         "{0:?} has an invalid tag: at most 128 letters, digits, _ . and -, not starting with . or -"
     )]
     Tag(String),
+    /// There are credentials in it.
+    #[error("{0:?} has a user name or a password in it, which references can't have")]
+    Credentials(String),
     /// The digest is malformed.
     #[error("{reference:?} has an invalid digest")]
     Digest {
@@ -116,7 +119,7 @@ impl Reference {
     /// The same repository, picked by `tag` alone.
     pub fn with_tag(&self, tag: &str) -> Result<Self, ReferenceError> {
         if !valid_tag(tag) {
-            return Err(ReferenceError::Tag(tag.to_owned()));
+            return Err(ReferenceError::Tag(hide_address(tag)));
         }
         Ok(Reference { tag: Some(tag.to_owned()), digest: None, ..self.clone() })
     }
@@ -146,10 +149,7 @@ impl FromStr for Reference {
         }
         let (rest, digest) = match s.split_once('@') {
             None => (s, None),
-            Some((rest, d)) => {
-                let invalid = |source| ReferenceError::Digest { reference: s.to_owned(), source };
-                (rest, Some(d.parse().map_err(invalid)?))
-            }
+            Some((rest, d)) => (rest, Some(d.parse().map_err(|source| invalid_digest(s, source))?)),
         };
         // A colon after the last slash starts a tag; one before it belongs to a port.
         let (name, tag) = match rest.rsplit_once(':') {
@@ -157,18 +157,18 @@ impl FromStr for Reference {
             _ => (rest, None),
         };
         if tag.is_some_and(|t| !valid_tag(t)) {
-            return Err(ReferenceError::Tag(s.to_owned()));
+            return Err(ReferenceError::Tag(hide_address(s)));
         }
         let (registry, repository) = split_registry(name);
         if !valid_registry(registry) {
-            return Err(ReferenceError::Registry(s.to_owned()));
+            return Err(ReferenceError::Registry(hide_address(s)));
         }
         let repository = match registry {
             DOCKER_HUB if !repository.contains('/') => format!("library/{repository}"),
             _ => repository.to_owned(),
         };
         if !valid_repository(&repository) {
-            return Err(ReferenceError::Repository(s.to_owned()));
+            return Err(ReferenceError::Repository(hide_address(s)));
         }
         Ok(Reference {
             registry: registry.to_owned(),
@@ -176,6 +176,16 @@ impl FromStr for Reference {
             tag: tag.map(str::to_owned),
             digest,
         })
+    }
+}
+
+/// The error about a reference whose digest, all that is after its first `@`, has `source` wrong
+/// with it: where that is no digest at all, it may be the rest of a password.
+fn invalid_digest(reference: &str, source: DigestError) -> ReferenceError {
+    let shown = hide_address(reference);
+    match shown == reference {
+        true => ReferenceError::Digest { reference: shown, source },
+        false => ReferenceError::Credentials(shown),
     }
 }
 
@@ -277,5 +287,35 @@ impl<'de> Deserialize<'de> for Reference {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn errors_quote_no_credentials() {
+        for text in [
+            "https://user:s3cr3t@h.example/x",
+            "user:s3cr3t@h.example/x:1",
+            "user:s3cr3t@s3cr3t@h.example/x:1",
+            "user:s3cr3t/s3cr3t@h.example/x",
+            "s3cr3t@h.example/x",
+            "https://user:s3cr3t@h.example",
+        ] {
+            let error = text.parse::<Reference>().unwrap_err();
+            let mut shown = format!("{error} {error:?}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                shown += &format!(" {error} {error:?}");
+                cause = error.source();
+            }
+            assert!(!shown.contains("s3cr3t"), "{shown}");
+            assert!(shown.contains("h.example"), "{shown}");
+        }
+        let kept = "python:3.11@sha256:ab".parse::<Reference>().unwrap_err();
+        assert!(kept.to_string().contains("\"python:3.11@sha256:ab\""), "{kept}");
     }
 }
