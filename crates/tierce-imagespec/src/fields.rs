@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use tierce_oci::Platform;
-use tierce_spec::{PythonVersion, ServiceUrl, without_credentials};
+use tierce_spec::{PythonVersion, ServiceUrl, hide_credentials};
 
 /// The fields of an `ImageSpec`, under flytekit's names. [`Fields::default`] has flytekit's
 /// defaults.
@@ -264,7 +264,7 @@ impl Fields {
             Field::BuilderOptions => format!("{:?}", self.builder_options),
             Field::BuilderConfig => format!("{:?}", self.builder_config),
         };
-        without_credentials(&text)
+        hide_credentials(&text)
     }
 }
 

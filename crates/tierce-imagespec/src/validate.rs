@@ -13,7 +13,7 @@ pub(crate) fn problems(fields: &Fields) -> Vec<Problem> {
     if let Some(registry) = &fields.registry
         && !is_registry(registry)
     {
-        let shown = tierce_spec::without_credentials(registry);
+        let shown = tierce_spec::hide_address(registry);
         all.push(
             Problem::new(
                 "imagespec/invalid-registry",

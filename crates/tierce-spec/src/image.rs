@@ -76,7 +76,7 @@ impl Diagnostic for UnknownImageName {
     fn hint(&self) -> Option<String> {
         let UnknownImageName { name } = self;
         Some(format!(
-            "Say which one it is: --image {name}=REFERENCE, or {name} = \"REFERENCE\" below [images] in the configuration."
+            "Say which one it is: --image {name}=REFERENCE, or {name} = \"REFERENCE\" below [images] in the configuration, which counts for Python as well."
         ))
     }
 }

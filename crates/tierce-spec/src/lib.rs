@@ -32,11 +32,12 @@ pub use pip::PipOptions;
 pub use python::{PythonEnvironment, PythonRequest, PythonVersion, PythonVersionError};
 pub use resolve::{Input, Inputs, ResolveError, ResolvedImage, ResolvedStep, Slot};
 pub use secret::{Secret, SecretId};
-pub use service_url::{ServiceUrl, ServiceUrlError, redact as without_credentials};
+pub use service_url::{ServiceUrl, ServiceUrlError};
 pub use step::{
     Apt, Cmd, CodeBundle, Command, Commands, CopyStyle, Entrypoint, Env, Labels, Network, Pip,
     Requirements, SearchPath, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
 };
+pub use tierce_oci::{hide_address, hide_credentials, without_credentials};
 pub use validate::{
     AptPackage, AptPackageError, AptSelector, FieldPath, Item, Problem, ValidationErrors,
 };

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use url::Url;
 
+pub(crate) use tierce_oci::without_credentials as redact;
+
 /// The address of a package index or archive: an `http`, `https` or `file` URL, after a name and
 /// `=` if it has one (`private=https://pypi.example/simple`, as uv's `--index` takes it). The name
 /// says which credentials of the user's are for it, and nothing else.
@@ -107,36 +109,6 @@ impl<'de> Deserialize<'de> for ServiceUrl {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
     }
-}
-
-/// `text` without the credentials of the URLs in it (RFC 3986, section 3.2.1).
-///
-/// The user name of an `ssh` URL stays: it is part of the address (`git@`), and never the secret.
-pub fn redact(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        out.push_str(before);
-        let end = after
-            .find(|c: char| matches!(c, '/' | '?' | '#' | '\\' | '"' | '\'') || c.is_whitespace())
-            .unwrap_or(after.len());
-        let (authority, tail) = after.split_at(end);
-        match authority.rsplit_once('@') {
-            Some((user_info, host)) => {
-                if before[..before.len() - 3].ends_with("ssh") {
-                    let user = user_info.split(':').next().unwrap_or_default();
-                    out.push_str(user);
-                    out.push('@');
-                }
-                out.push_str(host);
-            }
-            None => out.push_str(authority),
-        }
-        rest = tail;
-    }
-    out.push_str(rest);
-    out
 }
 
 /// An address that breaks the grammar without whatever may have been meant for its credentials:

@@ -280,6 +280,20 @@ fn secrets_have_names_and_places() {
 }
 
 #[test]
+fn hints_name_parameters_and_no_file_format() {
+    let hint = |image: Image| image.validate().unwrap_err().hint().unwrap();
+    let listed = hint(slim().with_pip_packages(["-r r.txt"], PipOptions::new()));
+    assert_eq!(listed, "List files with requirements (Python: with_requirements).");
+    for secret in [Secret::new("2fa"), Secret::new("a").with_env("1x")] {
+        let hint = secret.validate().unwrap_err().hint().unwrap();
+        assert!(hint.contains("as_env_var"), "{hint}");
+    }
+    let name = tierce_spec::UnknownImageName { name: "foo".to_owned() };
+    let hint = name.hint().unwrap();
+    assert!(hint.contains("--image foo=REFERENCE") && hint.contains("Python"), "{hint}");
+}
+
+#[test]
 fn two_secrets_are_not_seen_in_one_place() {
     let duplicate = ["spec/duplicate-secret run.secrets[1]"];
     let pair = |a: Secret, b: Secret| problems(&seeing([a, b]));

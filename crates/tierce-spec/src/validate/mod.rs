@@ -11,7 +11,7 @@ mod values;
 use crate::service_url::redact_address;
 use crate::{Base, Image, KEY_PLACEHOLDER, Step};
 use problem::{Fault, Reporter};
-use tierce_oci::{Platform, Reference};
+use tierce_oci::{Platform, Reference, hide_address};
 
 pub use apt::{AptPackage, AptPackageError, AptSelector};
 use problem::field_name;
@@ -139,7 +139,8 @@ fn check_word(code: &'static str, name: &str) -> Result<(), Fault> {
         false => Err(Fault::new(
             code,
             format!(
-                "{name:?} is not a name: expected letters, digits, _ - and ., starting with a letter or digit"
+                "{:?} is not a name: expected letters, digits, _ - and ., starting with a letter or digit",
+                hide_address(name)
             ),
         )),
     }

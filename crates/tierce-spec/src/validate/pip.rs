@@ -42,7 +42,7 @@ fn slip(text: &str) -> Option<Fault> {
     if trimmed.starts_with("-r") || trimmed.starts_with("--requirement") {
         return Some(
             Fault::new(INVALID, format!("{shown:?} is an option, not a requirement"))
-                .hint("Requirements files have a field of their own: requirements = \"requirements.txt\"."),
+                .hint("List files with requirements (Python: with_requirements)."),
         );
     }
     if first == '-' {

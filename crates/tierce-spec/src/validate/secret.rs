@@ -18,6 +18,9 @@ impl Secret {
     }
 }
 
+const NAME_THE_VARIABLE: &str =
+    "The variable has a name of its own: env, or as_env_var in Python, as \"API_TOKEN\".";
+
 /// Checks every secret of a list.
 pub(super) fn check_all(r: &mut Reporter<'_>, secrets: &[Secret]) {
     for (index, secret) in secrets.iter().enumerate() {
@@ -48,14 +51,15 @@ pub(super) fn check(r: &mut Reporter<'_>, at: &[Item], secret: &Secret) {
         r.check(part("mount"), check_mount(mount));
     }
     if let Some(env) = env {
-        r.check(part("env"), values::env_name(env));
+        let named = values::env_name(env);
+        r.check(part("env"), named.map_err(|fault| fault.hint(NAME_THE_VARIABLE)));
     }
     if secret.env_name().is_some_and(|name| name.starts_with(|c: char| c.is_ascii_digit())) {
         let fault = Fault::new(
             "spec/invalid-secret",
             format!("{secret} can't be a variable: its name would start with a digit"),
         );
-        r.report(at.iter().cloned(), fault.hint("Name the variable: env = \"...\"."));
+        r.report(at.iter().cloned(), fault.hint(NAME_THE_VARIABLE));
     }
 }
 
