@@ -274,7 +274,8 @@ impl ImageBuild {
     pub fn read(py: Python<'_>, document: Value) -> PyResult<Self> {
         let document: Document = serde_json::from_value(document).map_err(|error| {
             let message = format!("a result cannot be read\n  because {error}");
-            crate::error::raised(py, tierce::ErrorKind::Bug, &message, "python/result", None)
+            let hint = "Read it with the release of tierce that made it, or build again.";
+            crate::error::raised(py, tierce::ErrorKind::Bug, &message, "python/result", Some(hint))
         })?;
         Ok(ImageBuild {
             digest: document.digest,

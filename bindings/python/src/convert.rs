@@ -16,6 +16,10 @@ use tierce_flyte::InstallMode;
 /// What is wrong with a string that can't be UTF-8.
 const NO_TEXT: &str = "has characters that no text has (lone surrogates)";
 
+/// What to do about it.
+const ENCODE: &str = "Give it as text that can be encoded as UTF-8: \
+                      text.encode(errors=\"replace\").decode() makes some.";
+
 /// An argument, and the parameter that it was given for.
 type Arg<'a, 'py> = &'a Bound<'py, PyAny>;
 
@@ -34,7 +38,7 @@ pub fn optional<'a, 'py, T>(
 /// A string, as it is in Python's memory.
 pub fn borrowed<'a>(name: &str, value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     let text = value.cast::<PyString>().map_err(|_| wrong_type(name, "str", value))?;
-    text.to_str().map_err(|_| senseless(value.py(), name, NO_TEXT))
+    text.to_str().map_err(|_| senseless(value.py(), name, NO_TEXT, Some(ENCODE)))
 }
 
 /// A string.
@@ -78,7 +82,10 @@ pub fn path(name: &str, value: Arg<'_, '_>) -> PyResult<PathBuf> {
         // An empty path is the current folder for pathlib, and nothing for the library.
         Some("") => Ok(PathBuf::from(".")),
         Some(_) => Ok(given),
-        None => Err(senseless(py, name, "is not UTF-8, as paths of an image must be")),
+        None => {
+            let problem = "is not UTF-8, as paths of an image must be";
+            Err(senseless(py, name, problem, Some("Rename it to something that is UTF-8.")))
+        }
     }
 }
 
@@ -110,16 +117,22 @@ pub fn python_version(name: &str, value: Arg<'_, '_>) -> PyResult<PythonVersion>
         Err(_) if value.is_instance_of::<PyString>() => text(name, value)?,
         Err(_) => return Err(wrong_type(name, expected, value)),
     };
-    let version: PythonVersion = parsed(value.py(), name, &text)?;
+    let version: PythonVersion =
+        parsed(value.py(), name, &text, "Write major and minor, as (3, 12).")?;
     match version.patch {
         None => Ok(version),
-        Some(_) => Err(senseless(value.py(), name, "takes major and minor only, as (3, 12)")),
+        Some(_) => {
+            let problem = "takes major and minor only, as (3, 12)";
+            let hint = format!("Leave the patch out: ({}, {}).", version.major, version.minor);
+            Err(senseless(value.py(), name, problem, Some(&hint)))
+        }
     }
 }
 
 /// One platform, or several in a tuple or list.
 pub fn platforms(name: &str, value: Arg<'_, '_>) -> PyResult<Vec<Platform>> {
-    texts(name, value)?.iter().map(|text| parsed(value.py(), name, text)).collect()
+    let hint = "Write \"linux/amd64\" or \"linux/arm64\".";
+    texts(name, value)?.iter().map(|text| parsed(value.py(), name, text, hint)).collect()
 }
 
 /// `str | Secret`.
@@ -197,11 +210,18 @@ fn one_of<T: Copy>(py: Python<'_>, name: &str, given: &str, choices: &[(&str, T)
         return Ok(*choice);
     }
     let words: Vec<String> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
-    Err(senseless(py, name, &format!("must be {}, not {given:?}", words.join(" or "))))
+    // That says it all.
+    Err(senseless(py, name, &format!("must be {}, not {given:?}", words.join(" or ")), None))
 }
 
-fn parsed<T: FromStr<Err: Display>>(py: Python<'_>, name: &str, text: &str) -> PyResult<T> {
-    text.parse().map_err(|problem: T::Err| senseless(py, name, &format!("is wrong: {problem}")))
+fn parsed<T: FromStr<Err: Display>>(
+    py: Python<'_>,
+    name: &str,
+    text: &str,
+    hint: &str,
+) -> PyResult<T> {
+    let wrong = |problem: T::Err| senseless(py, name, &format!("is wrong: {problem}"), Some(hint));
+    text.parse().map_err(wrong)
 }
 
 /// The items of a list or tuple; of nothing else, lest a string be taken for its letters.
@@ -231,7 +251,7 @@ fn wrong_item(name: &str, expected: &str, item: Arg<'_, '_>) -> PyErr {
 }
 
 /// What a type is called in messages.
-fn type_name(value: Arg<'_, '_>) -> String {
+pub fn type_name(value: Arg<'_, '_>) -> String {
     match value.is_none() {
         true => "None".to_owned(),
         false => value.get_type().name().map_or("an object".to_owned(), |name| name.to_string()),
@@ -239,7 +259,7 @@ fn type_name(value: Arg<'_, '_>) -> String {
 }
 
 /// An argument of the right type that makes no sense.
-pub fn senseless(py: Python<'_>, name: &str, problem: &str) -> PyErr {
+pub fn senseless(py: Python<'_>, name: &str, problem: &str, hint: Option<&str>) -> PyErr {
     let message = format!("argument '{name}' {problem}");
-    error::raised(py, ErrorKind::User, &message, "python/argument", None)
+    error::raised(py, ErrorKind::User, &message, "python/argument", hint)
 }

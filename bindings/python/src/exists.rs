@@ -17,8 +17,8 @@ pub fn reference_exists<'py>(
     reference: &str,
     platforms: Vec<String>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let reference: Reference = parsed(py, reference, "python/reference")?;
-    let platforms = platforms.iter().map(|text| parsed(py, text, "python/platform"));
+    let reference: Reference = parsed(py, reference, "python/reference", REFERENCE)?;
+    let platforms = platforms.iter().map(|text| parsed(py, text, "python/platform", PLATFORM));
     let platforms: Vec<Platform> = platforms.collect::<PyResult<_>>()?;
     let cancel = Cancel::new();
     let tierce = session::open(py, session::settings(py)?, &cancel)?;
@@ -32,11 +32,15 @@ pub fn reference_exists<'py>(
     })
 }
 
-fn parsed<T>(py: Python<'_>, text: &str, code: &str) -> PyResult<T>
+const REFERENCE: &str = "Write it as \"ghcr.io/team/app:1.0\".";
+const PLATFORM: &str = "Write it as \"linux/amd64\".";
+
+fn parsed<T>(py: Python<'_>, text: &str, code: &str, hint: &str) -> PyResult<T>
 where
     T: FromStr<Err: Display>,
 {
-    let wrong =
-        |problem: T::Err| error::raised(py, ErrorKind::User, &problem.to_string(), code, None);
+    let wrong = |problem: T::Err| {
+        error::raised(py, ErrorKind::User, &problem.to_string(), code, Some(hint))
+    };
     text.parse().map_err(wrong)
 }

@@ -60,7 +60,8 @@ impl Image {
     pub fn from_json(py: Python<'_>, document: &str) -> PyResult<Self> {
         serde_json::from_str(document).map(Image).map_err(|problem| {
             let message = format!("the document is no image: {problem}");
-            error::raised(py, ErrorKind::User, &message, "python/document", None)
+            let hint = "Make the document and read it with the same release of tierce.";
+            error::raised(py, ErrorKind::User, &message, "python/document", Some(hint))
         })
     }
 

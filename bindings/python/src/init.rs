@@ -36,12 +36,14 @@ pub fn initialise(
     let registry = image_registry.filter(|registry| !registry.is_empty());
     let registry = registry.map(|text| text.parse::<PushRegistry>()).transpose();
     let registry = registry.map_err(|problem| {
-        convert::senseless(py, "image_registry", &format!("is wrong: {problem}"))
+        let hint = "Write a host, with a port or a path, as \"localhost:5000/team\".";
+        convert::senseless(py, "image_registry", &format!("is wrong: {problem}"), Some(hint))
     })?;
     // The program may change its folder later, and means the same one then.
     let root_dir = root_dir.map(std::path::absolute).transpose().map_err(|problem| {
         let message = format!("the current folder is not known: {problem}");
-        error::raised(py, ErrorKind::Environment, &message, "python/no-folder", None)
+        let hint = "Change to a folder that exists, or name root_dir by an absolute path.";
+        error::raised(py, ErrorKind::Environment, &message, "python/no-folder", Some(hint))
     })?;
     let image_builder = builders::set_default(image_builder)?;
     let image_registry = registry.map(|registry| registry.as_str().to_owned());

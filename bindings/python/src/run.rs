@@ -145,7 +145,7 @@ impl Run {
                 ErrorKind::Step,
                 &format!("the run {} was stopped", self.run.id()),
                 "run/cancelled",
-                None,
+                Some("Build it again: what it had made by then is kept."),
             )),
             (.., Some(failure)) => Err(raised(py, exit_code, &failure)),
             _ => Err(error::raised(
@@ -153,7 +153,7 @@ impl Run {
                 ErrorKind::Bug,
                 &format!("the run {} left no result", self.run.id()),
                 "run/no-result",
-                None,
+                Some("Its logs() may say why; build it again."),
             )),
         }
     }

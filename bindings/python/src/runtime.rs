@@ -233,7 +233,9 @@ where
 
 fn no_threads(py: Python<'_>, error: &std::io::Error) -> PyErr {
     let message = format!("cannot start threads\n  because {error}");
-    error::raised(py, ErrorKind::Environment, &message, "python/no-threads", None)
+    let hint =
+        "Let this user have more threads: see `ulimit -u`, or the container's limit of pids.";
+    error::raised(py, ErrorKind::Environment, &message, "python/no-threads", Some(hint))
 }
 
 /// Waits for `work` without the interpreter's lock. Where Python gets a signal whose handler
