@@ -26,6 +26,15 @@ pub fn raised(
         ErrorKind::Bug => "InternalError",
         ErrorKind::Interrupted => return PyKeyboardInterrupt::new_err(()),
     };
+    made(py, class, message, code, hint)
+}
+
+/// A `SpecificationTypeError`: what is both a `TypeError` and a `ValueError`.
+pub fn wrong_type(py: Python<'_>, message: &str, code: &str, hint: Option<&str>) -> PyErr {
+    made(py, "SpecificationTypeError", message, code, hint)
+}
+
+fn made(py: Python<'_>, class: &str, message: &str, code: &str, hint: Option<&str>) -> PyErr {
     let made = py
         .import("tierce.errors")
         .and_then(|module| module.getattr(class))

@@ -1,5 +1,6 @@
 //! `tierce.ImageSpec`: flytekit's way to say what an image is.
 
+use crate::arguments::word;
 use crate::imagespec_fields as fields;
 use crate::{error, imagespec_builders, imagespec_host as host, runtime, session};
 use pyo3::IntoPyObjectExt;
@@ -170,7 +171,7 @@ impl ImageSpec {
     #[expect(clippy::too_many_arguments, reason = "they are flytekit's")]
     fn new(
         py: Python<'_>,
-        name: &str,
+        #[pyo3(from_py_with = word::name)] name: &str,
         python_version: Option<&Bound<'_, PyAny>>,
         builder: Option<&Bound<'_, PyAny>>,
         source_root: Option<&Bound<'_, PyAny>>,
@@ -471,7 +472,7 @@ impl ImageSpec {
 
     /// With further commands: one, or several in a list.
     fn with_commands(&self, commands: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let more = fields::one_or_more(Field::Commands, commands)?;
+        let more = fields::one_or_more("commands", commands)?;
         Self::checked(commands.py(), self.0.with_commands(more))
     }
 
@@ -482,25 +483,25 @@ impl ImageSpec {
     ///     >>> tierce.ImageSpec(packages=["pandas"]).with_packages(["numpy", "scipy"]).packages
     ///     ['pandas', 'numpy', 'scipy']
     fn with_packages(&self, packages: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let more = fields::one_or_more(Field::Packages, packages)?;
+        let more = fields::one_or_more("packages", packages)?;
         Self::checked(packages.py(), self.0.with_packages(more))
     }
 
     /// With further Debian packages: one, or several in a list.
     fn with_apt_packages(&self, apt_packages: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let more = fields::one_or_more(Field::AptPackages, apt_packages)?;
+        let more = fields::one_or_more("apt_packages", apt_packages)?;
         Self::checked(apt_packages.py(), self.0.with_apt_packages(more))
     }
 
     /// With further files and folders, which land under `/root`: one, or several in a list.
     fn with_copy(&self, src: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let more = fields::one_or_more(Field::Copy, src)?;
+        let more = fields::one_or_more("src", src)?;
         Self::checked(src.py(), self.0.with_copy(more))
     }
 
     /// With further packages that are installed when a container starts.
     fn with_runtime_packages(&self, runtime_packages: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let more = fields::one_or_more(Field::RuntimePackages, runtime_packages)?;
+        let more = fields::one_or_more("runtime_packages", runtime_packages)?;
         Self::checked(runtime_packages.py(), self.0.with_runtime_packages(more))
     }
 

@@ -16,10 +16,21 @@ use tierce::{ErrorKind, Platform};
 /// An argument that may be left out.
 type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
-/// An argument that flytekit's rules forbid: a `ValueError` that names the field.
-pub fn wrong(py: Python<'_>, field: Field, expected: &str, hint: Option<&str>) -> PyErr {
-    let message = format!("{field}: must be {expected}");
-    error::raised(py, ErrorKind::User, &message, "imagespec/wrong-type", hint)
+/// An argument of the wrong type: a `TypeError` that names the parameter, and a `ValueError` as
+/// well, which is what flytekit raises for lists that are none.
+fn wrong_type(name: &str, expected: &str, value: &Bound<'_, PyAny>, hint: Option<&str>) -> PyErr {
+    refused(value.py(), name, expected, &format!("not {}", convert::type_name(value)), hint)
+}
+
+/// The same for what is in a list.
+fn wrong_item(name: &str, expected: &str, item: &Bound<'_, PyAny>, hint: Option<&str>) -> PyErr {
+    let given = format!("but has {} in it", convert::type_name(item));
+    refused(item.py(), name, expected, &given, hint)
+}
+
+fn refused(py: Python<'_>, name: &str, expected: &str, given: &str, hint: Option<&str>) -> PyErr {
+    let message = format!("{name}: must be {expected}, {given}");
+    error::wrong_type(py, &message, "imagespec/wrong-type", hint)
 }
 
 /// A string.
@@ -34,27 +45,39 @@ pub fn path(field: Field, value: Arg<'_, '_>) -> PyResult<Option<PathBuf>> {
 
 /// A list of strings; `None` where it was left out.
 pub fn strings(field: Field, value: Arg<'_, '_>) -> PyResult<Option<Vec<String>>> {
-    let Some(value) = value.filter(|value| !value.is_none()) else { return Ok(None) };
-    let refused =
-        |hint: Option<&str>| Err(wrong(value.py(), field, "a list of strings or None", hint));
-    let Ok(items) = value.cast::<PyList>() else {
-        return match value.is_instance_of::<PyString>() {
-            true => refused(Some(&format!("Put it into a list: {field}=[{}].", value.repr()?))),
-            false => refused(None),
-        };
-    };
-    if items.iter().any(|item| !item.is_instance_of::<PyString>()) {
-        return refused(None);
+    match value {
+        Some(value) if !value.is_none() => {
+            list(field.name(), value, "a list of strings or None").map(Some)
+        }
+        _ => Ok(None),
     }
-    items.iter().map(|item| convert::text(field.name(), &item)).collect::<PyResult<_>>().map(Some)
 }
 
-/// A string or a list of strings, as the `with_*` methods take them.
-pub fn one_or_more(field: Field, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+/// A string or a list of strings, as the `with_*` methods take them; `name` is the parameter's.
+pub fn one_or_more(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     match value.is_instance_of::<PyString>() {
-        true => Ok(vec![convert::text(field.name(), value)?]),
-        false => Ok(strings(field, Some(value))?.unwrap_or_default()),
+        true => Ok(vec![convert::text(name, value)?]),
+        false => list(name, value, "a string or a list of strings"),
     }
+}
+
+fn list(name: &str, value: &Bound<'_, PyAny>, expected: &str) -> PyResult<Vec<String>> {
+    let Ok(items) = value.cast::<PyList>() else {
+        let shown = match value.is_instance_of::<PyString>() {
+            true => format!("[{}]", value.repr()?),
+            false => "[\"...\"]".to_owned(),
+        };
+        let hint = format!("Put it into a list: {name}={shown}.");
+        return Err(wrong_type(name, expected, value, Some(&hint)));
+    };
+    let item = |item: Bound<'_, PyAny>| match item.is_instance_of::<PyString>() {
+        true => convert::text(name, &item),
+        false => {
+            let hint = format!("Write each as a string: {name}=[\"...\"].");
+            Err(wrong_item(name, expected, &item, Some(&hint)))
+        }
+    };
+    items.iter().map(item).collect()
 }
 
 /// Files and folders of this machine, in a list.
@@ -62,7 +85,10 @@ pub fn paths(field: Field, value: Arg<'_, '_>) -> PyResult<Vec<PathBuf>> {
     let Some(value) = value.filter(|value| !value.is_none()) else { return Ok(vec![]) };
     match value.cast::<PyList>() {
         Ok(items) => items.iter().map(|item| convert::path(field.name(), &item)).collect(),
-        Err(_) => Err(wrong(value.py(), field, "a list of paths or None", None)),
+        Err(_) => {
+            let hint = format!("Put it into a list: {field}=[\"...\"].");
+            Err(wrong_type(field.name(), "a list of paths or None", value, Some(&hint)))
+        }
     }
 }
 
@@ -80,8 +106,21 @@ where
 fn meaning<T: FromStr<Err: Display>>(py: Python<'_>, field: Field, text: &str) -> PyResult<T> {
     text.parse().map_err(|problem: T::Err| {
         let message = format!("{field}: {problem}");
-        error::raised(py, ErrorKind::User, &message, "imagespec/invalid-value", None)
+        let hint = example(field);
+        error::raised(py, ErrorKind::User, &message, "imagespec/invalid-value", hint)
     })
+}
+
+/// How a text with a meaning of its own is written.
+fn example(field: Field) -> Option<&'static str> {
+    match field {
+        Field::PythonVersion => Some("As in python_version=\"3.12\"."),
+        Field::Platform => Some("As in platform=\"linux/amd64,linux/arm64\"."),
+        Field::PipIndex => Some("As in pip_index=\"https://pypi.org/simple\"."),
+        Field::PipExtraIndexUrl => Some("As in pip_extra_index_url=[\"https://pypi.org/simple\"]."),
+        Field::SourceCopyMode => Some("Take LOADED_MODULES, ALL or NO_COPY of CopyFileDetection."),
+        _ => None,
+    }
 }
 
 /// Platforms in one text with commas, as flytekit has them, or in a list.
@@ -119,15 +158,20 @@ pub fn base(value: Arg<'_, '_>) -> PyResult<Option<BaseImage>> {
 /// Pairs of a file here and a path there.
 pub fn mounts(value: Arg<'_, '_>) -> PyResult<Vec<SecretMount>> {
     let Some(value) = value.filter(|value| !value.is_none()) else { return Ok(vec![]) };
-    let refused = || {
+    let name = Field::PipSecretMounts.name();
+    let refused = |value: &Bound<'_, PyAny>, is_item: bool| {
         let expected = "a list of tuples of two strings or None";
         let hint = "As in pip_secret_mounts=[(\".netrc\", \"/root/.netrc\")].";
-        wrong(value.py(), Field::PipSecretMounts, expected, Some(hint))
+        match is_item {
+            true => wrong_item(name, expected, value, Some(hint)),
+            false => wrong_type(name, expected, value, Some(hint)),
+        }
     };
-    let pairs = value.cast::<PyList>().map_err(|_| refused())?;
+    let pairs = value.cast::<PyList>().map_err(|_| refused(value, false))?;
     let mount = |pair: Bound<'_, PyAny>| {
-        let pair = pair.cast_into::<PyTuple>().map_err(|_| refused())?;
-        let (src, dst): (String, String) = pair.extract().map_err(|_| refused())?;
+        let both: Option<(String, String)> =
+            pair.cast::<PyTuple>().ok().and_then(|pair| pair.extract().ok());
+        let (src, dst) = both.ok_or_else(|| refused(&pair, true))?;
         Ok(SecretMount { src: src.into(), dst })
     };
     pairs.iter().map(mount).collect()
@@ -144,16 +188,20 @@ pub fn options(field: Field, value: Arg<'_, '_>) -> PyResult<BTreeMap<String, se
     let Some(value) = value.filter(|value| !value.is_none()) else { return Ok(BTreeMap::new()) };
     let py = value.py();
     if !value.is_instance_of::<PyDict>() {
-        return Err(wrong(py, field, "a dictionary or None", None));
+        let hint = format!("As in {field}={{\"name\": \"value\"}}.");
+        return Err(wrong_type(field.name(), "a dictionary or None", value, Some(&hint)));
     }
+    let senseless = |problem: &dyn Display| {
+        let message = format!("{field}: must be what JSON can say: {problem}");
+        let hint =
+            "Strings, finite numbers, booleans and None will do, and lists and dicts of them.";
+        error::raised(py, ErrorKind::User, &message, "imagespec/invalid-value", Some(hint))
+    };
     let strict = PyDict::new(py);
     strict.set_item("allow_nan", false)?;
     let text = py.import("json")?.call_method("dumps", (value,), Some(&strict));
-    let text: String = text
-        .map_err(|problem| wrong(py, field, &format!("what JSON can say: {problem}"), None))?
-        .extract()?;
-    serde_json::from_str(&text)
-        .map_err(|problem| wrong(py, field, &format!("what JSON can say: {problem}"), None))
+    let text: String = text.map_err(|problem| senseless(problem.value(py)))?.extract()?;
+    serde_json::from_str(&text).map_err(|problem| senseless(&problem))
 }
 
 /// One of the `CopyFileDetection`s: tierce's, or flytekit's of the same name.

@@ -15,7 +15,7 @@ import pytest
 import tierce
 from support.registry import Registry
 from tierce import CopyFileDetection, ImageSpec
-from tierce.errors import SpecificationError
+from tierce.errors import SpecificationTypeError
 
 FIELDS = [
     "name",
@@ -115,11 +115,26 @@ def test_what_flytekit_makes_of_fields() -> None:
         "runtime_packages",
     ],
 )
-@pytest.mark.parametrize("value", ["pandas", ("pandas",), [1], {"pandas": 1}])
-def test_lists_are_lists_of_strings(field: str, value: object) -> None:
-    with pytest.raises(ValueError, match=f"{field}: must be a list of strings or None") as caught:
-        ImageSpec(**{field: value})  # type: ignore[arg-type]
-    assert isinstance(caught.value, SpecificationError)
+@pytest.mark.parametrize(
+    ("value", "given"),
+    [
+        ("pandas", "not str"),
+        (("pandas",), "not tuple"),
+        ([1], "but has int in it"),
+        ({"pandas": 1}, "not dict"),
+        (3, "not int"),
+    ],
+    ids=str,
+)
+def test_lists_are_lists_of_strings(field: str, value: object, given: str) -> None:
+    expected = f"{field}: must be a list of strings or None, {given}"
+    # flytekit raises ValueErrors for them.
+    for kind in (TypeError, ValueError):
+        with pytest.raises(kind, match=expected) as caught:
+            ImageSpec(**{field: value})  # type: ignore[arg-type]
+    assert isinstance(caught.value, SpecificationTypeError)
+    assert caught.value.code == "imagespec/wrong-type"
+    assert caught.value.hint
     if value == "pandas":
         assert caught.value.hint == f"Put it into a list: {field}=['pandas']."
 
@@ -129,9 +144,6 @@ def test_lists_are_lists_of_strings(field: str, value: object) -> None:
     [
         ({"registry": "gh cr.io"}, "registry: "),
         ({"name": ""}, "name: the name is empty"),
-        ({"pip_secret_mounts": [["a", "b"]]}, "pip_secret_mounts: must be a list of tuples"),
-        ({"pip_secret_mounts": [("a",)]}, "pip_secret_mounts: must be a list of tuples"),
-        ({"builder_options": ["a"]}, "builder_options: must be a dictionary or None"),
         ({"builder_options": {"a": object()}}, "builder_options: must be what JSON can say"),
         ({"source_copy_mode": CopyFileDetection.ALL}, "source_copy_mode: there is no source_root"),
         ({"copy": ["/etc/passwd"]}, r"copy\[0\]: /etc/passwd is an absolute path"),
@@ -154,7 +166,11 @@ def test_what_makes_no_sense_is_a_value_error_that_names_the_field(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": 5}, "'name'"),
+        ({"name": 5}, "'name' must be str, not int"),
+        ({"name": None}, "'name' must be str, not None"),
+        ({"pip_secret_mounts": [["a", "b"]]}, "pip_secret_mounts: .*, but has list in it"),
+        ({"pip_secret_mounts": [("a",)]}, "pip_secret_mounts: must be a list of tuples"),
+        ({"builder_options": ["a"]}, "builder_options: must be a dictionary or None, not list"),
         ({"registry": 5}, "'registry' must be str, not int"),
         ({"python_version": 3.12}, "'python_version' must be str, not float"),
         ({"env": [1]}, "'env' must be a dict of str to str"),
@@ -169,6 +185,34 @@ def test_wrong_types_are_type_errors_that_name_the_parameter(
 ) -> None:
     with pytest.raises(TypeError, match=message):
         ImageSpec(**fields)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_type_that_no_field_has_is_a_type_error_that_names_the_field(field: str) -> None:
+    with pytest.raises(TypeError, match=rf"'{field}' must be|\] {field}: must be"):
+        ImageSpec(**{field: 3.5})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "parameter"),
+    [
+        ("with_commands", "commands"),
+        ("with_packages", "packages"),
+        ("with_apt_packages", "apt_packages"),
+        ("with_copy", "src"),
+        ("with_runtime_packages", "runtime_packages"),
+        ("with_builder_options", "builder_options"),
+    ],
+)
+@pytest.mark.parametrize("value", [3, [3], None], ids=str)
+def test_what_methods_are_given_has_the_right_type(
+    method: str, parameter: str, value: object
+) -> None:
+    if (parameter, value) == ("builder_options", None):
+        return
+    with pytest.raises(TypeError, match=rf"{parameter}: must be ") as caught:
+        getattr(ImageSpec(), method)(value)
+    assert isinstance(caught.value, ValueError)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +245,6 @@ def test_methods_give_new_specs(
 def test_what_methods_are_given_is_checked() -> None:
     with pytest.raises(ValueError, match=r"copy\[0\]: /a is an absolute path"):
         ImageSpec().with_copy("/a")
-    with pytest.raises(ValueError, match="packages: must be a list of strings"):
-        ImageSpec().with_packages(5)  # type: ignore[arg-type]
 
 
 def test_specs_are_values() -> None:

@@ -10,6 +10,7 @@ __all__ = [
     "EnvironmentFailure",
     "InternalError",
     "SpecificationError",
+    "SpecificationTypeError",
     "StepError",
     "TierceError",
     "UpstreamError",
@@ -44,6 +45,10 @@ class SpecificationError(TierceError, ValueError):
     """What the user wrote is wrong."""
 
 
+class SpecificationTypeError(SpecificationError, TypeError):
+    """A value has the wrong type: a `TypeError`, and the `ValueError` that flytekit raises."""
+
+
 class EnvironmentFailure(TierceError):
     """The machine lacks something, or is in a wrong state."""
 
@@ -58,3 +63,7 @@ class StepError(TierceError):
 
 class InternalError(TierceError):
     """tierce is at fault."""
+
+
+def __dir__() -> list[str]:
+    return __all__
