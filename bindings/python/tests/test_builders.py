@@ -138,6 +138,17 @@ def test_plain_functions_and_others_results_do(
         assert uri is None or built.uri == uri
 
 
+def test_the_traceback_tells_of_nothing_but_the_builder(empty: str) -> None:
+    with pytest.raises(StepError) as raised:
+        tierce.build(small(empty), builder=Failing(RuntimeError("inner")), progress=None)
+    told = "".join(traceback.format_exception(raised.value))
+    assert "RuntimeError: inner" in told
+    assert "During handling" not in told
+    assert "no running event loop" not in told
+    cause = raised.value.__cause__
+    assert cause is not None and cause.__context__ is None
+
+
 def test_exceptions_are_the_cause_with_their_traceback(empty: str) -> None:
     for on_a_loop in (False, True):
         builder = Failing(ValueError("boom"))

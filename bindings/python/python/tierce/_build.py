@@ -350,10 +350,12 @@ def _wait_here(job: Job) -> Any:
 
     try:
         asyncio.get_running_loop()
+        # This thread has a loop that is busy with whoever waits here, as in a notebook.
+        drive = _drive_elsewhere
     except RuntimeError:
-        return _drive(job)
-    # This thread has a loop that is busy with whoever waits here, as in a notebook.
-    return _drive_elsewhere(job)
+        drive = _drive
+    # Not in the handler, which would be told of in the traceback of what a builder raises.
+    return drive(job)
 
 
 def _drive(job: Job) -> Any:
