@@ -165,8 +165,13 @@ fn place(py: Python<'_>) -> PyResult<Place> {
     Ok(if is_terminal && is_own { Place::Terminal } else { Place::Stderr })
 }
 
+/// A text in a notebook; lines where there is no IPython to show one.
 fn notebook(py: Python<'_>) -> PyResult<View> {
-    let handle = py.import("tierce._notebook")?.getattr("View")?.call0()?;
+    let module = py.import("tierce._notebook")?;
+    if !module.call_method0("can_show")?.is_truthy()? {
+        return Ok(View::Lines(Plain::default()));
+    }
+    let handle = module.getattr("View")?.call0()?;
     Ok(View::Notebook { lines: Lines::default(), handle: handle.unbind(), next: Instant::now() })
 }
 

@@ -103,6 +103,15 @@ def test_a_notebook_shows_a_line_a_step(
     assert capfd.readouterr() == ("", "")
 
 
+def test_without_ipython_a_notebook_is_lines(
+    empty: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    built = tierce.build(small(empty), progress="notebook")
+    assert f"built {built.uri}@{built.digest} in " in capsys.readouterr().err
+
+
 def test_ipython_without_a_kernel_is_a_terminal(
     notebook: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,15 @@ def is_here() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
+def can_show() -> bool:
+    """Whether there is an IPython that can show a text."""
+    try:
+        from IPython.display import display  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 class View:
     """A text in the output of a cell."""
 
