@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tierce
@@ -27,6 +29,22 @@ def test_without_a_registry_it_is_kept_in_the_store(empty: str) -> None:
     assert built.bytes_uploaded == 0
     again = tierce.build(small(empty))
     assert (again.status, again.uri, again.digest) == ("present", built.uri, built.digest)
+
+
+def test_arguments_that_do_not_fit_are_told_under_the_functions_names(empty: str) -> None:
+    wrong: dict[str, Any] = {"foo": 1}
+    calls: list[tuple[str, Callable[..., Any]]] = [
+        ("build", tierce.build),
+        ("build.aio", tierce.build.aio),
+        ("build_all", tierce.build_all),
+        ("build_all.aio", tierce.build_all.aio),
+        ("image_exists", tierce.image_exists),
+        ("image_exists.aio", tierce.image_exists.aio),
+    ]
+    for name, call in calls:
+        with pytest.raises(TypeError) as raised:
+            call(small(empty), **wrong)
+        assert str(raised.value) == f"{name}() got an unexpected keyword argument 'foo'"
 
 
 def test_with_a_registry_it_is_pushed(empty: str, registry: Registry) -> None:

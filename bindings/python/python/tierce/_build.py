@@ -229,6 +229,12 @@ build = _Build()
 build_all = _BuildAll()
 image_exists = _ImageExists()
 
+# What Python calls them where arguments are wrong.
+_Build.__call__.__qualname__, _Build.aio.__qualname__ = "build", "build.aio"
+_BuildAll.__call__.__qualname__, _BuildAll.aio.__qualname__ = "build_all", "build_all.aio"
+_ImageExists.__call__.__qualname__ = "image_exists"
+_ImageExists.aio.__qualname__ = "image_exists.aio"
+
 
 class ImageBuildEngine:
     """The engine under the name and with the methods that Flyte's and flytekit's have.
