@@ -55,3 +55,33 @@ def test_compiled_classes_are_the_packages(name: str) -> None:
     value = getattr(_tierce, name, None)
     if inspect.isclass(value):
         assert f"{value.__module__}.{value.__qualname__}" == f"tierce.{name}"
+
+
+# What type checkers say of a line: what must be in it, or None where it is right.
+CHECKED = [
+    ("tierce.Image()", 'Too few arguments for "Image"'),
+    ("tierce.Image(None)", "incompatible type"),
+    ("tierce.Image('debian:12')", "incompatible type"),
+    ("tierce.Image.from_base('debian:12')", None),
+    ("tierce.ImageSpec(name=3)", "incompatible type"),
+    ("tierce.ImageSpec(packages='pandas')", "incompatible type"),
+    ("build.remote_run.status", 'Item "None"'),
+    ("run: tierce.Run | None = build.remote_run", None),
+    ("assert build.remote_run is not None; build.remote_run.status", None),
+]
+
+
+def test_type_checkers_say_what_is_wrong(tmp_path: Path) -> None:
+    api = pytest.importorskip("mypy.api", reason="mypy is not installed")
+    lines = ["import tierce", "build = tierce.ImageBuild('app:1')", *(line for line, _ in CHECKED)]
+    checked = tmp_path / "checked.py"
+    checked.write_text("\n".join(lines) + "\n")
+    arguments = ["--strict", "--no-error-summary", "--disable-error-code", "attr-defined"]
+    said, errors, _ = api.run([*arguments, "--cache-dir", str(tmp_path / "cache"), str(checked)])
+    assert errors == ""
+    for number, (line, expected) in enumerate(CHECKED, start=3):
+        of_it = [text for text in said.splitlines() if f"checked.py:{number}: error" in text]
+        if expected is None:
+            assert of_it == [], line
+        else:
+            assert expected in "".join(of_it), line
