@@ -9,6 +9,7 @@ import sys
 import sysconfig
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import tierce
@@ -42,6 +43,12 @@ def test_what_is_asked_for_later_is_there() -> None:
     assert [name for name in tierce.__all__ if not hasattr(tierce, name)] == []
     with pytest.raises(AttributeError, match="has no attribute 'nothing_like_it'"):
         tierce.nothing_like_it  # noqa: B018
+
+
+@pytest.mark.parametrize("module", [tierce, tierce.extend, errors])
+def test_nothing_else_is_offered(module: ModuleType) -> None:
+    offered = {name for name in dir(module) if not name.startswith("__")}
+    assert offered == {name for name in module.__all__ if not name.startswith("__")}
 
 
 def test_the_program_comes_with_the_package(program: str) -> None:

@@ -97,3 +97,7 @@ class ImageBuilder(Protocol):
         and the image is built each time.
         """
         return None
+
+
+def __dir__() -> list[str]:
+    return __all__
