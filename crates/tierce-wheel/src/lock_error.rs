@@ -199,7 +199,8 @@ impl Diagnostic for LockError {
                 "Write requirements as on pip's command line, for instance \"requests>=2.31\"."
             }
             LockError::Unsatisfiable { .. } => {
-                "Loosen one of the requirements that are named above, or check their spelling."
+                "Loosen one of the requirements that are named above, or check their spelling. Those \
+                 of all layers of an image are resolved together."
             }
             LockError::NoWheel { .. } => {
                 "Choose a version with a wheel for this platform and interpreter, or allow source \
