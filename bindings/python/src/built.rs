@@ -1,5 +1,6 @@
 //! What came of a build, as Python sees it.
 
+use crate::convert;
 use crate::plan::Plan;
 use crate::run::Run;
 use pyo3::prelude::*;
@@ -153,28 +154,20 @@ impl ImageBuild {
     #[new]
     #[pyo3(signature = (uri, digest=None, remote_run=None, *, status=None, build_run=None))]
     fn new(
-        uri: Option<String>,
-        digest: Option<String>,
+        uri: Option<&Bound<'_, PyAny>>,
+        digest: Option<&Bound<'_, PyAny>>,
         remote_run: Option<Py<PyAny>>,
-        status: Option<String>,
-        build_run: Option<String>,
-    ) -> Self {
-        ImageBuild {
-            uri,
-            digest,
-            status: status.unwrap_or_else(|| {
-                if remote_run.is_some() { "started".to_owned() } else { "built".to_owned() }
-            }),
+        status: Option<&Bound<'_, PyAny>>,
+        build_run: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let text = |name, value| convert::optional(name, value, convert::text);
+        Ok(Self::of(
+            text("uri", uri)?,
+            text("digest", digest)?,
             remote_run,
-            platforms: vec![],
-            bytes_uploaded: 0,
-            requests: 0,
-            millis: 0,
-            build_run,
-            base: None,
-            rendering: None,
-            plan: None,
-        }
+            text("status", status)?,
+            text("build_run", build_run)?,
+        ))
     }
 
     /// The layers of the image; of the first platform, where it is for several.
@@ -256,6 +249,31 @@ struct Document {
 }
 
 impl ImageBuild {
+    fn of(
+        uri: Option<String>,
+        digest: Option<String>,
+        remote_run: Option<Py<PyAny>>,
+        status: Option<String>,
+        build_run: Option<String>,
+    ) -> Self {
+        ImageBuild {
+            uri,
+            digest,
+            status: status.unwrap_or_else(|| {
+                if remote_run.is_some() { "started".to_owned() } else { "built".to_owned() }
+            }),
+            remote_run,
+            platforms: vec![],
+            bytes_uploaded: 0,
+            requests: 0,
+            millis: 0,
+            build_run,
+            base: None,
+            rendering: None,
+            plan: None,
+        }
+    }
+
     /// A result of this process, and the run that somebody else's builder gave.
     pub fn new_of(
         py: Python<'_>,
@@ -284,7 +302,7 @@ impl ImageBuild {
             requests: document.requests,
             millis: document.millis,
             rendering: document.rendering,
-            ..Self::new(Some(document.uri), None, None, Some(document.status), document.run)
+            ..Self::of(Some(document.uri), None, None, Some(document.status), document.run)
         })
     }
 
@@ -294,14 +312,13 @@ impl ImageBuild {
         let run = Py::new(py, run)?.into_any();
         Ok(ImageBuild {
             build_run: Some(id),
-            ..Self::new(Some(uri), None, Some(run), Some("started".to_owned()), None)
+            ..Self::of(Some(uri), None, Some(run), Some("started".to_owned()), None)
         })
     }
 
     /// An image that a builder of `ImageSpec`s in Python has, or has built.
-    pub fn named(uri: String, built: bool) -> Self {
-        let status = if built { "built" } else { "present" };
-        Self::new(Some(uri), None, None, Some(status.to_owned()), None)
+    pub fn named(uri: String, status: &str) -> Self {
+        Self::of(Some(uri), None, None, Some(status.to_owned()), None)
     }
 }
 

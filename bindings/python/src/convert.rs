@@ -103,6 +103,15 @@ pub fn flag(name: &str, value: Arg<'_, '_>) -> PyResult<bool> {
     Ok(flag.is_true())
 }
 
+/// A whole number.
+pub fn number(name: &str, value: Arg<'_, '_>) -> PyResult<i32> {
+    // True is a number of Python's.
+    match value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
+        true => value.extract(),
+        false => Err(wrong_type(name, "int", value)),
+    }
+}
+
 /// `(3, 12)`, or `"3.12"`.
 pub fn python_version(name: &str, value: Arg<'_, '_>) -> PyResult<PythonVersion> {
     let expected = "a tuple as (3, 12)";

@@ -3,7 +3,6 @@
 
 use crate::builders::{Chosen, Given, Installed, PyBuilder, Pythons, register};
 use crate::built::ImageBuild;
-use crate::imagespec::ImageSpec;
 use crate::job::{Answer, Calls, Job};
 use crate::progress::Display;
 use crate::run::Run;
@@ -21,13 +20,34 @@ use tierce::{
 };
 
 /// What a build is asked for besides its images.
-struct Wishes<'a, 'py> {
-    dry_run: bool,
-    force: bool,
-    push: Option<bool>,
-    exports: Vec<Export>,
-    builder: Option<&'a Bound<'py, PyAny>>,
-    platforms: Vec<tierce::Platform>,
+pub struct Wishes<'a, 'py> {
+    pub dry_run: bool,
+    pub force: bool,
+    pub push: Option<bool>,
+    pub exports: Vec<Export>,
+    pub builder: Option<&'a Bound<'py, PyAny>>,
+    pub platforms: Vec<tierce::Platform>,
+}
+
+impl<'a, 'py> Wishes<'a, 'py> {
+    /// The arguments of these names.
+    pub fn read(
+        dry_run: &Bound<'py, PyAny>,
+        force: &Bound<'py, PyAny>,
+        push: Option<&Bound<'py, PyAny>>,
+        exports: &Bound<'py, PyAny>,
+        builder: Option<&'a Bound<'py, PyAny>>,
+        platforms: &Bound<'py, PyAny>,
+    ) -> PyResult<Self> {
+        Ok(Wishes {
+            dry_run: convert::flag("dry_run", dry_run)?,
+            force: convert::flag("force", force)?,
+            push: convert::optional("push", push, convert::flag)?,
+            exports: read_exports(exports)?,
+            builder,
+            platforms: convert::platforms("platforms", platforms)?,
+        })
+    }
 }
 
 /// Images on their way through the library.
@@ -176,14 +196,7 @@ pub fn start_build(
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Job> {
     let wait = convert::flag("wait", wait)?;
-    let wishes = Wishes {
-        dry_run: convert::flag("dry_run", dry_run)?,
-        force: convert::flag("force", force)?,
-        push: convert::optional("push", push, convert::flag)?,
-        exports: read_exports(exports)?,
-        builder,
-        platforms: convert::platforms("platforms", platforms)?,
-    };
+    let wishes = Wishes::read(dry_run, force, push, exports, builder, platforms)?;
     match images.cast::<PyList>() {
         Ok(several) => {
             let objects: Vec<_> = several.iter().collect();
@@ -377,48 +390,15 @@ impl IntoPy for ImageBuild {
     }
 }
 
-/// Whether the image is an ImageSpec that a builder of Python's builds, which has an API of its
-/// own: `ImageSpecBuilder`.
-#[pyfunction]
-pub fn has_spec_builder(
-    py: Python<'_>,
-    image: &Bound<'_, PyAny>,
-    builder: Option<&Bound<'_, PyAny>>,
-) -> PyResult<bool> {
-    let Ok(spec) = image.cast::<ImageSpec>() else { return Ok(false) };
-    match builder.map(|builder| builder.cast::<PyString>()) {
-        Some(Ok(name)) => {
-            let name = name.to_str()?;
-            Ok(imagespec_builders::registered(py).iter().any(|(known, ..)| known == name))
-        }
-        Some(Err(_)) => Ok(false),
-        None => Ok(imagespec_builders::is_pythons(spec.get().inner(), &session::settings(py)?)),
-    }
-}
-
-/// Builds an ImageSpec by the builder of Python's that is chosen for it, in this thread.
-#[pyfunction]
-pub fn build_spec(
-    py: Python<'_>,
-    image: &Bound<'_, PyAny>,
-    builder: Option<&str>,
-    force: bool,
-) -> PyResult<Option<ImageBuild>> {
-    let spec = image.cast::<ImageSpec>()?.get();
-    let settings = session::settings(py)?;
-    let built = imagespec_builders::build(py, spec, builder, force, &settings)?;
-    Ok(built.map(|built| ImageBuild::named(built.uri, built.built)))
-}
-
 /// Registers a builder: one of ImageSpecs, as flytekit has them, or one of images.
 #[pyfunction]
 pub fn register_builder(
-    py: Python<'_>,
-    builder_type: &str,
+    builder_type: &Bound<'_, PyAny>,
     image_spec_builder: &Bound<'_, PyAny>,
-    priority: i32,
+    priority: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    let _ = py;
+    let builder_type = convert::borrowed("builder_type", builder_type)?;
+    let priority = convert::number("priority", priority)?;
     if image_spec_builder.hasattr("should_build")? {
         return imagespec_builders::register(builder_type, image_spec_builder, priority);
     }

@@ -143,17 +143,21 @@ const NATIVE: i32 = 0;
 pub struct Built {
     /// The image's name.
     pub uri: String,
-    /// Whether anything was built.
-    pub built: bool,
+    /// How it came to be there, as `ImageBuild.status` says it.
+    pub status: &'static str,
 }
 
+/// It was there.
+pub const PRESENT: &str = "present";
+
 /// Builds the spec by the builder of Python's that is chosen for it; `None` where it is another
-/// one's to build. `builder` is who was named for this build.
+/// one's to build. `builder` is who was named for this build. A dry run builds nothing.
 pub fn build(
     py: Python<'_>,
     spec: &ImageSpec,
     builder: Option<&str>,
     force: bool,
+    dry_run: bool,
     settings: &Settings,
 ) -> PyResult<Option<Built>> {
     let found = {
@@ -170,10 +174,10 @@ pub fn build(
         // Nothing is built in a task. Its files need not be there to name the image.
         let (name, id) = (spec.name_now(py), settings.execution.image_id.clone());
         let uri = name.map(|name| name.whole).or_else(|problem| id.ok_or(problem))?;
-        return Ok(Some(Built { uri, built: false }));
+        return Ok(Some(Built { uri, status: PRESENT }));
     }
     let with_base = match &spec.inner().fields().base_image {
-        Some(BaseImage::Spec(base)) => Some(on_built(py, spec, (**base).clone())?),
+        Some(BaseImage::Spec(base)) => Some(on_built(py, spec, (**base).clone(), dry_run)?),
         _ => None,
     };
     let spec = match with_base {
@@ -183,19 +187,29 @@ pub fn build(
     let name = spec.get().name_now(py)?.whole;
     if !force && !builder.call_method1("should_build", (&spec,))?.is_truthy()? {
         let uri = real_name(&name).unwrap_or(name);
-        return Ok(Some(Built { uri, built: false }));
+        return Ok(Some(Built { uri, status: PRESENT }));
+    }
+    if dry_run {
+        return Ok(Some(Built { uri: name, status: "would-build" }));
     }
     let called: Option<String> = builder.call_method1("build_image", (&spec,))?.extract()?;
     if let Some(called) = &called {
         known().names.insert(name.clone(), called.clone());
     }
-    Ok(Some(Built { uri: called.unwrap_or(name), built: true }))
+    Ok(Some(Built { uri: called.unwrap_or(name), status: "built" }))
 }
 
 /// The spec upon its base, which is built first: builders of Python's get references.
-fn on_built<'py>(py: Python<'py>, spec: &ImageSpec, base: Spec) -> PyResult<Bound<'py, ImageSpec>> {
+fn on_built<'py>(
+    py: Python<'py>,
+    spec: &ImageSpec,
+    base: Spec,
+    dry_run: bool,
+) -> PyResult<Bound<'py, ImageSpec>> {
     let base = Bound::new(py, ImageSpec::of(base))?;
-    py.import("tierce")?.getattr("build")?.call1((&base,))?;
+    if !dry_run {
+        py.import("tierce")?.getattr("build")?.call1((&base,))?;
+    }
     let changes = PyDict::new(py);
     changes.set_item("base_image", base.call_method0("image_name")?)?;
     let spec = Bound::new(py, ImageSpec::of(spec.inner().clone()))?;

@@ -29,6 +29,7 @@ mod run;
 mod runtime;
 mod secret;
 mod session;
+mod spec_builds;
 mod threads;
 
 /// Container images for Python, data and ML code, without Docker.
@@ -41,10 +42,7 @@ mod _tierce {
     #[pymodule_export]
     use crate::contexts::{build_context, context_builder};
     #[pymodule_export]
-    use crate::engine::{
-        build_spec, has_spec_builder, register_builder, registered_builders, start_build,
-        start_exists,
-    };
+    use crate::engine::{register_builder, registered_builders, start_build, start_exists};
     #[pymodule_export]
     use crate::exists::reference_exists;
     #[pymodule_export]
@@ -67,6 +65,8 @@ mod _tierce {
     use crate::run::Run;
     #[pymodule_export]
     use crate::secret::Secret;
+    #[pymodule_export]
+    use crate::spec_builds::{build_spec, has_spec_builder, spec_exists};
     #[pymodule_export]
     use crate::threads::{end_threads, forget_threads};
 

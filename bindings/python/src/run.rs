@@ -2,7 +2,7 @@
 
 use crate::built::ImageBuild;
 use crate::runtime::SIGNAL_PAUSE;
-use crate::{error, session};
+use crate::{convert, error, session};
 use pyo3::prelude::*;
 use std::time::Duration;
 use tierce::ErrorKind;
@@ -30,7 +30,8 @@ pub struct Run {
 impl Run {
     /// The run with this id, or the only one whose id begins so.
     #[staticmethod]
-    fn get(py: Python<'_>, id: &str) -> PyResult<Self> {
+    fn get(py: Python<'_>, id: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let id = convert::borrowed("id", id)?;
         let runs = Runs::open(&session::settings(py)?.store);
         let run = py.detach(|| runs.find(id)).map_err(|e| error::to_py(py, &e))?;
         let uri = run.status().map_err(|e| error::to_py(py, &e))?.uri;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import uuid
@@ -13,6 +14,7 @@ import pytest
 import tierce
 from support.registry import Registry
 from tierce import ImageBuildEngine, ImageSpec, ImageSpecBuilder
+from tierce.errors import SpecificationError
 
 OPTIONS = {"flytekit": False, "user": "root"}
 
@@ -170,3 +172,102 @@ def test_noop(store: Path) -> None:
     assert ImageBuildEngine.build(spec).uri == "ghcr.io/team/mine:1"
     with pytest.raises(ValueError, match="needs a base_image that is a reference"):
         ImageBuildEngine.build(ImageSpec(builder="noop"))
+
+
+def test_each_of_several_goes_to_its_builder(store: Path) -> None:
+    recorder, absent = Recorder("example.com/several:1"), Recorder(needed=False)
+    own = ImageSpec("own", builder=registered(recorder))
+    there = ImageSpec("there", builder=registered(absent))
+    plain = tierce.Image.from_base("example.com/plain:1")
+    wanted = [plain, own, there]
+    expected = ["example.com/plain:1", "example.com/several:1", there.image_name()]
+
+    async def main() -> list[tierce.ImageBuild]:
+        return await tierce.build_all.aio(wanted, progress=None)
+
+    for built in (tierce.build_all(wanted, progress=None), asyncio.run(main())):
+        assert [build.uri for build in built] == expected
+        assert [build.status for build in built] == ["unmodified", "built", "present"]
+    assert recorder.built == [own, own]
+    dry = tierce.build_all(wanted, dry_run=True, progress=None)
+    assert [build.status for build in dry] == ["unmodified", "would-build", "present"]
+    assert recorder.built == [own, own]
+
+
+def test_the_failure_of_a_builder_is_one_of_several(store: Path) -> None:
+    class Failing(Recorder):
+        def build_image(self, image_spec: ImageSpec) -> str | None:
+            raise OSError("no room")
+
+    spec = ImageSpec("failing", builder=registered(Failing()))
+    plain = tierce.Image.from_base("example.com/plain:1")
+    failure, built = tierce.build_all([spec, plain], progress=None, return_exceptions=True)
+    assert isinstance(failure, OSError)
+    assert built.uri == "example.com/plain:1"
+    with pytest.raises(OSError, match="no room"):
+        tierce.build_all([spec, plain], progress=None)
+
+
+def test_builders_say_whether_images_are_there(store: Path) -> None:
+    recorder = Recorder(needed=False)
+    spec = ImageSpec("app", builder=registered(recorder))
+    assert tierce.image_exists(spec) == spec.image_name()
+    recorder.needed = True
+    assert tierce.image_exists(spec) is None
+    assert asyncio.run(tierce.image_exists.aio(spec)) is None
+    assert (len(recorder.asked), recorder.built) == (3, [])
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"wait": False}, {"push": False}, {"exports": ["oci:out"]}, {"platforms": ["linux/arm64"]}],
+    ids=lambda wish: next(iter(wish)),
+)
+def test_what_a_builder_cannot_be_told_is_an_error(wish: dict[str, Any], store: Path) -> None:
+    recorder = Recorder()
+    spec = ImageSpec("app", builder=registered(recorder))
+    with pytest.raises(SpecificationError, match=next(iter(wish))) as failed:
+        tierce.build(spec, **wish)
+    assert failed.value.code == "python/spec-builder-options"
+    with pytest.raises(SpecificationError):
+        asyncio.run(tierce.build.aio(spec, **wish))
+    assert recorder.built == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "kind"),
+    [
+        ({"push": 5}, TypeError),
+        ({"force": 1}, TypeError),
+        ({"wait": "no"}, TypeError),
+        ({"exports": 5}, TypeError),
+        ({"progress": 5}, TypeError),
+        ({"progress": "nonsense"}, ValueError),
+        ({"platforms": ["nonsense"]}, ValueError),
+    ],
+    ids=str,
+)
+def test_arguments_are_checked_as_for_others(
+    wish: dict[str, Any], kind: type[Exception], store: Path
+) -> None:
+    spec = ImageSpec("app", builder=registered(Recorder()))
+    with pytest.raises(kind, match=next(iter(wish))):
+        tierce.build(spec, **wish)
+
+
+def test_wrong_types_name_the_parameter() -> None:
+    anything: Any = 5
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("builder_type", lambda: ImageBuildEngine.register(anything, Recorder())),
+        ("image_spec_builder", lambda: ImageBuildEngine.register("a", anything)),
+        ("priority", lambda: ImageBuildEngine.register("a", Recorder(), priority="x")),  # type: ignore[arg-type]
+        ("id", lambda: tierce.Run.get(anything)),
+        ("uri", lambda: tierce.ImageBuild(anything)),
+        ("digest", lambda: tierce.ImageBuild("a", anything)),
+        ("status", lambda: tierce.ImageBuild("a", status=anything)),
+        ("images", lambda: tierce.build_all(anything)),
+        ("image", lambda: tierce.build(anything)),
+    ]
+    for parameter, call in calls:
+        with pytest.raises(TypeError, match=f"argument '{parameter}' must be "):
+            call()

@@ -89,7 +89,9 @@ class _Build:
     ) -> ImageBuild:
         _check_single(image)
         if _tierce.has_spec_builder(image, builder):
-            return _by_spec_builder(image, builder, force, dry_run)
+            return _by_spec_builder(
+                image, dry_run, force, wait, push, exports, builder, platforms, progress
+            )
         job = _tierce.start_build(
             image, dry_run, force, wait, push, exports, builder, platforms, progress
         )
@@ -121,7 +123,10 @@ class _Build:
         if _tierce.has_spec_builder(image, builder):
             import asyncio
 
-            return await asyncio.to_thread(_by_spec_builder, image, builder, force, dry_run)
+            return await asyncio.to_thread(
+                _by_spec_builder,
+                *(image, dry_run, force, wait, push, exports, builder, platforms, progress),
+            )
         job = _tierce.start_build(
             image, dry_run, force, wait, push, exports, builder, platforms, progress
         )
@@ -170,10 +175,16 @@ class _BuildAll:
         progress: _Progress = "auto",
         return_exceptions: bool = False,
     ) -> list[Any]:
-        job = _tierce.start_build(
-            list(images), dry_run, force, True, push, (), builder, platforms, progress
-        )
-        return _raised_first(_wait_here(job), return_exceptions)
+        wishes = (dry_run, force, True, push, (), builder, platforms, progress)
+        every, parted = _parted(images, builder)
+        engines = [image for image, has in zip(every, parted) if not has]
+        if not any(parted):
+            builds = _wait_here(_tierce.start_build(engines, *wishes))
+            return _raised_first(builds, return_exceptions)
+        specs = [image for image, has in zip(every, parted) if has]
+        by_specs = [_by_spec_builder_or_failure(spec, *wishes) for spec in specs]
+        by_engine = _wait_here(_tierce.start_build(engines, *wishes)) if engines else []
+        return _raised_first(_merged(parted, by_specs, by_engine), return_exceptions)
 
     async def aio(
         self,
@@ -188,10 +199,26 @@ class _BuildAll:
         return_exceptions: bool = False,
     ) -> list[Any]:
         """The same as a coroutine."""
-        job = _tierce.start_build(
-            list(images), dry_run, force, True, push, (), builder, platforms, progress
-        )
-        return _raised_first(await wait_for(job), return_exceptions)
+        wishes = (dry_run, force, True, push, (), builder, platforms, progress)
+        every, parted = _parted(images, builder)
+        engines = [image for image, has in zip(every, parted) if not has]
+        if not any(parted):
+            builds = await wait_for(_tierce.start_build(engines, *wishes))
+            return _raised_first(builds, return_exceptions)
+        import asyncio
+
+        async def by_specs() -> list[Any]:
+            specs = [image for image, has in zip(every, parted) if has]
+            how = asyncio.to_thread
+            return [await how(_by_spec_builder_or_failure, spec, *wishes) for spec in specs]
+
+        async def by_engine() -> list[Any]:
+            if not engines:
+                return []
+            return list(await wait_for(_tierce.start_build(engines, *wishes)))
+
+        both = await asyncio.gather(by_specs(), by_engine())
+        return _raised_first(_merged(parted, *both), return_exceptions)
 
     def __repr__(self) -> str:
         return "<function tierce.build_all>"
@@ -213,11 +240,19 @@ class _ImageExists:
     """
 
     def __call__(self, image: object, builder: _Builder | None = None) -> str | None:
+        _check_single(image)
+        if _tierce.has_spec_builder(image, builder):
+            return _spec_exists(image, builder)
         found: str | None = _wait_here(_tierce.start_exists(image, builder))
         return found
 
     async def aio(self, image: object, builder: _Builder | None = None) -> str | None:
         """The same as a coroutine."""
+        _check_single(image)
+        if _tierce.has_spec_builder(image, builder):
+            import asyncio
+
+            return await asyncio.to_thread(_spec_exists, image, builder)
         found: str | None = await wait_for(_tierce.start_exists(image, builder))
         return found
 
@@ -330,13 +365,35 @@ def _is_spec(image: object) -> bool:
     )
 
 
-def _by_spec_builder(image: object, builder: object, force: bool, dry_run: bool) -> ImageBuild:
-    if dry_run and isinstance(image, ImageSpec):
-        # Such builders have no word for it.
-        return ImageBuild(image.image_name(), status="would-build")
-    built = _tierce.build_spec(image, builder if isinstance(builder, str) else None, force)
+def _by_spec_builder(image: Any, *wishes: Any) -> ImageBuild:
+    """What comes of an image that has an `ImageSpecBuilder`, which works in this thread."""
+    built = _tierce.build_spec(image, *wishes)
     assert built is not None, "it was looked for a moment ago"
     return built
+
+
+def _by_spec_builder_or_failure(image: object, *wishes: Any) -> ImageBuild | Exception:
+    try:
+        return _by_spec_builder(image, *wishes)
+    except Exception as failure:
+        return failure
+
+
+def _parted(images: Iterable[object], builder: object) -> tuple[list[object], list[bool]]:
+    """The images, and whether each has an `ImageSpecBuilder`."""
+    if isinstance(images, str) or not hasattr(images, "__iter__"):
+        raise TypeError(f"argument 'images' must be a list of images, not {type(images).__name__}")
+    every = list(images)
+    return every, [_tierce.has_spec_builder(image, builder) for image in every]
+
+
+def _spec_exists(image: Any, builder: object) -> str | None:
+    return _tierce.spec_exists(image, builder)
+
+
+def _merged(parted: list[bool], by_specs: list[Any], by_engine: list[Any]) -> list[Any]:
+    specs, engines = iter(by_specs), iter(by_engine)
+    return [next(specs if has else engines) for has in parted]
 
 
 def _raised_first(builds: list[Any], return_exceptions: bool) -> list[Any]:
@@ -425,6 +482,12 @@ async def _wait(job: Job, call_plainly: Callable[[Call], Coroutine[Any, Any, Any
     woken = asyncio.Event()
     serving: set[asyncio.Task[None]] = set()
 
+    def served(task: asyncio.Task[None]) -> None:
+        serving.discard(task)
+        if not task.cancelled():
+            # The job knows what it raised, and the loop raises what is no failure.
+            task.exception()
+
     def wake() -> None:
         try:
             loop.call_soon_threadsafe(woken.set)
@@ -447,18 +510,19 @@ async def _wait(job: Job, call_plainly: Callable[[Call], Coroutine[Any, Any, Any
             for call in job.calls():
                 task = loop.create_task(_serve(call, call_plainly))
                 serving.add(task)
-                task.add_done_callback(serving.discard)
+                task.add_done_callback(served)
             await pause()
         return job.result()
     finally:
         if not job.ended:
             job.stop()
-            for task in serving:
-                task.cancel()
-            if serving:
-                await asyncio.wait(serving, timeout=_CLEANUP)
-            while not job.ended:
-                await pause()
+        # Of a job that has ended these are calls that it gave up.
+        for task in serving:
+            task.cancel()
+        if serving:
+            await asyncio.wait(serving, timeout=_CLEANUP)
+        while not job.ended:
+            await pause()
         job.leave()
 
 
