@@ -65,3 +65,20 @@ def test_a_program_ends_well_right_after_a_call(end: str) -> None:
         ends = [(program.communicate()[0], program.returncode) for program in programs]
         said = [text for text, code in ends if code != 0 or "Fatal" in text]
         assert not said, said[0]
+
+INTERRUPTED = """
+class Interrupted(Name):
+    def build_image(self, image, dry_run, wait=True, force=False):
+        raise KeyboardInterrupt
+
+build.close()
+try:
+    asyncio.run(tierce.build.aio(image, builder=Interrupted(), progress=None))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_what_a_builder_raises_is_told_once() -> None:
+    program = child(f"{START}\n{INTERRUPTED}")
+    assert (program.communicate()[0], program.returncode) == ("interrupted\n", 0)
