@@ -3,7 +3,7 @@
 use crate::{InstallMode, InstallOptions, Layer, SourceKind};
 use std::fmt;
 use std::path::Path;
-use tierce_spec::{CopyStyle, Secret, without_credentials};
+use tierce_spec::{CopyStyle, Secret, hide_address, hide_credentials};
 
 impl Layer {
     /// The method that adds such a layer.
@@ -29,14 +29,12 @@ impl Layer {
         }
     }
 
-    /// The layer in one short line, as `pip numpy pandas`. No credentials of URLs are in it, and
-    /// no values of variables.
+    /// The layer in one short line, as `pip numpy pandas`. No credentials of URLs are in it, of
+    /// commands neither, and no values of variables.
     pub fn describe(&self) -> String {
         let line = match self {
             Layer::PipPackages { packages, options } => {
-                let packages: Vec<String> =
-                    packages.iter().map(|p| without_credentials(p)).collect();
-                format!("pip {}{}", some(&packages), install(options))
+                format!("pip {}{}", some(packages), install(options))
             }
             Layer::Requirements { file, options } => {
                 format!("requirements {}{}", file.display(), install(options))
@@ -85,7 +83,7 @@ impl Layer {
             Layer::Dockerignore { path } => format!("dockerignore {}", path.display()),
             Layer::DockerLines { lines } => format!("dockerfile {}", some(lines)),
         };
-        shortened(&line)
+        shortened(&hide_credentials(&line))
     }
 }
 
@@ -106,9 +104,9 @@ impl fmt::Debug for Layer {
 impl fmt::Debug for InstallOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let InstallOptions { index_url, extra_index_urls, pre, extra_args, secrets } = self;
-        let index_url = index_url.as_deref().map(without_credentials);
-        let extra: Vec<String> = extra_index_urls.iter().map(|u| without_credentials(u)).collect();
-        let extra_args = extra_args.as_deref().map(without_credentials);
+        let index_url = index_url.as_deref().map(hide_address);
+        let extra: Vec<String> = extra_index_urls.iter().map(|u| hide_address(u)).collect();
+        let extra_args = extra_args.as_deref().map(hide_credentials);
         f.debug_struct("InstallOptions")
             .field("index_url", &index_url)
             .field("extra_index_urls", &extra)
@@ -134,16 +132,16 @@ fn install(options: &InstallOptions) -> String {
     let InstallOptions { index_url, extra_index_urls, pre, extra_args, secrets } = options;
     let mut line = String::new();
     if let Some(url) = index_url {
-        line += &format!(" from {}", without_credentials(url));
+        line += &format!(" from {}", hide_address(url));
     }
     for url in extra_index_urls {
-        line += &format!(" and {}", without_credentials(url));
+        line += &format!(" and {}", hide_address(url));
     }
     if *pre {
         line += " --pre";
     }
     if let Some(args) = extra_args {
-        line += &format!(" {}", without_credentials(args));
+        line += &format!(" {args}");
     }
     line + &with(secrets)
 }

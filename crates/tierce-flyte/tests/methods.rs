@@ -206,6 +206,19 @@ fn descriptions_show_no_credentials() {
     let shown = format!("{} {:?}", image.layers[0], image);
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("pypi.example"), "{shown}");
+    for url in ["https://me:hunter2@h.example/simple", "me:hunter2@h.example/simple"] {
+        let index = InstallOptions {
+            index_url: Some(url.to_owned()),
+            extra_index_urls: vec![url.to_owned()],
+            extra_args: Some(format!("--find-links={url}")),
+            ..InstallOptions::default()
+        };
+        let image = debian().with_pip_packages(["a"], index).unwrap();
+        let image = image.with_commands([format!("pip install -i '{url}' b")], []).unwrap();
+        let shown = format!("{} {} {:?}", image.layers[0], image.layers[1], image);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("h.example/simple"), "{shown}");
+    }
     let many: Vec<String> = (0..20).map(|n| format!("package{n}")).collect();
     let image = debian().with_pip_packages(many, InstallOptions::default()).unwrap();
     assert!(image.layers[0].describe().ends_with("and 14 more"), "{}", image.layers[0]);
