@@ -1,6 +1,7 @@
 //! From Flyte's words to an image, layer by layer.
 
 mod base;
+mod credentials;
 mod lines;
 mod name;
 mod options;

@@ -1,5 +1,6 @@
 //! Projects and scripts that pixi manages: their environment becomes the one that runs.
 
+use super::credentials::has_credentials;
 use super::options::{arguments, line, words};
 use super::project::titled;
 use super::script::{header, strings};
@@ -37,6 +38,7 @@ impl Lowering<'_> {
         install: &Install<'_>,
     ) -> Result<(), FlyteError> {
         self.pixi("with_pixi_project")?;
+        self.refuse_credentials(manifest)?;
         let name = manifest.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if mode == InstallMode::InstallProject {
             let folder = match manifest.parent() {
@@ -49,7 +51,7 @@ impl Lowering<'_> {
         }
         // Ignore files may have left them out.
         self.image = self.image.with_source_file(manifest, format!("{PROJECT}/{name}"));
-        self.pixi_lock(lock);
+        self.pixi_lock(lock)?;
         self.pixi_install(&name, lock.is_some(), install, None)
     }
 
@@ -62,9 +64,12 @@ impl Lowering<'_> {
         let header = header(script, &self.surroundings.texts)?;
         let platforms = self.conda_platforms()?;
         let manifest = manifest_of(script, &header, &platforms)?;
+        if has_credentials(&manifest) {
+            return Err(FlyteError::CredentialsIn { file: script.to_owned() });
+        }
         let lock = script_lock(script);
         let lock = self.surroundings.texts.contains_key(&lock).then_some(lock);
-        self.pixi_lock(lock.as_deref());
+        self.pixi_lock(lock.as_deref())?;
         let path = format!("{PROJECT}/pixi.toml");
         let write =
             format!("mkdir -p {PROJECT} && {} > {path}", line(["printf", "%s", manifest.as_str()]));
@@ -76,10 +81,12 @@ impl Lowering<'_> {
         self.tool(layer, "pixi", pixi, PIXI)
     }
 
-    fn pixi_lock(&mut self, lock: Option<&Path>) {
+    fn pixi_lock(&mut self, lock: Option<&Path>) -> Result<(), FlyteError> {
         if let Some(lock) = lock {
+            self.refuse_credentials(lock)?;
             self.image = self.image.with_source_file(lock, format!("{PROJECT}/pixi.lock"));
         }
+        Ok(())
     }
 
     fn pixi_install(
@@ -147,6 +154,9 @@ impl Lowering<'_> {
         if packages.iter().any(|package| without_credentials(package) != *package) {
             return Err(FlyteError::Credentials { parameter: "packages" });
         }
+        if packages.iter().any(|package| has_credentials(package)) {
+            return Err(FlyteError::Credentials { parameter: "packages" });
+        }
         let packages = ["--".to_owned()].into_iter().chain(packages.iter().cloned());
         self.install_by_uv(packages.collect(), options, None)
     }
@@ -157,6 +167,7 @@ impl Lowering<'_> {
         options: &InstallOptions,
     ) -> Result<(), FlyteError> {
         self.uv("with_requirements")?;
+        self.refuse_credentials(file)?;
         let scratch = self.scratch();
         let place = format!("{scratch}/requirements.txt");
         self.image = self.image.with_source_file(file, &place);

@@ -1,9 +1,12 @@
 //! What has to be read before an image can be lowered.
 
-use crate::{FlyteImage, Layer, Prelude};
+use crate::{FlyteImage, InstallMode, Layer, Prelude};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
+
+/// What a project's manifest is called.
+const MANIFEST: &str = "pyproject.toml";
 
 /// The texts that are known.
 pub(super) type Texts = BTreeMap<PathBuf, String>;
@@ -14,26 +17,37 @@ impl FlyteImage {
     /// Files that are not there are left out of the texts.
     pub fn wanted(&self, known: &BTreeMap<PathBuf, String>) -> BTreeSet<PathBuf> {
         let mut all = BTreeSet::new();
+        let mut in_pixi = false;
         for layer in &self.layers {
             match layer {
-                Layer::UvProject { pyproject, lock, .. } => {
-                    all.extend(uv_project(pyproject, lock.as_deref()));
+                Layer::UvProject { pyproject, lock, mode, .. } => {
+                    all.extend(uv_project(pyproject, lock.as_deref(), *mode, known));
                 }
-                Layer::PoetryProject { lock, .. } => {
-                    all.insert(lock.clone());
+                Layer::PoetryProject { pyproject, lock, mode, .. } => {
+                    let local = local_of_poetry(lock, known);
+                    all.extend(read_by_tools(pyproject, Some(lock), &local, *mode));
                 }
                 Layer::PixiProject { manifest, lock, .. } => {
+                    in_pixi = true;
+                    all.insert(manifest.clone());
                     all.insert(beside(lock.as_deref(), manifest, "pixi.lock"));
                 }
                 Layer::UvScript { script, .. } => {
                     all.insert(script.clone());
                     // What is wrong with it is said when it is lowered.
                     let projects = super::script::projects(script, known).unwrap_or_default();
-                    all.extend(projects.iter().flat_map(|pyproject| uv_project(pyproject, None)));
+                    let mode = InstallMode::InstallProject;
+                    let files = |pyproject: &PathBuf| uv_project(pyproject, None, mode, known);
+                    all.extend(projects.iter().flat_map(files));
                 }
                 Layer::PixiScript { script, .. } => {
+                    in_pixi = true;
                     all.insert(script.clone());
                     all.insert(super::pixi::script_lock(script));
+                }
+                // A step in the image reads it.
+                Layer::Requirements { file, .. } if in_pixi => {
+                    all.insert(file.clone());
                 }
                 Layer::PipPackages { .. }
                 | Layer::Requirements { .. }
@@ -93,8 +107,32 @@ impl FlyteImage {
     }
 }
 
-fn uv_project(pyproject: &Path, lock: Option<&Path>) -> [PathBuf; 2] {
-    [pyproject.to_owned(), beside(lock, pyproject, "uv.lock")]
+fn uv_project(
+    pyproject: &Path,
+    lock: Option<&Path>,
+    mode: InstallMode,
+    known: &Texts,
+) -> Vec<PathBuf> {
+    let lock = beside(lock, pyproject, "uv.lock");
+    let local = local_of_uv(pyproject, Some(&lock), known);
+    read_by_tools(pyproject, Some(&lock), &local, mode)
+}
+
+/// The files of a project that uv and Poetry read in the image, and which may name indexes: the
+/// project's own, and those of folders that it depends on.
+pub(super) fn read_by_tools(
+    manifest: &Path,
+    lock: Option<&Path>,
+    local: &[PathBuf],
+    mode: InstallMode,
+) -> Vec<PathBuf> {
+    let mut all = vec![manifest.to_owned()];
+    all.extend(lock.map(Path::to_owned));
+    if mode == InstallMode::InstallProject {
+        all.extend(["uv.toml", "poetry.toml"].map(|name| manifest.with_file_name(name)));
+    }
+    all.extend(local.iter().map(|path| manifest.with_file_name("").join(path).join(MANIFEST)));
+    all
 }
 
 fn beside(named: Option<&Path>, file: &Path, name: &str) -> PathBuf {

@@ -1,0 +1,141 @@
+//! Passwords in what steps in the image read: images that would have them in a layer are refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use tierce_flyte::{
+    DebianOptions, FlyteImage, Host, InstallMode, InstallOptions, Layer, PixiOptions,
+    ScriptOptions, Surroundings, Tools,
+};
+use tierce_oci::Diagnostic;
+
+const SECRET: &str = "https://me:hunter2@pypi.example/simple";
+const VARIABLE: &str = "https://me:${TOKEN}@pypi.example/simple";
+
+fn host() -> Host {
+    Host::new("3.11".parse().unwrap())
+}
+
+fn own() -> FlyteImage {
+    FlyteImage::from_debian_base(DebianOptions::new().with_name("app"), &host())
+}
+
+/// What is to be found where files have these texts: only those that the image wants are read.
+fn surroundings(image: &FlyteImage, texts: &BTreeMap<PathBuf, String>) -> Surroundings {
+    let mut read = BTreeMap::new();
+    let mut asked = BTreeSet::new();
+    while let Some(path) = image.wanted(&read).into_iter().find(|p| asked.insert(p.clone())) {
+        if let Some(text) = texts.get(&path) {
+            read.insert(path, text.clone());
+        }
+    }
+    let tools = Tools { uv: Some("/host/uv".into()), pixi: Some("/host/pixi".into()) };
+    Surroundings { texts: read, tools, ..Surroundings::default() }
+}
+
+/// The image is refused where one of the files has a password, and names that file; not where it
+/// names a variable.
+#[track_caller]
+fn check(image: &FlyteImage, files: &[(&str, &str)], culprit: &str) {
+    let texts = |url: &str| -> BTreeMap<PathBuf, String> {
+        let text = |path: &str, text: &str| {
+            let filled = if path == culprit { text.replace("URL", url) } else { text.to_owned() };
+            (PathBuf::from(path), filled)
+        };
+        files.iter().map(|(path, of)| text(path, of)).collect()
+    };
+    let error = image.lower(&surroundings(image, &texts(SECRET))).unwrap_err();
+    assert_eq!(error.code(), "flyte/credentials");
+    let said = format!("{error} {error:?} {}", error.hint().unwrap());
+    assert!(said.contains(culprit), "{said}");
+    assert!(said.contains("secret_mounts") && said.contains("UV_INDEX_"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    let lowered = image.lower(&surroundings(image, &texts(VARIABLE))).unwrap();
+    lowered.image.validate().unwrap();
+}
+
+const MANIFEST: &str = "[project]\nname = 'a'\nversion = '1'\n[[tool.uv.index]]\nurl = 'URL'\n";
+const LOCAL: &str =
+    "[project]\nname = 'a'\nversion = '1'\n[tool.uv.sources]\nlib = { path = '../lib' }\n";
+const LOCK: &str = "version = 1\n# URL\n";
+
+#[test]
+fn projects_of_uv() {
+    let uv = |mode| {
+        own().with_uv_project("app/pyproject.toml", None, mode, InstallOptions::default()).unwrap()
+    };
+    let dependencies = uv(InstallMode::DependenciesOnly);
+    check(&dependencies, &[("app/pyproject.toml", MANIFEST)], "app/pyproject.toml");
+    check(&dependencies, &[("app/pyproject.toml", ""), ("app/uv.lock", LOCK)], "app/uv.lock");
+    let both = [("app/pyproject.toml", LOCAL), ("app/../lib/pyproject.toml", MANIFEST)];
+    check(&dependencies, &both, "app/../lib/pyproject.toml");
+    let itself = [("app/pyproject.toml", ""), ("app/uv.toml", "index-url = 'URL'")];
+    check(&uv(InstallMode::InstallProject), &itself, "app/uv.toml");
+    // It is not in the image.
+    let texts = [(PathBuf::from("app/uv.toml"), SECRET.to_owned())].into();
+    dependencies.lower(&surroundings(&dependencies, &texts)).unwrap();
+}
+
+#[test]
+fn projects_of_poetry() {
+    let mode = InstallMode::DependenciesOnly;
+    let image = own().with_poetry_project("app/pyproject.toml", None, mode, None, []).unwrap();
+    let manifest = "[[tool.poetry.source]]\nname = 'x'\nurl = 'URL'\n";
+    check(&image, &[("app/pyproject.toml", manifest)], "app/pyproject.toml");
+    check(&image, &[("app/poetry.lock", LOCK)], "app/poetry.lock");
+}
+
+#[test]
+fn projects_of_pixi() {
+    let image = FlyteImage {
+        layers: vec![Layer::PixiProject {
+            manifest: "app/pixi.toml".into(),
+            lock: None,
+            environment: "default".into(),
+            mode: InstallMode::DependenciesOnly,
+            extra_args: None,
+            secrets: vec![],
+        }],
+        ..own()
+    };
+    let manifest = "[workspace]\nchannels = ['URL']\n";
+    check(&image, &[("app/pixi.toml", manifest)], "app/pixi.toml");
+    check(&image, &[("app/pixi.toml", ""), ("app/pixi.lock", LOCK)], "app/pixi.lock");
+    let requirements =
+        Layer::Requirements { file: "requirements.txt".into(), options: InstallOptions::default() };
+    let more = FlyteImage {
+        layers: image.layers.iter().cloned().chain([requirements]).collect(),
+        ..image.clone()
+    };
+    let files = [("app/pixi.toml", ""), ("requirements.txt", "--index-url URL\nsix\n")];
+    check(&more, &files, "requirements.txt");
+    let packages = vec!["a @ https://me:hunter2@h/a.whl".to_owned()];
+    let package = Layer::PipPackages { packages, options: InstallOptions::default() };
+    let layers = image.layers.iter().cloned().chain([package]).collect();
+    let image = FlyteImage { layers, ..image };
+    let error = image.lower(&surroundings(&image, &BTreeMap::new())).unwrap_err();
+    assert_eq!(error.code(), "flyte/credentials");
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
+
+#[test]
+fn scripts_of_pixi() {
+    let options = PixiOptions { environment: "default".into(), extra_args: None, secrets: vec![] };
+    let image =
+        FlyteImage::from_pixi_script("run.py", ScriptOptions::new("script"), options, &host())
+            .unwrap();
+    let script = |line: &str| format!("# /// script\n# dependencies = []\n{line}# ///\n");
+    let channels = script("# [tool.pixi.workspace]\n# channels = [\"URL\"]\n");
+    check(&image, &[("run.py", &channels)], "run.py");
+    let none = script("");
+    check(&image, &[("run.py", &none), ("run.py.pixi.lock", LOCK)], "run.py.pixi.lock");
+    // Only the header is in the image.
+    let code = [(PathBuf::from("run.py"), format!("{none}INDEX = '{SECRET}'\n"))].into();
+    let lowered = image.lower(&surroundings(&image, &code)).unwrap();
+    assert!(!format!("{:?}", lowered.image.steps()).contains("hunter2"));
+}
+
+#[test]
+fn requirements_that_nothing_in_the_image_reads() {
+    let image = own().with_requirements("requirements.txt", InstallOptions::default()).unwrap();
+    assert!(!image.wanted(&BTreeMap::new()).contains(Path::new("requirements.txt")));
+}
