@@ -158,17 +158,27 @@ impl fmt::Display for Failed<'_> {
         let Failed(failed, of) = self;
         match failed {
             [(file, error)] if *of == 1 => {
-                write!(f, "cannot load {}: {}", file.display(), error.summary)?;
+                return write!(f, "cannot load {}: {error}", file.display());
             }
             _ => write!(f, "{} of {of} files cannot be loaded", failed.len())?,
         }
         for (file, error) in *failed {
-            if *of > 1 {
-                write!(f, "\n\n{}:", file.display())?;
-            }
-            write!(f, "\n{}", error.traceback.trim_end())?;
+            write!(f, "\n\n{}: {error}", file.display())?;
         }
         Ok(())
+    }
+}
+
+/// What is wrong, and below it where: a traceback ends in what is wrong, which is said once.
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary)?;
+        let traceback = self.traceback.trim_end();
+        let place = traceback.strip_suffix(&self.summary).unwrap_or(traceback).trim_end();
+        match place.is_empty() || place == "Traceback (most recent call last):" {
+            true => Ok(()),
+            false => write!(f, "\n{place}"),
+        }
     }
 }
 
@@ -325,7 +335,7 @@ fn load_hint(failed: &[(PathBuf, LoadError)], python: &Path) -> Option<String> {
     (failed.len() > 1).then(|| "--ignore-load-errors builds what the other files hold.".to_owned())
 }
 
-/// A failure with one image of several.
+/// A failure with one of the images of Python files, which may hold several.
 #[derive(Debug)]
 pub struct InImage {
     label: String,
