@@ -206,7 +206,7 @@ fn files_that_cannot_be_loaded_are_reported_each() {
             "path": project.path(name),
             "error": {
                 "summary": "ModuleNotFoundError: No module named 'pandas'",
-                "traceback": "Traceback (most recent call last):\n  pandas is not there\n",
+                "traceback": "Traceback (most recent call last):\n  pandas is not there\nModuleNotFoundError: No module named 'pandas'\n",
                 "missing_module": "pandas",
             },
         })
@@ -214,9 +214,13 @@ fn files_that_cannot_be_loaded_are_reported_each() {
     let images = [image("example.com/b:1", &[("variable", "image")])];
     let project = answered(|p| answer(&[broken(p, "pkg/a.py"), file(p, "pkg/b.py", &images)]));
     let outcome = project.tierce(["build", "pkg/"]).fails(2, "python/load-failed");
-    for says in ["1 of 2 files cannot be loaded", "pkg/a.py:\n", "  pandas is not there"] {
-        assert!(outcome.stderr.contains(says), "{outcome}");
+    let error = "ModuleNotFoundError: No module named 'pandas'";
+    for says in
+        ["1 of 2 files cannot be loaded", &format!("pkg/a.py: {error}\n"), "  pandas is not there"]
+    {
+        assert_eq!(outcome.stderr.matches(says).count(), 1, "{outcome}");
     }
+    assert_eq!(outcome.stderr.matches(error).count(), 1, "{outcome}");
     let hint = outcome.hint().unwrap();
     assert!(hint.contains("/env/bin/python, which has no module pandas"), "{outcome}");
     for option in ["-i", "--ignore-load-errors"] {
@@ -224,11 +228,28 @@ fn files_that_cannot_be_loaded_are_reported_each() {
         assert_eq!(rest.line(), "example.com/b:1");
         assert!(rest.stderr.contains("warning[python/load-failed]"), "{rest}");
         assert!(rest.stderr.contains("pkg/a.py is left out"), "{rest}");
+        assert_eq!(rest.stderr.matches(error).count(), 1, "{rest}");
     }
     let none = answered(|p| answer(&[broken(p, "app.py")]));
     let outcome = none.tierce(["build", "app.py", "-i"]).fails(2, "python/load-failed");
     let says = "cannot load app.py: ModuleNotFoundError: No module named 'pandas'";
     assert!(outcome.stderr.contains(says), "{outcome}");
+    assert_eq!(outcome.stderr.matches(error).count(), 1, "{outcome}");
+}
+
+#[test]
+fn the_only_image_of_a_file_is_named_by_errors_too() {
+    let project = answered(|project| {
+        let mut image = image("example.com/a:1", &[("variable", "train")]);
+        image["document"]["is_cloned"] = json!(true);
+        image["document"]["layers"] = json!([{ "layer": "requirements", "file": "no.txt" }]);
+        answer(&[file(project, "app.py", &[image])])
+    });
+    for command in ["build", "key", "plan", "render", "run"] {
+        let outcome = project.tierce([command, "app.py"]);
+        let outcome = outcome.fails(2, "source/missing");
+        assert!(outcome.stderr.contains("]: app.py:train: "), "{outcome}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::failure::{CliError, Failure};
 use super::project::{Ask, Project};
-use super::python::{self, BuildRequest, Handover, PythonError};
+use super::python::{self, BuildRequest, Handover, InImage, PythonError};
 use super::{Done, print_json, print_line, project};
 use crate::args::{BuildArgs, Format, NamingArgs, Progress};
 use crate::ui::{self, units};
@@ -203,7 +203,8 @@ pub async fn build_one(
 ) -> Result<ImageBuild, Failure> {
     let project = one(projects)?;
     project.announce(events);
-    Ok(tierce.build(&project.image, &project.options, events).await?)
+    let build = tierce.build(&project.image, &project.options, events).await;
+    build.map_err(|error| project.failed(error))
 }
 
 async fn build_all(tierce: &Tierce, projects: Vec<Project>, events: &Events) -> Builds {
@@ -227,7 +228,7 @@ fn start(
         let engine = tierce.engine();
         // Everything that is to be told is told by the process itself, in its log.
         let name = engine.check_ready(&project.image, &project.options, &Events::none()).await;
-        Ok(name.map_err(Error::from)?)
+        name.map_err(|error| project.failed(Error::from(error)))
     })?;
     let named = python.map(|python| ["--python".into(), python.into_os_string()]);
     let arguments = std::env::args_os().skip(1).chain(named.into_iter().flatten());
@@ -252,7 +253,10 @@ fn start(
 
 fn show(names: &[String], mut builds: Builds, format: Format) -> Done {
     match builds.len() {
-        1 => show_one(&builds.remove(0)?, format),
+        1 => {
+            let build = builds.remove(0).map_err(|failure| InImage::of(&names[0], failure))?;
+            show_one(&build, format)
+        }
         _ => show_all(names, &builds, format),
     }
 }

@@ -22,7 +22,8 @@ pub fn run(args: KeyArgs) -> Done {
         return show_unmodified(reference, &args);
     }
     let prepared = project::interruptible(move || {
-        Ok(offline(&settings).prepare(&project.image, &project.options)?)
+        let prepared = offline(&settings).prepare(&project.image, &project.options);
+        prepared.map_err(|error| project.failed(error))
     })?;
     match args.format {
         Format::Text => print_line(&prepared.name.to_string()),

@@ -14,7 +14,8 @@ pub fn run(args: PlanArgs) -> Done {
     ))?;
     let plan = project::drive(settings, args.progress, async move |tierce, events| {
         project.announce(&events);
-        Ok(tierce.plan(&project.image, &project.options, &events).await?)
+        let plan = tierce.plan(&project.image, &project.options, &events).await;
+        plan.map_err(|error| project.failed(error))
     })?;
     match args.format {
         Format::Json => print_json(&plan),

@@ -13,8 +13,8 @@ use tierce::fronts::{Front, FrontWarning};
 use tierce::manifest::{Manifest, ManifestFiles, SourceKind};
 use tierce::spec::{Base, CopyStyle as BundleStyle, ImageName, Step};
 use tierce::{
-    BuildOptions, Cancel, CodeSource, Events, Image, Outcome, Settings, StepKind, Tierce,
-    build_options,
+    BuildOptions, Cancel, CodeSource, ErrorKind, Events, Image, Outcome, Settings, StepKind,
+    Tierce, build_options,
 };
 
 /// What the command line says about a specification.
@@ -84,6 +84,8 @@ pub struct Loaded {
 pub struct Project {
     /// The specification, as the command line names it.
     pub spec: String,
+    /// Whether it is an object of a Python file, which errors don't show by themselves.
+    pub of_python: bool,
     pub image: Image,
     pub options: BuildOptions,
     /// Whether it is pushed without being asked to, as flytekit does.
@@ -102,7 +104,17 @@ impl Project {
         let options = BuildOptions { force, ..options };
         let secret_files = secret_files.into_iter().map(|(id, path)| (id.variable(), path));
         let secret_files = secret_files.collect();
-        Project { spec, image, options, pushes, warnings, secret_files, secrets: vec![] }
+        let (of_python, secrets) = (false, vec![]);
+        Project { spec, of_python, image, options, pushes, warnings, secret_files, secrets }
+    }
+
+    /// A failure with this image, which says so where that is not clear.
+    pub fn failed(&self, failure: impl Into<Failure>) -> Failure {
+        let failure = failure.into();
+        match self.of_python && failure.0.kind() != ErrorKind::Interrupted {
+            true => python::InImage::of(&self.spec, failure),
+            false => failure,
+        }
     }
 
     /// Applies what the command line says about names.

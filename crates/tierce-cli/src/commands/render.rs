@@ -23,8 +23,8 @@ pub fn run(args: RenderArgs) -> Done {
     let events = Events::new(ui::sink(Progress::Plain));
     project.warn(&events);
     let (settings, prepared) = project::interruptible(move || {
-        let prepared = offline(&settings).prepare(&project.image, &project.options)?;
-        Ok((settings, prepared))
+        let prepared = offline(&settings).prepare(&project.image, &project.options);
+        Ok((settings, prepared.map_err(|error| project.failed(error))?))
     })?;
     let wishes =
         RenderWishes { dialect: args.dialect.into(), uv: args.uv, ca_bundle: args.ca_bundle };

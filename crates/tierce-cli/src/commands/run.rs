@@ -46,7 +46,8 @@ pub fn run(args: RunArgs) -> Done {
         Ok(match &project {
             Some(p) => {
                 p.announce(&events);
-                tierce.run_spec(&p.image, &p.options, &options, &events).await?
+                let run = tierce.run_spec(&p.image, &p.options, &options, &events).await;
+                run.map_err(|error| p.failed(error))?
             }
             None => tierce.run_image(&image, &options, &events).await?,
         })

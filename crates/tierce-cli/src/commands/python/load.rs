@@ -206,10 +206,7 @@ fn images(
         };
         let context = Context { ask, settings: &settings, root, file, package };
         let project = lower::project(&context, image, label.clone());
-        let project = project.map_err(|failure| match selected.len() {
-            1 => failure,
-            _ => InImage::of(&label, failure),
-        })?;
+        let project = project.map_err(|failure| InImage::of(&label, failure))?;
         if !projects.iter().any(|known| is_same(known, &project)) {
             projects.push(project);
         }
@@ -250,12 +247,7 @@ fn labelled(found: &Selected<'_>) -> String {
 }
 
 fn left_out(file: &Path, error: &LoadError) -> FrontWarning {
-    let message = format!(
-        "{} is left out: {}\n{}",
-        file.display(),
-        error.summary,
-        error.traceback.trim_end()
-    );
+    let message = format!("{} is left out: {error}", file.display());
     FrontWarning { code: "python/load-failed", message }
 }
 

@@ -55,6 +55,7 @@ pub fn project(context: &Context<'_>, found: &Found, label: String) -> Result<Pr
         ..build_options(settings)
     };
     let mut project = Project::of(label, front, options);
+    project.of_python = true;
     // What is nothing but its base keeps that name: there is nothing to push.
     if !project.image.is_unmodified() {
         project.rename(ask.naming);

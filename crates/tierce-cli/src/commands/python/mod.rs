@@ -9,6 +9,6 @@ mod lower;
 mod protocol;
 mod select;
 
-pub use error::PythonError;
+pub use error::{InImage, PythonError};
 pub use load::{Handover, load};
 pub use protocol::BuildRequest;
