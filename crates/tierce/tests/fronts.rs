@@ -98,6 +98,9 @@ fn what_is_pushed_and_what_is_forced() {
     assert_eq!(of(Some("ghcr.io/team"), &[]), (true, false));
     assert_eq!(of(None, &[]), (false, false));
     assert_eq!(of(Some("ghcr.io/team"), &[("FLYTE_PUSH_IMAGE_SPEC", "false")]), (false, false));
+    let everyones = ("TIERCE_REGISTRY", "ghcr.io/everyone");
+    assert_eq!(of(None, &[everyones]), (true, false), "it is named there");
+    assert_eq!(of(None, &[everyones, ("FLYTE_PUSH_IMAGE_SPEC", "false")]), (false, false));
     assert_eq!(of(None, &[("FLYTE_FORCE_PUSH_IMAGE_SPEC", "true")]), (false, true));
 }
 

@@ -43,9 +43,11 @@ pub fn image_spec_of(
     Ok(Front {
         warnings: warnings.collect(),
         force,
-        pushes: settings.image_spec.push && image.registry().is_some(),
+        pushes: settings.image_spec.push
+            && (image.registry().is_some() || settings.registry.is_some()),
         secret_files: secret_files.into_iter().map(|(id, path)| (id, root.join(path))).collect(),
         image,
+        wants_uv: false,
     })
 }
 
