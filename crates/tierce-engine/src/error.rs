@@ -170,6 +170,17 @@ fn names(known: &[KnownBuilder]) -> String {
     }
 }
 
+/// The name that was meant, if one is much like what was written.
+fn nearest<'a>(name: &str, known: &'a [KnownBuilder]) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    known
+        .iter()
+        .map(|k| (strsim::damerau_levenshtein(&wanted, &k.name), k.name.as_str()))
+        .filter(|(distance, k)| *distance <= 1 + wanted.len().min(k.len()) / 4)
+        .min()
+        .map(|(_, k)| k)
+}
+
 impl BuildError {
     fn inner(&self) -> Option<&dyn Diagnostic> {
         match self {
@@ -215,9 +226,14 @@ impl Diagnostic for BuildError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            BuildError::UnknownBuilder { looked_at, .. } if looked_at.is_empty() => None,
-            BuildError::UnknownBuilder { looked_at, .. } => {
-                Some(format!("Others were looked for in {}.", looked_at.join(", ")))
+            BuildError::UnknownBuilder { name, known, looked_at } => {
+                let meant = nearest(name, known).map(|near| format!("Did you mean {near}?"));
+                let looked = match looked_at.as_slice() {
+                    [] => None,
+                    places => Some(format!("Others come from: {}.", places.join(", "))),
+                };
+                let all: Vec<String> = meant.into_iter().chain(looked).collect();
+                (!all.is_empty()).then(|| all.join(" "))
             }
             BuildError::Unable { able, perhaps, .. } => choice(able, perhaps),
             BuildError::BaseElsewhere { .. } => {

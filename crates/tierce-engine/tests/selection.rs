@@ -95,7 +95,10 @@ async fn an_unknown_builder_is_reported_with_those_there_are_and_where_others_wo
          lazy (registered in config.toml), broken (registered in config.toml)"
     );
     let hint = error.hint().unwrap();
-    assert_eq!(hint, "Others were looked for in /usr/bin, /opt/bin.");
+    assert_eq!(hint, "Others come from: /usr/bin, /opt/bin.");
+    let slip = BuildOptions { builder: Some("Hihg".into()), ..pushing() };
+    let error = engine.build(&image(), &slip, &Events::none()).await.unwrap_err();
+    assert_eq!(error.hint().unwrap(), "Did you mean high? Others come from: /usr/bin, /opt/bin.");
     // A bad specification fails first, and always for the same reason.
     let wrong = image().with_workdir("relative");
     let error = engine.build(&wrong, &options, &Events::none()).await.unwrap_err();

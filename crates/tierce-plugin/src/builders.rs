@@ -248,12 +248,10 @@ impl BuilderSource for Builders {
     }
 
     fn places(&self) -> Vec<String> {
-        let directories = self.flavors.search_path().directories();
-        let configured = ["[builders] and [flavors] in the configuration".to_owned()];
-        let programs = directories
-            .iter()
-            .map(|directory| format!("{}/{}*", directory.display(), crate::PROGRAM_PREFIX));
-        configured.into_iter().chain(programs).collect()
+        vec![
+            "[builders] and [flavors] of the configuration".to_owned(),
+            format!("programs called {}NAME on PATH", crate::PROGRAM_PREFIX),
+        ]
     }
 }
 

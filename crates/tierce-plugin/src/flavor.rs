@@ -109,14 +109,14 @@ impl Diagnostic for UnknownFlavor {
 
 /// Where a builder or flavor would have been found.
 pub(crate) fn looked_for(name: &str, searched: &[PathBuf]) -> String {
-    let directories: Vec<String> = searched.iter().map(|d| d.display().to_string()).collect();
-    let places = match directories.as_slice() {
-        [] => "PATH, which is empty".to_owned(),
-        some => format!("the directories of PATH ({})", some.join(", ")),
+    // Which directories those are is what nobody reads.
+    let place = match searched {
+        [] => "PATH, which is empty",
+        _ => "PATH",
     };
     format!(
         "Looked for [builders.{name}] and [flavors.{name}] in the configuration, and for \
-         {}{name} in {places}.",
+         {}{name} on {place}.",
         crate::PROGRAM_PREFIX
     )
 }

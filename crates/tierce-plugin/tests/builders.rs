@@ -73,13 +73,12 @@ async fn what_does_not_open_says_why_and_where_it_was_looked_for() {
     let programs = Programs::new();
     programs.program("plain", "built");
     let builders = builders(&programs);
-    let directory = programs.directory.path().display().to_string();
     let cases = [
         ("plan", "engine/unknown-builder", vec!["ci, lost, plain, theirs, wrong"]),
         (
             "plan",
             "engine/unknown-builder",
-            vec!["Did you mean plain?", &directory, "[builders.plan]"],
+            vec!["Did you mean plain?", "tierce-builder-plan on PATH", "[builders.plan]"],
         ),
         ("../plain", "engine/unknown-builder", vec!["\"../plain\""]),
         ("lost", "builder/unknown-flavor", vec!["\"nowhere\"", "plain, theirs"]),
