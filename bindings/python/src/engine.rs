@@ -306,8 +306,7 @@ async fn start_elsewhere(
     let uri = engine.check_ready(image, options, &Events::none()).await?;
     let options = BuildOptions { builder: Some(builder), ..options.clone() };
     let warnings = prepared.warnings.iter().flatten();
-    let request = RunRequest::new(image.clone(), &options)
-        .with_secret_files(prepared.settings.secrets.files.clone())
+    let request = RunRequest::new(image.clone(), &options, &prepared.settings)
         .with_warnings(warnings.map(|w| (w.code.to_owned(), w.message.clone())).collect());
     let input = RunInput::Request(Box::new(request));
     let start = StartRun { program: program.to_owned(), input, uri };

@@ -26,10 +26,21 @@ pub struct RunRequest {
     unknown: Unknown,
     check_cache: Checks,
     builder: Option<String>,
+    settings: CallersSettings,
     /// The files with values of secrets, by the secrets' variables.
     secret_files: BTreeMap<String, PathBuf>,
     /// What was to be said about the image: codes and messages.
     warnings: Vec<(String, String)>,
+}
+
+/// What the calling program says itself, and no file or variable: another process would not know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct CallersSettings {
+    /// A program may know of places that are not on `PATH`.
+    search_path: Vec<PathBuf>,
+    registry: Option<String>,
+    builder: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,8 +77,8 @@ enum Checks {
 }
 
 impl RunRequest {
-    /// The build of `image` as `options` say; it is no dry run.
-    pub fn new(image: Image, options: &BuildOptions) -> Self {
+    /// The build of `image` as `options` and the caller's own `settings` say; it is no dry run.
+    pub fn new(image: Image, options: &BuildOptions, settings: &Settings) -> Self {
         let BuildOptions {
             root,
             default_registry,
@@ -106,14 +117,14 @@ impl RunRequest {
                 CheckCache::Rebuild => Checks::Rebuild,
             },
             builder,
-            secret_files: BTreeMap::new(),
+            settings: CallersSettings {
+                search_path: settings.search_path.clone(),
+                registry: settings.registry.clone(),
+                builder: settings.builder.clone(),
+            },
+            secret_files: settings.secrets.files.clone(),
             warnings: vec![],
         }
-    }
-
-    /// With files that have the values of secrets, by the secrets' variables.
-    pub fn with_secret_files(self, files: BTreeMap<String, PathBuf>) -> Self {
-        RunRequest { secret_files: files, ..self }
     }
 
     /// With something to say about the image, by codes.
@@ -131,8 +142,11 @@ impl RunRequest {
         self.warnings.iter().for_each(|(code, message)| events.warn(code, message));
     }
 
-    /// What is built, and how. `settings` learn where secrets are.
+    /// What is built, and how. `settings` become the caller's.
     pub fn unfold(self, settings: &mut Settings) -> (Image, BuildOptions) {
+        let CallersSettings { search_path, registry, builder } = self.settings;
+        (settings.search_path, settings.registry, settings.builder) =
+            (search_path, registry, builder);
         settings.secrets.files.extend(self.secret_files);
         let options = BuildOptions {
             root: self.root,
@@ -210,14 +224,23 @@ mod tests {
             builder: Some("native".into()),
         };
         let files: BTreeMap<_, _> = [("PYPI_TOKEN".to_owned(), PathBuf::from("/token"))].into();
-        let request = RunRequest::new(image.clone(), &options).with_secret_files(files.clone());
+        let sources = tierce_config::Sources::default();
+        let mut callers = Settings::resolve(&sources).unwrap();
+        callers.search_path = vec!["/venv/bin".into(), "/usr/bin".into()];
+        callers.registry = Some("r.example/init".to_owned());
+        callers.builder = Some("depot".to_owned());
+        callers.secrets.files.clone_from(&files);
+        let request = RunRequest::new(image.clone(), &options, &callers);
         let text = serde_json::to_string(&request).unwrap();
         let request: RunRequest = serde_json::from_str(&text).unwrap();
         assert_eq!(request.root(), "/project");
-        let mut settings = Settings::resolve(&tierce_config::Sources::default()).unwrap();
+        let mut settings = Settings::resolve(&sources).unwrap();
         let (same, unfolded) = request.unfold(&mut settings);
         assert_eq!(same, image);
         assert_eq!(format!("{unfolded:?}"), format!("{options:?}"));
         assert_eq!(settings.secrets.files, files);
+        assert_eq!(settings.search_path, callers.search_path);
+        assert_eq!(settings.registry, callers.registry);
+        assert_eq!(settings.builder, callers.builder);
     }
 }
