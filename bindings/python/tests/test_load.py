@@ -205,6 +205,26 @@ def test_what_cannot_be_loaded_is_told_with_its_traceback(project: Project) -> N
     assert built.stderr.count("warning[python/load-failed]") == 4
 
 
+def test_a_file_that_ends_python_is_that_files_alone(project: Project) -> None:
+    for name in ("a", "c", "e"):
+        project.write(f"{name}.py", "import tierce", f"x = tierce.Image.from_base('x.io/{name}:1')")
+    project.write("b.py", "import os", "os._exit(0)")
+    project.write("d.py", "import os, signal", "os.kill(os.getpid(), signal.SIGSEGV)")
+    failed = project.run("build", ".", code=2).stderr
+    for says in (
+        "error[python/load-failed]: 2 of 5 files cannot be loaded",
+        "b.py: it ends Python (exit status: 0)",
+        "d.py: it ends Python (signal: 11 (SIGSEGV)",
+        "os._exit",
+    ):
+        assert says in failed, says
+    built = project.run("build", ".", "-i", "--format", "json")
+    assert [image["spec"] for image in json.loads(built.stdout)] == ["a.py:x", "c.py:x", "e.py:x"]
+    assert built.stderr.count("warning[python/load-failed]") == 2
+    alone = project.run("key", "b.py", code=2).stderr
+    assert "cannot load b.py: it ends Python (exit status: 0)" in alone
+
+
 def test_files_see_what_python_would_show_them(project: Project) -> None:
     project.write(
         "app.py",

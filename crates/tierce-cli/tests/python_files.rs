@@ -176,11 +176,18 @@ fn what_a_python_can_answer_that_is_no_answer() {
         "problem": { "message": "it is odd", "code": "flyte/odd", "hint": "Even it.", "kind": "step" },
     });
     let project = project("");
+    let mut loading = answer(&[]);
+    loading["loading"] = json!(project.path("app.py"));
+    let mut strange = answer(&[]);
+    strange["loading"] = json!("/nobody/asked.py");
+    const ENDS: &str = "cannot load app.py: it ends Python (exit status: 3)";
     let images = |images: &[Value]| answering(&answer(&[file(&project, "app.py", images)]));
     for (does, exit, code, says) in [
         (python("exit 3"), 2, "python/ended", "exit status: 3"),
         (python("kill -9 $$"), 2, "python/ended", "signal: 9"),
         (python("exit 0"), 2, "python/ended", "ended before"),
+        (format!("{}\nexit 3\n", answering(&loading)), 2, "python/load-failed", ENDS),
+        (format!("{}\nexit 3\n", answering(&strange)), 2, "python/ended", "exit status: 3"),
         (python("echo oops >&0"), 3, "python/other-version", "does not understand"),
         (answering(&no_package), 3, "python/no-package", "/env/bin/python (Python 3.11.2)"),
         (answering(&next), 3, "python/other-version", "has tierce 9.0"),

@@ -1,8 +1,8 @@
 """Loads Python files for the `tierce` program, and tells it which images are in them.
 
 The program runs this in the project's own Python, with a socket for standard input: on it comes a
-request, a JSON document in one line, and back goes an answer. What the loaded files print goes to
-standard error.
+request, a JSON document in one line, and back go answers, one before each file and one at the end:
+a file that ends Python is known by it. What the loaded files print goes to standard error.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from . import __version__
@@ -25,23 +26,24 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     _end_with(request["parent"])
     socket = _give_up_stdio()
-    try:
-        answer = _answer(request)
-    except KeyboardInterrupt:
-        os._exit(130)
     with os.fdopen(socket, "w", encoding="utf-8") as file:
-        json.dump(answer, file)
-        file.write("\n")
+        try:
+            for answer in _answers(request):
+                file.write(json.dumps(answer) + "\n")
+                file.flush()
+        except KeyboardInterrupt:
+            os._exit(130)
     _end()
 
 
-def _answer(request: _Document) -> _Document:
+def _answers(request: _Document) -> Iterator[_Document]:
+    """What there is to say: once, or before each file with what was found since, too."""
     python = {
         "executable": sys.executable,
         "version": ".".join(map(str, sys.version_info[:3])),
         "tierce": __version__,
     }
-    files = []
+    files: list[_Document] = []
     if request["protocol"] == PROTOCOL:
         from ._load_file import Wishes, load
 
@@ -56,8 +58,12 @@ def _answer(request: _Document) -> _Document:
         )
         build = request["build"]
         several = len(request["files"]) > 1
-        files = [load(file, wishes, build, isolated=several) for file in request["files"]]
-    return {"protocol": PROTOCOL, "python": python, "files": files}
+        for file in request["files"]:
+            if request.get("stepwise"):
+                yield {"protocol": PROTOCOL, "python": python, "files": files, "loading": file}
+                files = []
+            files.append(load(file, wishes, build, isolated=several))
+    yield {"protocol": PROTOCOL, "python": python, "files": files}
 
 
 def _end() -> None:

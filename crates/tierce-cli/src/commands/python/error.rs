@@ -44,7 +44,7 @@ pub enum PythonError {
         package: String,
     },
     /// The Python ended without an answer.
-    #[error("{} ended before all files were loaded: {status}", .python.display())]
+    #[error("{} ended before it had said what is in the files: {status}", .python.display())]
     Ended {
         /// The Python.
         python: PathBuf,
@@ -331,6 +331,11 @@ fn load_hint(failed: &[(PathBuf, LoadError)], python: &Path) -> Option<String> {
              another Python with --python, or the folder that imports start from with --root-dir.",
             python.display()
         ));
+    }
+    if failed.iter().any(|(_, error)| error.fatal) {
+        let text = "What a file runs at import may end Python (os._exit, a crash): `python FILE` \
+                    shows it.";
+        return Some(text.to_owned());
     }
     (failed.len() > 1).then(|| "--ignore-load-errors builds what the other files hold.".to_owned())
 }

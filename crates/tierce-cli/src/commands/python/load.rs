@@ -88,6 +88,11 @@ impl Handover {
         let reply = run(&python, &files, ask, configured.as_deref(), Some(&request))?;
         let builds = request.images.iter().map(|(path, index)| {
             let file = reply.files.iter().find(|file| file.path == *path);
+            if let Some(error) = file.and_then(|file| file.error.clone()) {
+                let (failed, python) =
+                    (vec![(shown(path), error)], reply.python.executable.clone());
+                return Err(PythonError::Load { failed, of: 1, python }.into());
+            }
             let found = file.and_then(|file| file.images.get(*index));
             built(found.and_then(|image| image.build.as_ref()))
         });
@@ -170,6 +175,7 @@ fn run(
         builder: ask.settings.builder.as_deref(),
         configured_builder: configured,
         build,
+        stepwise: true,
     };
     loader::load(python, &request)
 }

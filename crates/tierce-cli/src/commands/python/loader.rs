@@ -1,10 +1,13 @@
 //! The Python process that loads files.
 
 use super::error::PythonError;
-use super::protocol::{PROTOCOL, Reply, Request};
+use super::protocol::{File, PROTOCOL, Reply, Request};
 use crate::commands::failure::{CliError, Failure};
 use crate::commands::project::{interrupted, is_under_nohup};
 use rustix::process::{Pid, Signal, kill_process_group};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
@@ -29,25 +32,51 @@ const GRACE: Duration = Duration::from_secs(2);
 const CLEANUP: Duration = Duration::from_secs(15);
 
 /// Has `python` load what `request` says. Its output goes to standard error; it never outlives
-/// this program.
+/// this program. A file that ends Python is one that can't be loaded: another process goes on with
+/// those after it.
 pub fn load(python: &Path, request: &Request<'_>) -> Result<Reply, Failure> {
     // The loader ends with the thread that started it, which is this one.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
-    let (status, line) = runtime.block_on(run(python, request))?;
-    if !status.success() || line.is_empty() {
-        return Err(PythonError::Ended { python: python.to_owned(), status }.into());
+    let (mut files, mut rest) = (vec![], request.files);
+    loop {
+        let request = Request { files: rest, ..*request };
+        let (status, lines) = runtime.block_on(run(python, &request))?;
+        let ended = || PythonError::Ended { python: python.to_owned(), status };
+        let mut last = None;
+        for line in &lines {
+            let mut reply = understood(python, line)?;
+            files.append(&mut reply.files);
+            last = Some(reply);
+        }
+        let mut last = last.ok_or_else(ended)?;
+        let fatal = last.loading.take();
+        let place = fatal.as_ref().and_then(|file| rest.iter().position(|known| known == file));
+        match (fatal, place) {
+            (Some(file), Some(place)) => {
+                files.push(File::fatal(file, status));
+                rest = &rest[place + 1..];
+            }
+            (None, _) if status.success() => rest = &[],
+            _ => return Err(ended().into()),
+        }
+        if rest.is_empty() {
+            return Ok(Reply { files, ..last });
+        }
     }
-    let reply: Reply = serde_json::from_slice(&line)
+}
+
+/// What a line says, if it is for this program.
+fn understood(python: &Path, line: &[u8]) -> Result<Reply, PythonError> {
+    let reply: Reply = serde_json::from_slice(line)
         .map_err(|source| PythonError::Garbage { python: python.to_owned(), source })?;
     if reply.protocol != PROTOCOL {
         return Err(PythonError::Protocol {
             python: reply.python.executable,
             package: reply.python.tierce.unwrap_or_default(),
-        }
-        .into());
+        });
     }
     match &reply.missing {
         None => Ok(reply),
@@ -55,33 +84,32 @@ pub fn load(python: &Path, request: &Request<'_>) -> Result<Reply, Failure> {
             python: reply.python.executable.clone(),
             version: reply.python.version.clone(),
             reason: reason.clone(),
-        }
-        .into()),
+        }),
     }
 }
 
+/// A line on the socket.
+type Line = Vec<u8>;
+
 /// How the process ended, and what it answered.
-async fn run(python: &Path, request: &Request<'_>) -> Result<(ExitStatus, Vec<u8>), Failure> {
+async fn run(python: &Path, request: &Request<'_>) -> Result<(ExitStatus, Vec<Line>), Failure> {
     let stopped = interrupted(is_under_nohup());
     let (mut child, socket) = start(python)?;
     let mut line = serde_json::to_vec(request).expect("requests have only string keys");
     line.push(b'\n');
+    let answers = RefCell::new(vec![]);
     let exchange = async {
-        let mut answer = pin!(ask(socket, &line));
-        let mut answered = None;
+        let mut asked = pin!(ask(socket, &line, &answers));
         let status = tokio::select! {
-            line = &mut answer => {
-                answered = Some(line);
-                child.wait().await
+            () = &mut asked => child.wait().await,
+            status = child.wait() => {
+                // What it has started may have kept the socket.
+                let _ = timeout(LINGER, asked).await;
+                status
             }
-            status = child.wait() => status,
         };
-        let answered = match answered {
-            Some(line) => line,
-            // What it has started may have kept the socket.
-            None => timeout(LINGER, answer).await.unwrap_or_default(),
-        };
-        status.map(|status| (status, answered)).map_err(|source| start_error(python, source))
+        let status = status.map_err(|source| start_error(python, source))?;
+        Ok((status, answers.take()))
     };
     tokio::select! {
         done = exchange => return done,
@@ -92,15 +120,27 @@ async fn run(python: &Path, request: &Request<'_>) -> Result<(ExitStatus, Vec<u8
     Err(CliError::Interrupted.into())
 }
 
-/// Sends a line and gives the one that comes back; nothing if none does.
-async fn ask(socket: UnixStream, line: &[u8]) -> Vec<u8> {
+/// What of an answer says whether another one follows.
+#[derive(Deserialize)]
+struct Step {
+    loading: Option<IgnoredAny>,
+}
+
+/// Sends a line and collects those that come back.
+async fn ask(socket: UnixStream, line: &[u8], answers: &RefCell<Vec<Line>>) {
     let mut socket = BufReader::new(socket);
-    let mut answer = vec![];
     // One that does not listen has ended, and why is seen from its exit status.
-    if socket.write_all(line).await.is_ok() {
-        let _ = socket.read_until(b'\n', &mut answer).await;
+    if socket.write_all(line).await.is_err() {
+        return;
     }
-    answer
+    let mut answer = vec![];
+    while socket.read_until(b'\n', &mut answer).await.is_ok() && answer.ends_with(b"\n") {
+        let step = serde_json::from_slice(&answer);
+        answers.borrow_mut().push(std::mem::take(&mut answer));
+        if !matches!(step, Ok(Step { loading: Some(_) })) {
+            return;
+        }
+    }
 }
 
 fn start(python: &Path) -> Result<(Child, UnixStream), Failure> {

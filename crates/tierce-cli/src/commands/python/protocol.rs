@@ -1,11 +1,13 @@
-//! What this program and `tierce._load` tell each other: one JSON document each.
+//! What this program and `tierce._load` tell each other: a request, a JSON document, and answers, one
+//! before each file and one at the end, each with what was found since the one before it.
 //!
-//! Both are lines on the socket that is the loader's standard input: standard output and standard
+//! All are lines on the socket that is the loader's standard input: standard output and standard
 //! error are those of the files that are loaded, and there may be credentials in what is said,
 //! which must be in no file.
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 /// The version of what is said. Anything new that may be ignored does not change it.
 pub const PROTOCOL: u32 = 1;
@@ -34,6 +36,8 @@ pub struct Request<'a> {
     pub configured_builder: Option<&'a str>,
     /// What to build at once; `None` to build nothing.
     pub build: Option<&'a BuildRequest>,
+    /// Whether to answer before each file, too: a package that does not know this answers once.
+    pub stepwise: bool,
 }
 
 /// A build by the loader: the builder is there only in Python.
@@ -62,6 +66,9 @@ pub struct Reply {
     pub missing: Option<String>,
     #[serde(default)]
     pub files: Vec<File>,
+    /// The file that is loaded next; `None` in the last answer.
+    #[serde(default)]
+    pub loading: Option<PathBuf>,
 }
 
 /// The Python that loaded.
@@ -105,6 +112,26 @@ pub struct LoadError {
     /// The module that is not there, if that is why.
     #[serde(default)]
     pub missing_module: Option<String>,
+    /// Whether it ended the whole Python.
+    #[serde(skip)]
+    pub fatal: bool,
+}
+
+impl File {
+    /// A file that ended the Python that loaded it, like that.
+    pub fn fatal(path: PathBuf, status: ExitStatus) -> Self {
+        let summary = format!("it ends Python ({status})");
+        let (traceback, missing_module) = (String::new(), None);
+        let error = LoadError { summary, traceback, missing_module, fatal: true };
+        File {
+            path,
+            error: Some(error),
+            init: Init::default(),
+            loaded: vec![],
+            images: vec![],
+            without_image: vec![],
+        }
+    }
 }
 
 /// What a file said to `tierce.init`.
