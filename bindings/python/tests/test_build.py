@@ -146,8 +146,8 @@ def test_errors_have_code_and_hint(empty: str, registry: Registry) -> None:
     image = tierce.Image.from_base(f"{registry.host}/nothing:1").clone(name="x", extendable=True)
     with pytest.raises(SpecificationError) as raised:
         tierce.build(image.with_env_vars({"A": "1"}))
-    assert raised.value.code == "run/no-image"
-    assert "nothing:1" in str(raised.value)
+    assert raised.value.code == "base/not-found"
+    assert f"{registry.host} has no nothing:1" in str(raised.value)
 
 
 def test_several_are_built_at_once(empty: str) -> None:
@@ -222,7 +222,7 @@ def test_a_run_that_fails_raises_what_the_build_would_have(empty: str, registry:
     run = tierce.build(broken.with_env_vars({"A": "1"}), wait=False).remote_run
     with pytest.raises(SpecificationError) as raised:
         run.wait()
-    assert raised.value.code == "run/no-image"
+    assert raised.value.code == "base/not-found"
     assert raised.value.hint
     assert run.status == "failed"
 

@@ -279,7 +279,7 @@ impl Context {
             Some(digest) => *digest,
             None => {
                 let found = self.registry.locate_manifest(reference).await?;
-                found.ok_or_else(|| NativeError::NoImage(reference.familiar()))?.digest
+                found.ok_or_else(|| no_base(reference))?.digest
             }
         };
         let key = KeyEncoder::new("base")
@@ -304,6 +304,12 @@ fn parse_manifest(record: &BaseRecord, reference: &Reference) -> Result<Manifest
     debug_assert!(record.manifest.len() <= MAX_MANIFEST_SIZE);
     Manifest::parse(record.manifest.as_bytes(), &record.media_type)
         .map_err(|_| NativeError::InconsistentBase(reference.familiar()))
+}
+
+fn no_base(reference: &Reference) -> NativeError {
+    let full = reference.to_string();
+    let (registry, image) = full.split_once('/').unwrap_or_default();
+    NativeError::NoBase { registry: registry.to_owned(), image: image.to_owned() }
 }
 
 fn base_layers(

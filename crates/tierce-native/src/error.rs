@@ -157,6 +157,14 @@ pub enum NativeError {
     /// An image that was named is nowhere.
     #[error("there is no image {0}")]
     NoImage(String),
+    /// The base is not in its registry.
+    #[error("{registry} has no {image}")]
+    NoBase {
+        /// The registry.
+        registry: String,
+        /// The repository in it, with the tag.
+        image: String,
+    },
     /// The base is made by another kind of builder.
     #[error("the native builder can't start from {0}")]
     ForeignBase(&'static str),
@@ -283,6 +291,7 @@ impl Diagnostic for NativeError {
             NativeError::NoEngine => "export/no-engine",
             NativeError::Load { .. } => "export/load-failed",
             NativeError::NoImage(_) => "run/no-image",
+            NativeError::NoBase { .. } => "base/not-found",
             NativeError::ForeignBase(_) => "build/foreign-base",
             NativeError::NoCommand => "run/no-command",
             NativeError::Task(_) => "build/task",
@@ -317,6 +326,7 @@ impl Diagnostic for NativeError {
             | NativeError::Unbuildable { .. }
             | NativeError::OutsideProject(_)
             | NativeError::NoImage(_)
+            | NativeError::NoBase { .. }
             | NativeError::ForeignBase(_)
             | NativeError::NoCommand => ErrorKind::User,
             NativeError::Task(_) | NativeError::NoSecretValue(_) => ErrorKind::Bug,
@@ -342,12 +352,12 @@ impl Diagnostic for NativeError {
             }
             NativeError::ForeignPlatform { .. } => {
                 "Register an emulator (on Debian: apt install qemu-user-static binfmt-support), \
-                 build on a machine of that kind, or leave out what runs: with \
-                 `bytecode = false` Python packages need no execution."
+                 build on a machine of that kind, or leave out what runs: Python packages run \
+                 nothing where they are not compiled (bytecode = false)."
                     .to_owned()
             }
             NativeError::NoInterpreter => {
-                "Say it: `python = \"3.12\"`, or `python = { version = \"3.12\", interpreter = \
+                "Choose a base that has one, or say it: `python = \"3.12\"`, or `python = { version = \"3.12\", interpreter = \
                  \"/usr/bin/python3\" }`; a Debian base brings its own with `python = true`."
                     .to_owned()
             }
@@ -378,6 +388,10 @@ impl Diagnostic for NativeError {
             NativeError::NoEngine => {
                 "Start one, or write the image with --output oci:DIR or --push.".to_owned()
             }
+            NativeError::NoBase { registry, .. } => format!(
+                "Check its name and its tag. Some registries say the same of what one may not \
+                 see: `docker login {registry}`."
+            ),
             NativeError::NoImage(_) => "Build it first, or name it with its registry.".to_owned(),
             NativeError::OutsideProject(_) => {
                 "A package must be built to know what it requires, which runs in the image, where \
