@@ -141,6 +141,20 @@ fn a_folder_that_is_left_out_as_a_whole_is_an_error() {
 }
 
 #[test]
+fn what_is_not_there_has_a_hint_of_where_it_would_be() {
+    let project = Project::new(&["app/a"]);
+    let hint = |file: &str| {
+        let image = slim().with_source_file(file, "/x");
+        let error = gather(&image, &project.path(""), &GatherCache::none()).unwrap_err();
+        assert_eq!(error.code(), "source/missing");
+        error.hint().unwrap()
+    };
+    assert!(hint("app/b").contains("root_dir"), "{}", hint("app/b"));
+    assert!(hint("app/poetry.lock").contains("`poetry lock`"), "{}", hint("app/poetry.lock"));
+    assert!(hint("uv.lock").contains("`uv lock`"), "{}", hint("uv.lock"));
+}
+
+#[test]
 fn malformed_patterns_are_shown_with_their_file() {
     let project = Project::new(&["app/a"]);
     project.write(".dockerignore", "a[\n");

@@ -125,9 +125,12 @@ impl Diagnostic for GatherError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            GatherError::Missing { .. } => {
-                Some("Paths are relative to the directory of the tierce.toml; in Python, to root_dir or the current directory.".into())
-            }
+            GatherError::Missing { path, .. } => Some(match maker(path) {
+                Some(command) => format!("Make it first: `{command}` in the project's folder."),
+                None => "Relative paths start at the build's root: the directory of the \
+                         tierce.toml, root_dir, or else the current directory."
+                    .into(),
+            }),
             GatherError::NoWheels { .. } => {
                 Some("Build them first, as `uv build --wheel -o DIR` does.".into())
             }
@@ -140,6 +143,16 @@ impl Diagnostic for GatherError {
             GatherError::Requirements(e) => e.hint(),
             GatherError::Kind { .. } | GatherError::Read { .. } => None,
         }
+    }
+}
+
+/// What makes the file, where it is one that a tool makes.
+fn maker(path: &Path) -> Option<&'static str> {
+    match path.file_name()?.to_str()? {
+        "poetry.lock" => Some("poetry lock"),
+        "uv.lock" => Some("uv lock"),
+        "pixi.lock" => Some("pixi lock"),
+        _ => None,
     }
 }
 

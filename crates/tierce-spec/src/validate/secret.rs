@@ -18,8 +18,7 @@ impl Secret {
     }
 }
 
-const NAME_THE_VARIABLE: &str =
-    "The variable has a name of its own: env, or as_env_var in Python, as \"API_TOKEN\".";
+const NAME_THE_VARIABLE: &str = "Name the variable with env (Python: as_env_var).";
 
 /// Checks every secret of a list.
 pub(super) fn check_all(r: &mut Reporter<'_>, secrets: &[Secret]) {
