@@ -80,7 +80,7 @@ impl Prepared {
         let mut wants_uv = false;
         for object in objects {
             let front = lower::lower(py, object, &settings)?;
-            let options = options(&front, wishes, &settings);
+            let options = options(object, &front, wishes, &settings)?;
             wants_uv |= front.wants_uv;
             for (id, file) in &front.secret_files {
                 settings.secrets.files.insert(id.variable(), file.clone());
@@ -166,16 +166,21 @@ fn given(
     given.collect()
 }
 
-fn options(front: &Front, wishes: &Wishes<'_, '_>, settings: &Settings) -> BuildOptions {
-    let everyones = lower::options(settings);
-    BuildOptions {
+fn options(
+    object: &Bound<'_, PyAny>,
+    front: &Front,
+    wishes: &Wishes<'_, '_>,
+    settings: &Settings,
+) -> PyResult<BuildOptions> {
+    let everyones = lower::options(object, front, settings)?;
+    Ok(BuildOptions {
         push: wishes.push.unwrap_or(front.pushes && wishes.exports.is_empty()),
         force: wishes.force || front.force,
         dry_run: wishes.dry_run,
         exports: wishes.exports.clone(),
         platforms: wishes.platforms.clone(),
         ..everyones
-    }
+    })
 }
 
 /// Starts building. One image gives an `ImageBuild`, several in a list a list of these, or of

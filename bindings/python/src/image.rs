@@ -659,10 +659,11 @@ impl Image {
         )
     }
 
-    /// With the code that runs in the image, where whoever runs it does not bring it along.
+    /// With the code that runs in the image, as it is when the image is built or named. Where
+    /// Flyte runs it, Flyte may bring it along instead.
     ///
     /// Args:
-    ///     copy_style: `"loaded_modules"`: what this program has imported; or `"all"`: the whole
+    ///     copy_style: `"loaded_modules"`: what this program has imported so far; or `"all"`: the whole
     ///         folder.
     ///     dst: Where it goes; by default into the working directory.
     ///

@@ -5,8 +5,10 @@ use crate::imagespec::ImageSpec;
 use crate::{error, imagespec_host, runtime, session};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use std::path::{Path, PathBuf};
 use tierce::fronts::{self, Front};
-use tierce::{BuildOptions, Cancel, Events, Settings};
+use tierce::spec::{Base, CopyStyle, Step};
+use tierce::{BuildOptions, Cancel, CodeSource, Events, Image as SpecImage, Settings};
 use tierce_flyte::FlyteImage;
 
 /// The image that a Python value stands for: a `tierce.Image` or `tierce.ImageSpec`, or what
@@ -62,9 +64,45 @@ fn is_foreign(value: &Bound<'_, PyAny>, package: &str, class: &str) -> PyResult<
     }
 }
 
-/// The options of builds in this process, but for what a single build says.
-pub fn options(settings: &Settings) -> BuildOptions {
-    BuildOptions { root: session::root(), ..tierce::build_options(settings) }
+/// The options of builds in this process of the image that `value` stands for, but for what a
+/// single build says.
+pub fn options(
+    value: &Bound<'_, PyAny>,
+    front: &Front,
+    settings: &Settings,
+) -> PyResult<BuildOptions> {
+    let root = session::root();
+    let code = match value.cast::<Image>() {
+        // An image that has its name already was named by Flyte, which brings the code.
+        Ok(image) if image.get().inner().uri.is_none() => code(value.py(), &front.image, &root)?,
+        _ => CodeSource::Runner,
+    };
+    Ok(BuildOptions { root, code, ..tierce::build_options(settings) })
+}
+
+/// Who brings the code: the image itself, as nobody else does. What this program has loaded is
+/// looked at where somebody wants to know.
+fn code(py: Python<'_>, image: &SpecImage, root: &Path) -> PyResult<CodeSource> {
+    let mut bundles = vec![];
+    let mut next = Some(image);
+    while let Some(image) = next {
+        bundles.extend(image.steps().iter().filter_map(|step| match step {
+            Step::CodeBundle(bundle) => Some(bundle.style),
+            _ => None,
+        }));
+        next = match image.base() {
+            Base::Image(below) => Some(below.as_ref()),
+            _ => None,
+        };
+    }
+    if bundles.is_empty() {
+        return Ok(CodeSource::Runner);
+    }
+    let loaded = match bundles.contains(&CopyStyle::LoadedModules) {
+        true => fronts::below(root, &imagespec_host::loaded_modules(py)?),
+        false => vec![],
+    };
+    Ok(CodeSource::Image { root: PathBuf::from("."), loaded: Some(loaded) })
 }
 
 /// What a build calls an image. Nothing but files of this machine is looked at, once what steps in
@@ -74,7 +112,7 @@ pub fn name(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let settings = session::settings(py)?;
     let front = lower(py, value, &settings)?;
     fetch(py, &front, &settings)?;
-    let options = options(&settings);
+    let options = options(value, &front, &settings)?;
     let name = py.detach(|| tierce::offline(&settings).name(&front.image, &options));
     name.map_err(|problem| error::to_py(py, &problem))
 }

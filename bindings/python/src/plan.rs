@@ -119,13 +119,19 @@ pub fn plan(value: &Bound<'_, PyAny>, force: bool) -> PyResult<Plan> {
     let settings = session::settings(py)?;
     let front = lower::lower(py, value, &settings)?;
     lower::fetch(py, &front, &settings)?;
-    let planned = planned(py, front, force)?;
+    let options = lower::options(value, &front, &settings)?;
+    let planned = planned(py, front, options, force)?;
     planned.map(Plan).map_err(|problem| error::to_py(py, &problem))
 }
 
-fn planned(py: Python<'_>, front: Front, force: bool) -> PyResult<Result<PlanReport, Error>> {
+fn planned(
+    py: Python<'_>,
+    front: Front,
+    options: BuildOptions,
+    force: bool,
+) -> PyResult<Result<PlanReport, Error>> {
     let (settings, cancel) = (session::settings(py)?, Cancel::new());
-    let options = BuildOptions { force: force || front.force, ..lower::options(&settings) };
+    let options = BuildOptions { force: force || front.force, ..options };
     let tierce = session::open(py, settings, &cancel)?;
     runtime::wait(
         py,
@@ -138,7 +144,8 @@ fn planned(py: Python<'_>, front: Front, force: bool) -> PyResult<Result<PlanRep
 pub fn explain(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
     let settings = session::settings(py)?;
-    let (front, options) = (lower::lower(py, value, &settings)?, lower::options(&settings));
+    let front = lower::lower(py, value, &settings)?;
+    let options = lower::options(value, &front, &settings)?;
     lower::fetch(py, &front, &settings)?;
     let mut said = match front.image.is_unmodified() {
         true => format!("image  {}, to which nothing is done\n", lower::name(value)?),
@@ -150,7 +157,7 @@ pub fn explain(value: &Bound<'_, PyAny>) -> PyResult<String> {
     for warning in &front.warnings {
         said += &format!("warning[{}]: {}\n", warning.code, text::lines(&warning.message));
     }
-    match planned(py, front, false)? {
+    match planned(py, front, options, false)? {
         Ok(plan) => {
             plan.platforms.iter().for_each(|p| tierce_ui::plan::write_platform(&mut said, p))
         }
