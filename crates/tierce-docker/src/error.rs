@@ -228,6 +228,16 @@ pub enum DockerError {
         /// The destination.
         export: ExportKind,
     },
+    /// A build argument would be taken for something else.
+    #[error(
+        "the build argument {name} can't be given to {program}, which reads the variable {name} itself"
+    )]
+    BuildArgument {
+        /// The program.
+        program: String,
+        /// The argument.
+        name: String,
+    },
     /// The program did not say what it built.
     #[error("{program} did not say what it built")]
     NoResult {
@@ -306,6 +316,7 @@ impl Diagnostic for DockerError {
             DockerError::Cache(_) => "docker/invalid-cache",
             DockerError::NoBase { .. } => "builder/no-base",
             DockerError::SeveralPlatforms { .. } => "builder/several-platforms",
+            DockerError::BuildArgument { .. } => "builder/build-argument",
             DockerError::NoResult { .. } => "builder/no-result",
             DockerError::Temporary(_) => "builder/no-temporary",
             DockerError::File { .. } => "export/unwritable",
@@ -322,6 +333,7 @@ impl Diagnostic for DockerError {
             | DockerError::Context { .. }
             | DockerError::Cache(_)
             | DockerError::NoBase { .. }
+            | DockerError::BuildArgument { .. }
             | DockerError::SeveralPlatforms { .. } => ErrorKind::User,
             DockerError::Step { .. } => ErrorKind::Step,
             DockerError::Denied { .. } | DockerError::Push { .. } => ErrorKind::Upstream,
@@ -363,6 +375,9 @@ impl Diagnostic for DockerError {
             DockerError::NoBase { .. } => {
                 "Build it with the same builder, or push it to a registry.".into()
             }
+            DockerError::BuildArgument { name, .. } => format!(
+                "Values go over in the environment, as anybody can read command lines: rename the ARG, or set the variable {name} to the same value where tierce runs."
+            ),
             DockerError::SeveralPlatforms { .. } => {
                 "Push it to a registry, or name one platform.".into()
             }

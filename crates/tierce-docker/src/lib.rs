@@ -12,6 +12,7 @@
 //! Programs are run in process groups of their own, and end with the build's future. Secrets that
 //! a program needs as files are in memory (`tmpfs`), for the user alone, and gone at the end.
 
+mod build_args;
 mod delivery;
 mod docker;
 mod error;

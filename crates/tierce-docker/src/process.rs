@@ -46,6 +46,16 @@ impl Program {
         name.to_string_lossy().into_owned()
     }
 
+    /// Whether it is run with this value of the variable `name` anyway: its own, or what it
+    /// inherits.
+    pub(crate) fn has(&self, name: &str, value: &str) -> bool {
+        match self.variables.iter().rfind(|(own, _)| own == name) {
+            Some((_, own)) => own == value,
+            None if self.hidden.iter().any(|hidden| hidden == name) => false,
+            None => std::env::var_os(name).is_some_and(|inherited| inherited == value),
+        }
+    }
+
     /// A command that runs it with `arguments`, in a process group of its own: a terminal's
     /// Ctrl-C must not reach it before we have decided what to do.
     pub(crate) fn command(&self, arguments: &[String]) -> Command {

@@ -327,6 +327,29 @@ async fn the_command_is_the_way_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn build_arguments_are_on_no_command_line() {
+    let (Some(directory), Some(dockerd)) = (old_command(), dockerd()) else { return };
+    let docker = builder(dockerd.host(), |settings| {
+        settings.search_path = vec![directory];
+        // The API has no such thing.
+        settings.extra_args.push("--force-rm".to_owned());
+    });
+    let root = tempfile::tempdir().unwrap();
+    let image = support::with_arguments(root.path(), "base:1", "WORD");
+    let wanted = request(&image, root.path(), "word:t1", vec![]);
+    let command = docker.render(&wanted, &Events::none()).await.unwrap().command.unwrap();
+    assert!(command.contains("--build-arg WORD ") && !command.contains(CANARY), "{command}");
+    docker.build(&wanted, &Events::none()).await.unwrap();
+    let built = run_in(&dockerd, "word:t1", "cat /word /empty");
+    assert_eq!(built, format!("<{CANARY} word\nline>\n<>\n"));
+
+    let image = support::with_arguments(root.path(), "base:1", "DOCKER_HOST");
+    let wanted = request(&image, root.path(), "word:t2", vec![]);
+    let error = docker.build(&wanted, &Events::none()).await.unwrap_err().0;
+    assert_eq!((error.code(), error.kind()), ("builder/build-argument", ErrorKind::User));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commands_without_a_network_have_none() {
     let Some(dockerd) = dockerd() else { return };
     let docker = for_dockerd(&dockerd);

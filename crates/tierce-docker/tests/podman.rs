@@ -224,6 +224,25 @@ async fn a_build_that_is_dropped_leaves_nothing_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn build_arguments_are_on_no_command_line() {
+    let Some(podman) = podman() else { return };
+    let builder = builder(&podman);
+    let root = tempfile::tempdir().unwrap();
+    let image = support::with_arguments(root.path(), "localhost/base:1", "WORD");
+    let wanted = request(&image, root.path(), "word:t1", vec![]);
+    let command = builder.render(&wanted, &Events::none()).await.unwrap().command.unwrap();
+    assert!(command.contains("--build-arg WORD ") && !command.contains(CANARY), "{command}");
+    builder.build(&wanted, &Events::none()).await.unwrap();
+    let built = run_in(&podman, "localhost/word:t1", "cat /word /empty");
+    assert_eq!(built, format!("<{CANARY} word\nline>\n<>\n"));
+
+    let image = support::with_arguments(root.path(), "localhost/base:1", "PATH");
+    let wanted = request(&image, root.path(), "word:t2", vec![]);
+    let error = builder.build(&wanted, &Events::none()).await.unwrap_err().0;
+    assert_eq!((error.code(), error.kind()), ("builder/build-argument", ErrorKind::User));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commands_without_a_network_have_none() {
     let Some(podman) = podman() else { return };
     let builder = builder(&podman);

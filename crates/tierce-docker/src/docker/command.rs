@@ -1,6 +1,7 @@
 //! Building by the `docker` command, where the API is not enough.
 
 use super::DockerBuilder;
+use crate::build_args;
 use crate::error::DockerError;
 use crate::partial::Partial;
 use crate::plain::BuildkitPlain;
@@ -48,6 +49,7 @@ impl DockerBuilder {
         work: &Work,
         events: &Events,
     ) -> Result<ImageBuild, DockerError> {
+        let program = build_args::with_values(program.clone(), &input.rendered.build_args)?;
         let mut result = ImageBuild::new(&request.uri, Status::Built);
         let exports: Vec<&Export> = match request.exports.as_slice() {
             [] => vec![&Export::Load],
@@ -82,7 +84,7 @@ impl DockerBuilder {
             arguments.extend(["--metadata-file".to_owned(), argument(&metadata)]);
             arguments.extend(work.arguments(input));
             let mut progress = BuildkitPlain::new(events, &request.secrets);
-            run_build(program, &arguments, &mut progress).await?;
+            run_build(&program, &arguments, &mut progress).await?;
             if let Some(partial) = partial {
                 partial.finish()?;
             }
@@ -127,7 +129,8 @@ impl DockerBuilder {
         arguments.extend(["--iidfile".to_owned(), argument(&id_file)]);
         arguments.extend(work.arguments(input));
         let mut progress = BuildkitPlain::new(events, &request.secrets);
-        run_build(&program, &arguments, &mut progress).await?;
+        let building = build_args::with_values(program.clone(), &input.rendered.build_args)?;
+        run_build(&building, &arguments, &mut progress).await?;
         let id = std::fs::read_to_string(&id_file).ok().and_then(|id| id.trim().parse().ok());
         let id: Digest = id.ok_or_else(no_result)?;
         let mut result = ImageBuild::new(&request.uri, Status::Built);
@@ -192,9 +195,8 @@ impl DockerBuilder {
         if let Some(target) = &input.rendered.target {
             option("--target", target.clone());
         }
-        for (name, value) in &input.rendered.build_args {
-            option("--build-arg", format!("{name}={value}"));
-        }
+        all.extend(build_args::arguments(&input.rendered.build_args));
+        let mut option = |name: &str, value: String| all.extend([name.to_owned(), value]);
         for cache in &self.settings.cache_from {
             option("--cache-from", cache.clone());
         }

@@ -2,6 +2,7 @@
 
 use super::PodmanBuilder;
 use super::engine::{Engine, local_name};
+use crate::build_args;
 use crate::delivery::SecretFiles;
 use crate::error::DockerError;
 use crate::plain::Podman;
@@ -126,6 +127,7 @@ impl PodmanBuilder {
         let mut program = engine.program.clone();
         // What podman makes while it builds stays on the same disk.
         program.variables.push(("TMPDIR".to_owned(), argument(settings.temporary())));
+        let program = build_args::with_values(program, &input.rendered.build_args)?;
         run_build(&program, &arguments, &mut Podman::new(events, &request.secrets)).await
     }
 
@@ -146,9 +148,8 @@ impl PodmanBuilder {
         if let Some(target) = &input.rendered.target {
             option("--target", target.clone());
         }
-        for (name, value) in &input.rendered.build_args {
-            option("--build-arg", format!("{name}={value}"));
-        }
+        all.extend(build_args::arguments(&input.rendered.build_args));
+        let mut option = |name: &str, value: String| all.extend([name.to_owned(), value]);
         for cache in &self.settings.cache_from {
             option("--cache-from", cache.clone());
         }

@@ -91,6 +91,20 @@ pub fn with_secrets<const N: usize>(image: &Image, command: &str, secrets: [Secr
     }))
 }
 
+/// An image of a Dockerfile in `root` that writes down the values of its arguments: `name`, which
+/// has a canary, and one that is empty.
+pub fn with_arguments(root: &Path, base: &str, name: &str) -> Image {
+    let text = format!(
+        "FROM {base}\nARG {name}=none\nARG EMPTY=none\n\
+         RUN echo \"<${name}>\" > /word; echo \"<$EMPTY>\" > /empty\n"
+    );
+    std::fs::write(root.join("Dockerfile"), text).unwrap();
+    let mut dockerfile = tierce_spec::DockerfileBase::new("Dockerfile");
+    dockerfile.build_args.insert(name.to_owned(), format!("{CANARY} word\nline"));
+    dockerfile.build_args.insert("EMPTY".to_owned(), String::new());
+    Image::from_dockerfile(dockerfile)
+}
+
 /// A registry client that speaks to registries on this machine.
 pub fn registry_client() -> Client {
     Client::new(ClientSettings::new(tierce_fetch::client(&HttpSettings::default()).unwrap()))
