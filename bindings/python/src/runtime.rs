@@ -6,6 +6,7 @@
 
 use crate::error;
 use crate::threads::{self, Thread};
+use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use std::any::Any;
 use std::future::Future;
@@ -85,6 +86,8 @@ impl<T> Ended<T> {
     pub fn result(self, py: Python<'_>) -> PyResult<T> {
         match self {
             Ended::Done(result) => Ok(result),
+            // Threads that still wait end with the program, and have nothing to say of it.
+            Ended::Stopped if threads::is_ending() => Err(PySystemExit::new_err(())),
             Ended::Stopped => {
                 Err(error::raised(py, ErrorKind::Interrupted, "stopped", "python/stopped", None))
             }

@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How many threads of ours are in Python, and whether more may enter.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 static CLOSED: AtomicBool = AtomicBool::new(false);
+/// Whether work is stopped because Python is ending.
+static ENDING: AtomicBool = AtomicBool::new(false);
 /// Threads that work. It is locked only by those who hold the interpreter's lock, as `fork` does.
 static WORKING: Mutex<Vec<Weak<Thread>>> = Mutex::new(Vec::new());
 /// Whether the interpreter tells of its end; the same of this.
@@ -34,6 +36,11 @@ pub fn attach<R>(function: impl FnOnce(Python<'_>) -> R) -> Option<R> {
 /// The same, for what may fail anyway.
 pub fn attached<R>(function: impl FnOnce(Python<'_>) -> PyResult<R>) -> PyResult<R> {
     attach(function).unwrap_or_else(|| Err(PyRuntimeError::new_err("Python is ending")))
+}
+
+/// Whether work that was stopped was stopped because Python is ending.
+pub fn is_ending() -> bool {
+    ENDING.load(Ordering::SeqCst)
 }
 
 struct Entered;
@@ -69,6 +76,7 @@ impl Thread {
         hook(py)?;
         // Other hooks that run at exit may build.
         CLOSED.store(false, Ordering::SeqCst);
+        ENDING.store(false, Ordering::SeqCst);
         let thread = Arc::new(Thread {
             stop: Notify::new(),
             cancel: cancel.clone(),
@@ -136,6 +144,7 @@ fn hook(py: Python<'_>) -> PyResult<()> {
 /// Stops all work, and waits until no thread of it will enter Python again.
 #[pyfunction]
 pub fn end_threads(py: Python<'_>) {
+    ENDING.store(true, Ordering::SeqCst);
     let working = std::mem::take(&mut *lock(&WORKING));
     let working: Vec<_> = working.iter().filter_map(Weak::upgrade).collect();
     py.detach(|| {
@@ -157,4 +166,5 @@ pub fn forget_threads() {
     lock(&WORKING).clear();
     INSIDE.store(0, Ordering::SeqCst);
     CLOSED.store(false, Ordering::SeqCst);
+    ENDING.store(false, Ordering::SeqCst);
 }
