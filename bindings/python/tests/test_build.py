@@ -220,6 +220,7 @@ def test_what_is_wrong_with_an_image_is_said_before_a_run_starts(empty: str, tmp
 def test_a_run_that_fails_raises_what_the_build_would_have(empty: str, registry: Registry) -> None:
     broken = tierce.Image.from_base(f"{registry.host}/nothing:1").clone(name="x", extendable=True)
     run = tierce.build(broken.with_env_vars({"A": "1"}), wait=False).remote_run
+    assert run is not None
     with pytest.raises(SpecificationError) as raised:
         run.wait()
     assert raised.value.code == "base/not-found"
