@@ -185,7 +185,7 @@ pub fn short_title(name: &str) -> String {
             words.push(word);
         }
     }
-    let text = words.join(" ");
+    let text = tierce_oci::hide_credentials(&words.join(" "));
     match text.char_indices().nth(TITLE) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

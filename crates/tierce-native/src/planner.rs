@@ -16,7 +16,7 @@ use crate::work::{Execution, Omit, Work};
 use std::sync::Arc;
 use tierce_engine::{Events, Gathered, GatheredBase, Source, Status};
 use tierce_layer::LayerPath;
-use tierce_oci::Platform;
+use tierce_oci::{Platform, hide_credentials};
 use tierce_spec::{Apt, Command, Commands, Labels, Network, ResolvedStep, Step};
 
 /// How much planning may do.
@@ -204,7 +204,7 @@ impl Planner<'_> {
         }
         let argv = command.argv();
         let title = format!("run {}", crate::execute::display(&argv));
-        self.context.require_execution(self.builder.platform(), &title)?;
+        self.context.require_execution(self.builder.platform(), &hide_credentials(&title))?;
         let config = self.builder.config();
         let execution = Execution {
             commands: vec![argv],
@@ -223,7 +223,9 @@ impl Planner<'_> {
     /// Adds a layer that is made by running something.
     pub fn execute(&mut self, kind: &str, title: String, execution: Execution) {
         let key = apt::execution_key(kind, &execution, &self.builder.stack());
-        let created_by = title.clone();
+        // The history says what ran, as the layer's key does.
+        let created_by = title;
+        let title = hide_credentials(&created_by);
         self.builder.layer(Node { key, title, created_by, work: Work::Execute(execution) });
     }
 

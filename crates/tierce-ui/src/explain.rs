@@ -4,14 +4,14 @@ use crate::text;
 use std::fmt::Write;
 use tierce_engine::Prepared;
 use tierce_spec::{
-    Base, Command, Image, PipOptions, ResolvedImage, Secret, Step, without_credentials,
+    Base, Command, Image, PipOptions, ResolvedImage, Secret, Step, hide_credentials,
 };
 
 /// How much of a line is shown.
 const WIDTH: usize = 100;
 
 /// The image's name, its key, and all that is in the key, a line each. Digests stand beside what
-/// was read from the host.
+/// was read from the host. Variables are there by name alone, and URLs without credentials.
 pub fn explain(prepared: &Prepared) -> String {
     let resolved = &prepared.gathered.resolved;
     let mut lines = vec![
@@ -36,7 +36,7 @@ pub fn explain(prepared: &Prepared) -> String {
     let width = lines.iter().map(|(what, _)| what.chars().count()).max().unwrap_or_default();
     let mut out = String::new();
     for (what, said) in lines {
-        let _ = writeln!(out, "{what:<width$}  {}", cut(&text::line(&said)));
+        let _ = writeln!(out, "{what:<width$}  {}", cut(&hide_credentials(&text::line(&said))));
     }
     out
 }
@@ -80,14 +80,7 @@ fn described(step: &Step) -> (&'static str, String) {
         }
         Step::SourceFile(file) => ("file", format!("{} -> {}", file.src.display(), file.dst)),
         Step::CodeBundle(code) => ("code", format!("-> {}", code.dst)),
-        Step::Env(env) => {
-            let vars = env.vars.iter().map(|(name, value)| format!("{name}={value}"));
-            let paths = env.paths.iter().map(|(name, path)| {
-                let around = path.around(Some(&format!("${name}")));
-                format!("{name}={around}")
-            });
-            ("env", vars.chain(paths).collect::<Vec<_>>().join(", "))
-        }
+        Step::Env(env) => ("env", joined(env.vars.keys().chain(env.paths.keys()))),
         Step::Commands(commands) => {
             let lines: Vec<String> = commands.commands.iter().map(Command::to_string).collect();
             ("run", with_secrets(lines.join("; "), &commands.secrets))
@@ -110,7 +103,7 @@ fn with_options(said: String, options: &PipOptions) -> String {
         said.push_str(", pre-releases");
     }
     for argument in extra_args {
-        let _ = write!(said, " {}", without_credentials(argument));
+        let _ = write!(said, " {argument}");
     }
     with_secrets(said, secrets)
 }
@@ -124,8 +117,7 @@ fn with_secrets(said: String, secrets: &[Secret]) -> String {
 }
 
 fn joined(items: impl IntoIterator<Item = impl ToString>) -> String {
-    let texts: Vec<String> =
-        items.into_iter().map(|item| without_credentials(&item.to_string())).collect();
+    let texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     texts.join(", ")
 }
 

@@ -12,7 +12,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use tierce_spec::without_credentials;
+use tierce_spec::hide_credentials;
 
 /// What the new process says once it is on its own.
 pub(super) const READY: &str = "ready";
@@ -106,7 +106,7 @@ fn plan(start: &StartRun) -> Plan {
             .input
             .arguments()
             .iter()
-            .map(|argument| without_credentials(&argument.to_string_lossy()))
+            .map(|argument| hide_credentials(&argument.to_string_lossy()))
             .collect(),
         directory: directory.display().to_string(),
         started: seconds_now(),
