@@ -17,7 +17,7 @@ use tierce::engine::{
     RegistryLogin,
 };
 use tierce::plugin::RegistryChecker;
-use tierce::spec::Base;
+use tierce::spec::{Base, hide_credentials};
 use tierce::{
     BuilderSource, Capabilities, Descriptor, Diagnostic, ErrorKind, Events, Export, Image,
     ImageBuild, KnownBuilder, MediaType, Reference, Rendering, Status,
@@ -157,7 +157,8 @@ impl Pythons {
     pub fn failure(&self, what: &str, kind: ErrorKind, error: PyErr) -> Raised {
         let mut text = what.to_owned();
         // Errors of Python's may say nothing but what they are.
-        let _ = write!(text, ": {}", error.to_string().trim_end_matches(": "));
+        let said = hide_credentials(&error.to_string());
+        let _ = write!(text, ": {}", said.trim_end_matches(": "));
         lock(&self.raised).push((text.clone(), error));
         Raised { text, kind }
     }

@@ -2,7 +2,7 @@
 
 use crate::secret::quoted;
 use std::fmt::Write;
-use tierce::spec::{CopyStyle, Secret, without_credentials};
+use tierce::spec::{CopyStyle, Secret, hide_address, hide_credentials};
 use tierce_flyte::{FlyteImage, InstallMode, InstallOptions, Layer, SourceKind};
 
 /// How many items of a list are shown.
@@ -52,7 +52,7 @@ fn constructor(image: &FlyteImage) -> (String, usize) {
     let mut call = Call::default();
     let named = |call: &mut Call| {
         call.option("name", image.name.as_deref());
-        call.option("registry", image.registry.as_deref());
+        call.option("registry", image.registry.as_deref().map(hide_address).as_deref());
     };
     if let Some(file) = &image.dockerfile {
         call.item(&file.to_string_lossy());
@@ -61,7 +61,7 @@ fn constructor(image: &FlyteImage) -> (String, usize) {
     }
     match (&image.ref_name, &image.base_image, image.layers.first()) {
         (Some(name), ..) => call.item(name),
-        (None, Some(base), _) => call.item(base),
+        (None, Some(base), _) => call.item(&hide_address(base)),
         (None, None, Some(Layer::UvScript { script, .. } | Layer::PixiScript { script, .. })) => {
             call.item(&script.to_string_lossy());
             named(&mut call);
@@ -196,10 +196,11 @@ impl Call {
 
     fn install(&mut self, options: &InstallOptions) {
         let InstallOptions { index_url, extra_index_urls, pre, extra_args, secrets } = options;
-        self.option("index_url", index_url.as_deref());
+        self.option("index_url", index_url.as_deref().map(hide_address).as_deref());
         if !extra_index_urls.is_empty() {
             let mut urls = Call::default();
-            urls.items(extra_index_urls);
+            let shown: Vec<String> = extra_index_urls.iter().map(|url| hide_address(url)).collect();
+            urls.items(&shown);
             self.raw("extra_index_urls", &format!("[{}]", urls.0.join(", ")));
         }
         if *pre {
@@ -223,9 +224,9 @@ impl Call {
     }
 }
 
-/// A string literal, without credentials of URLs, and not too long.
+/// A string literal, without credentials, and not too long.
 fn text(said: &str) -> String {
-    let said = without_credentials(said);
+    let said = hide_credentials(said);
     match said.char_indices().nth(LENGTH) {
         Some((end, _)) => quoted(&format!("{}...", &said[..end])),
         None => quoted(&said),

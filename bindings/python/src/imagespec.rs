@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use tierce::imagespec::{Field, Fields, ImageSpec as Spec, KnownAs, Running};
-use tierce::spec::{Base, without_credentials};
+use tierce::spec::{Base, hide_credentials};
 use tierce::{BuildOptions, Cancel, Events, Existence, NotChecked, UnknownPolicy};
 
 /// The order in which flytekit takes the fields.
@@ -590,7 +590,7 @@ impl ImageSpec {
             }
             let text = match field {
                 Field::SourceCopyMode => value.str()?.to_string(),
-                _ => without_credentials(&value.repr()?.to_string()),
+                _ => hide_credentials(&value.repr()?.to_string()),
             };
             shown.push(format!("{field}={text}"));
         }

@@ -166,6 +166,16 @@ def test_exceptions_are_the_cause_with_their_traceback(empty: str) -> None:
         assert frames[-1] == "build_image"
 
 
+def test_what_exceptions_say_of_urls_has_no_credentials(empty: str) -> None:
+    said = "at https://user:hunter2@h.example/simple and user:hunter2@h.example"
+    with pytest.raises(StepError) as raised:
+        tierce.build(small(empty), builder=Failing(RuntimeError(said)), progress=None)
+    assert "hunter2" not in str(raised.value)
+    assert "at https://h.example/simple and ***@h.example" in str(raised.value)
+    # What the builder raised stays what it is.
+    assert str(raised.value.__cause__) == said
+
+
 def test_errors_of_tierce_are_passed_on(empty: str) -> None:
     failure = UpstreamError("gone", "registry/gone")
     with pytest.raises(UpstreamError) as raised:
