@@ -325,7 +325,13 @@ fn values_name_variables_where_flyte_wrote_them() {
         (&[("A", "$A -x")], &["env A= -x"], 1),
         (&[("A", "'$HOME'")], &["env A=$HOME"], 0),
         (&[("A", "\"a b\"")], &["env A=a b"], 0),
-        (&[("A", r#"{"json":"yes"}"#)], &[r#"env A={"json":"yes"}"#], 0),
+        // As Docker has it, where it would take it.
+        (&[("A", r#"{"json":"yes"}"#)], &["env A={json:yes}"], 0),
+        (&[("A", r#"{"json": "yes"}"#)], &[r#"env A={"json": "yes"}"#], 0),
+        (&[("A", r#"a"b c"d"#)], &["env A=ab cd"], 0),
+        (&[("A", r"C:\x\y"), ("B", r"'\'")], &[r"env A=C:xy B=\"], 0),
+        (&[("A", "it's")], &["env A=it's"], 0),
+        (&[("PATH", "\"/a:$PATH\"")], &["env PATH=/a:$PATH"], 0),
         (&[("A", "a b")], &["env A=a b"], 0),
     ];
     for (vars, expected, warnings) in table {

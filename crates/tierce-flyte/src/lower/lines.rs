@@ -1,6 +1,7 @@
 //! Lines of a Dockerfile, which Flyte's own base images have.
 
 use super::Lowering;
+use super::words::split;
 use crate::FlyteError;
 use std::collections::BTreeMap;
 
@@ -13,16 +14,16 @@ impl Lowering<'_> {
             return Ok(());
         }
         let (instruction, rest) = text.split_once(char::is_whitespace).ok_or_else(error)?;
-        let pairs = pairs(rest).ok_or_else(error)?;
         match instruction.to_ascii_uppercase().as_str() {
             "LABEL" => {
+                let pairs = pairs(rest).ok_or_else(error)?;
                 let labels: Vec<(String, String)> =
                     pairs.into_iter().map(|(name, value)| (name, self.text(&value))).collect();
                 self.image = self.image.with_labels(labels);
                 Ok(())
             }
             "ENV" => {
-                self.env(&pairs);
+                self.env(&variables(rest).ok_or_else(error)?);
                 Ok(())
             }
             _ => Err(error()),
@@ -47,6 +48,18 @@ fn pairs(text: &str) -> Option<Vec<(String, String)>> {
         true => all,
         false => last.into_iter().collect(),
     })
+}
+
+/// The same of variables, whose values stay as they are written: what is expanded in them depends
+/// on their quotes.
+fn variables(text: &str) -> Option<Vec<(String, String)>> {
+    let words = split(text)?;
+    if !words.first()?.contains('=') {
+        return pairs(text);
+    }
+    let pair =
+        |word: &&str| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    words.iter().map(pair).collect()
 }
 
 #[cfg(test)]

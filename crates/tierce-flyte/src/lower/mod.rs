@@ -12,6 +12,7 @@ mod script;
 mod source;
 mod variables;
 mod wanted;
+mod words;
 
 use crate::{FlyteError, FlyteImage, Layer, Prelude, Surroundings};
 use options::Indexes;

@@ -3,6 +3,7 @@
 //! are so far is a part of.
 
 use super::Lowering;
+use super::words::{substitute, word};
 use std::collections::BTreeMap;
 use tierce_spec::SearchPath;
 
@@ -36,10 +37,10 @@ enum Value {
 }
 
 /// The result of expanding a text.
-struct Expanded {
-    text: String,
+pub(super) struct Expanded {
+    pub text: String,
     /// Variables that nothing is known of.
-    unknown: Vec<String>,
+    pub unknown: Vec<String>,
 }
 
 impl Lowering<'_> {
@@ -82,18 +83,18 @@ impl Lowering<'_> {
     }
 
     fn value(&mut self, name: &str, written: &str) -> Value {
-        let text = match (unquoted(written, '\''), unquoted(written, '"')) {
-            // Nothing is expanded between single quotes.
-            (Some(text), _) => return Value::Text(text.to_owned()),
-            (None, Some(text)) => text,
-            (None, None) => written,
-        };
+        let text = unquoted(written).unwrap_or(written);
         if !self.variables.known.contains_key(name)
+            && !text.contains(['"', '\'', '\\'])
             && let Some(path) = self.around(name, text)
         {
             return Value::Around(path);
         }
-        Value::Text(self.expand(text))
+        Value::Text(match word(written, &self.variables.known) {
+            Some(expanded) => self.said(expanded),
+            // Docker would not take it; what is meant is plain enough.
+            None => self.expand(written),
+        })
     }
 
     /// A value that is not one of a Dockerfile. One that loses what the variable is without it
@@ -142,7 +143,13 @@ impl Lowering<'_> {
     }
 
     fn expand(&mut self, text: &str) -> String {
-        let Expanded { text, unknown } = expand(text, &self.variables.known);
+        let expanded = expand(text, &self.variables.known);
+        self.said(expanded)
+    }
+
+    /// The text, after a warning of what is not known in it.
+    fn said(&mut self, expanded: Expanded) -> String {
+        let Expanded { text, unknown } = expanded;
         for name in unknown {
             self.warn(
                 "flyte/unknown-variable",
@@ -165,14 +172,14 @@ fn references(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices('$').filter_map(|(at, _)| Some(reference(&text[at..])?.name))
 }
 
-fn unquoted(text: &str, quote: char) -> Option<&str> {
-    let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
-    (!inner.contains(quote)).then_some(inner)
+/// What is between double quotes that are around all of it.
+fn unquoted(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// `$name`, `${name}`, `${name:-else}` and `${name:+then}` expanded, as Dockerfiles have them; a
 /// backslash keeps a `$` as it is.
-fn expand(text: &str, known: &BTreeMap<String, String>) -> Expanded {
+pub(super) fn expand(text: &str, known: &BTreeMap<String, String>) -> Expanded {
     let mut out = Expanded { text: String::new(), unknown: vec![] };
     let mut rest = text;
     while let Some(at) = rest.find(['$', '\\']) {
@@ -183,40 +190,31 @@ fn expand(text: &str, known: &BTreeMap<String, String>) -> Expanded {
             rest = after;
             continue;
         }
-        let Some(Reference { name, or, after }) = reference(rest) else {
+        let Some(reference) = reference(rest) else {
             let first = rest.chars().next().map_or(0, char::len_utf8);
             out.text.push_str(&rest[..first]);
             rest = &rest[first..];
             continue;
         };
-        let value = known.get(name).filter(|value| !value.is_empty());
-        match (or, value) {
-            (Some(('-', text)), None) | (Some(('+', text)), Some(_)) => {
-                let inner = expand(text, known);
-                out.text.push_str(&inner.text);
-                out.unknown.extend(inner.unknown);
-            }
-            (Some(('+', _)), None) => {}
-            (_, Some(value)) => out.text.push_str(value),
-            (_, None) if known.contains_key(name) => {}
-            (_, None) => out.unknown.push(name.to_owned()),
-        }
-        rest = after;
+        // All that is in it is read.
+        let _ = substitute(&reference, known, &mut out, |text| Some(expand(text, known)));
+        rest = reference.after;
     }
     out.text.push_str(rest);
     out
 }
 
 /// A reference to a variable at the start of a text.
-struct Reference<'a> {
-    name: &'a str,
+pub(super) struct Reference<'a> {
+    pub name: &'a str,
     /// What is said for the case that it is not set (`-`), or is (`+`).
-    or: Option<(char, &'a str)>,
+    pub or: Option<(char, &'a str)>,
     /// What comes after it.
-    after: &'a str,
+    pub after: &'a str,
 }
 
-fn reference(text: &str) -> Option<Reference<'_>> {
+/// The reference that a text begins with.
+pub(super) fn reference(text: &str) -> Option<Reference<'_>> {
     let word = |text: &str| {
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let end = text.find(|c| !is_word(c)).unwrap_or(text.len());
