@@ -285,7 +285,9 @@ fn hints_name_parameters_and_no_file_format() {
     let listed = hint(slim().with_pip_packages(["-r r.txt"], PipOptions::new()));
     assert_eq!(listed, "List files with requirements (Python: with_requirements).");
     for secret in [Secret::new("2fa"), Secret::new("a").with_env("1x")] {
-        let hint = secret.validate().unwrap_err().hint().unwrap();
+        let errors = secret.validate().unwrap_err();
+        assert_eq!(errors.problems().len(), 1, "{errors}");
+        let hint = errors.hint().unwrap();
         assert!(hint.contains("as_env_var"), "{hint}");
     }
     let name = tierce_spec::UnknownImageName { name: "foo".to_owned() };

@@ -53,7 +53,9 @@ pub(super) fn check(r: &mut Reporter<'_>, at: &[Item], secret: &Secret) {
         let named = values::env_name(env);
         r.check(part("env"), named.map_err(|fault| fault.hint(NAME_THE_VARIABLE)));
     }
-    if secret.env_name().is_some_and(|name| name.starts_with(|c: char| c.is_ascii_digit())) {
+    // A name that was given is checked above.
+    let own = secret.env_name().filter(|_| env.is_none());
+    if own.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_digit())) {
         let fault = Fault::new(
             "spec/invalid-secret",
             format!("{secret} can't be a variable: its name would start with a digit"),
