@@ -12,6 +12,9 @@ pub struct Surroundings {
     /// The texts of [`crate::FlyteImage::wanted`], of files that are there: scripts, whose headers
     /// count, and what says what a project depends on.
     pub texts: BTreeMap<PathBuf, String>,
+    /// Where images go that have no registry of their own. What has been named by Flyte without one
+    /// gets it in its name, and knows itself by that name.
+    pub registry: Option<String>,
     /// Programs of the host that steps in the image run.
     pub tools: Tools,
     /// The platforms whose programs run here; `None` where that is not known. Of Flyte's default

@@ -289,6 +289,34 @@ fn the_user_that_flyte_makes_is_the_one_that_runs() {
 }
 
 #[test]
+fn what_flyte_named_without_a_registry_goes_to_everyones() {
+    let with_registry = |registry: Option<&str>| Surroundings {
+        registry: registry.map(str::to_owned),
+        ..surroundings()
+    };
+    for (own, uri, everyones, expected) in [
+        (None, "app:0123", Some("r.example/team"), "r.example/team/app:0123"),
+        (None, "me/app:0123", Some("r.example"), "r.example/me/app:0123"),
+        (None, "app:0123", None, "app:0123"),
+        (Some("ghcr.io/me"), "ghcr.io/me/app:0123", Some("r.example"), "ghcr.io/me/app:0123"),
+        (Some("me"), "me/app:0123", Some("r.example"), "me/app:0123"),
+        (None, "localhost:5000/app:0123", Some("r.example"), "localhost:5000/app:0123"),
+    ] {
+        let image = FlyteImage {
+            registry: own.map(str::to_owned),
+            uri: Some(uri.to_owned()),
+            ..flytes(vec![env(&[("A", "1")])])
+        };
+        let image = lower_in(&image, &with_registry(everyones)).image;
+        let [registry, name, tag] = [image.registry(), image.name(), image.tag()];
+        let named = format!("{}:{}", name.unwrap(), tag.unwrap());
+        let built = registry.map_or(named.clone(), |registry| format!("{registry}/{named}"));
+        assert_eq!(built, expected);
+        assert_eq!(lines(&image).last().unwrap(), &format!("env _F_IMG_ID={expected}"));
+    }
+}
+
+#[test]
 fn uv_is_where_commands_may_call_it() {
     let has_uv = |image: &Image| lines(image).contains(&"file /host/uv /usr/bin/uv".to_owned());
     let bare = Surroundings { tools: Tools::default(), ..surroundings() };

@@ -29,12 +29,20 @@ pub(super) fn start(image: &FlyteImage, surroundings: &Surroundings) -> Result<I
 }
 
 /// The image under its name, unless it is its base and nothing else.
-pub(super) fn named(source: &FlyteImage, image: Image) -> Result<Image, FlyteError> {
+pub(super) fn named(
+    source: &FlyteImage,
+    image: Image,
+    surroundings: &Surroundings,
+) -> Result<Image, FlyteError> {
     if source.is_unmodified() {
         return Ok(image.with_platforms(source.platform.iter().cloned()));
     }
     let TargetName { registry, name, tag } = match &source.uri {
-        Some(uri) => split(uri, source.registry.as_deref())?,
+        Some(uri) => {
+            let name = split(uri, source.registry.as_deref())?;
+            let registry = name.registry.or_else(|| surroundings.registry.clone());
+            TargetName { registry, ..name }
+        }
         None => {
             TargetName { registry: source.registry.clone(), name: source.name.clone(), tag: None }
         }

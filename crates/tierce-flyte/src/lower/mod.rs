@@ -49,7 +49,7 @@ impl FlyteImage {
     /// # Errors
     /// What is wrong with its layers, and what they need that is not there.
     pub fn lower(&self, surroundings: &Surroundings) -> Result<Lowered, FlyteError> {
-        let image = base::named(self, base::start(self, surroundings)?)?;
+        let image = base::named(self, base::start(self, surroundings)?, surroundings)?;
         if self.is_unmodified() || self.dockerfile.is_some() {
             return Ok(Lowered { image, warnings: vec![] });
         }

@@ -1,6 +1,7 @@
 //! What Flyte's builder puts around the layers of an image, so that Flyte's tasks run in it.
 
 use super::Lowering;
+use super::name::split;
 use crate::{FlyteError, FlyteImage, Layer};
 use tierce_spec::{PipOptions, SearchPath};
 
@@ -65,8 +66,20 @@ impl Lowering<'_> {
             }
         }
         // Last: the slightest change of the image changes it.
-        let id = self.source.uri.clone().unwrap_or_default();
-        self.image = self.image.with_env_vars([(IMAGE_ID, id)]);
+        self.image = self.image.with_env_vars([(IMAGE_ID, self.own_name())]);
+    }
+
+    /// The name that the image is built under: Flyte's, in the registry that it goes to.
+    fn own_name(&self) -> String {
+        let uri = self.source.uri.as_deref().unwrap_or_default();
+        let named = split(uri, self.source.registry.as_deref());
+        let has_registry = named.is_ok_and(|named| named.registry.is_some());
+        match &self.surroundings.registry {
+            Some(registry) if !has_registry => {
+                format!("{}/{uri}", registry.trim_end_matches('/'))
+            }
+            Some(_) | None => uri.to_owned(),
+        }
     }
 }
 

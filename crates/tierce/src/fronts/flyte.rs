@@ -37,7 +37,13 @@ pub fn flyte_unfetched(
         DebianBase::Suite(suite) => DefaultBase::Suite(suite.clone()),
         DebianBase::Image(template) => DefaultBase::Image(template.to_string()),
     };
-    let surroundings = Surroundings { default_base, texts, tools, runnable: Some(runnable()) };
+    let surroundings = Surroundings {
+        default_base,
+        texts,
+        registry: settings.registry.clone(),
+        tools,
+        runnable: Some(runnable()),
+    };
     let Lowered { image, warnings } = image.lower(&surroundings)?;
     let warnings = warnings.into_iter().map(|w| FrontWarning { code: w.code, message: w.message });
     // As Flyte does; where Flyte has no registry it gives up.
