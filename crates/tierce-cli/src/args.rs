@@ -352,3 +352,23 @@ pub enum Format {
     /// For programs
     Json,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_are_what_they_say() {
+        let examples = EXAMPLES.lines().map(str::trim).filter(|line| line.starts_with("tierce "));
+        let mut registries = vec![];
+        for line in examples {
+            let words = line.split("  ").next().unwrap_or(line).split(' ');
+            let cli = Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
+            if let Command::Build(BuildArgs { push: true, naming, specs, .. }) = cli.command {
+                assert!(specs.is_empty(), "{line}");
+                registries.push(naming.registry);
+            }
+        }
+        assert_eq!(registries, [Some("ghcr.io/me".to_owned())]);
+    }
+}
