@@ -315,6 +315,9 @@ def test_builders_of_the_files_own_build(project: Project) -> None:
         f"bad = {image('bad')}",
     )
     assert project.run("build", "app.py", "good", "--force").stdout == "example.com/good:True\n"
+    for push in ("--push", "--no-push"):
+        pushes = project.run("build", "app.py", "good", push, "--registry", "example.com")
+        assert pushes.stdout == "example.com/good:False\n", push
     done = project.run("build", "app.py", "--format", "json", code=5)
     good, bad = json.loads(done.stdout)
     assert (good["uri"], good["spec"]) == ("example.com/good:False", "app.py:good")

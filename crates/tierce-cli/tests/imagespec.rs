@@ -135,7 +135,7 @@ fn everyones_registry_is_the_specs() {
     let Some(base) = base(&registry) else { return };
     let project = Project::new("").file(
         "imageSpec.yaml",
-        &format!("name: ours\nbase_image: {base}\nbuilder_options: {{flytekit: false}}\n"),
+        format!("name: ours\nbase_image: {base}\nbuilder_options: {{flytekit: false}}\n"),
     );
     let everyones = format!("{}/everyone", registry.address());
     let build = |push: &str| {

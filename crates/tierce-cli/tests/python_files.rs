@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
-use support::{Outcome, Project};
+use support::{Outcome, Project, Registry};
 
 /// What starts every answer: the request is kept in the project.
 const ASKED: &str = r#"#!/bin/sh
@@ -347,6 +347,55 @@ fn what_files_say_to_init_counts_after_the_command_line() {
     assert!(variable.ok().line().starts_with("ghcr.io/init/app:"));
     let builder = project.tierce(["build", "app.py", "--push"]).fails(2, "engine/unknown-builder");
     assert!(builder.stderr.contains("kiln"), "{builder}");
+}
+
+#[test]
+fn images_with_a_registry_are_pushed_unless_somebody_says_no() {
+    let Some(registry) = Registry::start() else { return };
+    let address = registry.address();
+    let base = Project::new("name = 'base'\nbase = 'scratch'\nenv = { A = '1' }\n");
+    let base = base.tierce(["build", "--push", "--registry", address]).ok().line().to_owned();
+    for kind in ["image", "image-spec"] {
+        for from in ["own", "option", "init", "configured", "nobody"] {
+            let own = (from == "own").then_some(address);
+            let project = answered(|project| {
+                let (name, env) = (format!("{kind}-{from}"), json!({ "B": from }));
+                let document = match kind {
+                    "image" => json!({
+                        "base_image": base, "name": name, "registry": own, "is_cloned": true,
+                        "python_version": "3.11",
+                        "layers": [{ "layer": "env", "vars": [["B", from]] }],
+                    }),
+                    _ => json!({ "spec": { "fields": {
+                        "base_image": base, "name": name, "registry": own, "env": env,
+                        "builder_options": { "flytekit": false, "user": "root" },
+                    } } }),
+                };
+                let names = json!([{ "of": "variable", "name": "x" }]);
+                let image = json!({ "kind": kind, "names": names, "document": document });
+                let mut file = file(project, "app.py", &[image]);
+                file["init"] = json!({ "registry": (from == "init").then_some(address) });
+                answer(&[file])
+            });
+            let pushed = |args: &[&str]| {
+                let mut build = project.tierce(["build", "app.py"].iter().chain(args).copied());
+                if from == "option" {
+                    build = build.args(["--registry", address]);
+                }
+                if from == "configured" {
+                    build = build.env("TIERCE_REGISTRY", address);
+                }
+                let (_, requests) = registry.during(|| build.ok());
+                requests.iter().any(|request| request.contains("PUT"))
+            };
+            for args in [&["--no-push"][..], &["--output", "oci:out"]] {
+                assert!(!pushed(args), "{kind} {from} {args:?}");
+            }
+            assert_eq!(pushed(&[]), from != "nobody", "{kind} {from}");
+        }
+    }
+    let both = ["build", "app.py", "--push", "--no-push"];
+    answered(two_images).tierce(both).fails(2, "cli/usage");
 }
 
 #[test]

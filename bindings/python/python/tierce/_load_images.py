@@ -60,7 +60,7 @@ def _built(image: Any, how: _Document, wishes: Wishes) -> _Document:
             image,
             how["dry_run"],
             how["force"],
-            push=True if how["push"] else None,
+            push=True if how["push"] else False if how.get("no_push") else None,
             builder=wishes.builder,
             platforms=how["platforms"],
             progress=how["progress"],

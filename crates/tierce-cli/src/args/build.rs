@@ -26,9 +26,13 @@ pub struct BuildArgs {
     /// Build all images of Python files, with those of environments in modules they import
     #[arg(long)]
     pub all: bool,
-    /// Push the image to its registry
+    /// Push the image to its registry. Images of Python files and ImageSpecs are pushed without it
+    /// where they have a registry, of their own, by --registry or by the configuration
     #[arg(long)]
     pub push: bool,
+    /// Push nothing: the image is in the local store, and where --output and --load say
+    #[arg(long, conflicts_with = "push")]
+    pub no_push: bool,
     /// Write the image: oci:DIR, oci-archive:FILE or docker-archive:FILE; may be repeated
     #[arg(short, long, value_name = "FORMAT:PATH")]
     pub output: Vec<Export>,

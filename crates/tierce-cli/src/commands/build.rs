@@ -70,6 +70,7 @@ fn hand_over(args: &BuildArgs, group: &Group, handover: Handover) -> Result<Buil
         registry: naming.registry.clone(),
         platforms: naming.platform.iter().map(ToString::to_string).collect(),
         push: args.push,
+        no_push: args.no_push,
         force: args.force,
         dry_run: args.dry_run,
         progress: match args.progress {
@@ -125,7 +126,7 @@ pub fn prepare(args: &BuildArgs) -> Result<Prepared, Failure> {
     for project in &mut projects {
         let elsewhere = !args.output.is_empty() || args.load;
         let options = &mut project.options;
-        options.push = args.push || (project.pushes && !elsewhere);
+        options.push = args.push || (project.pushes && !elsewhere && !args.no_push);
         options.exports.clone_from(&args.output);
         if args.load {
             options.exports.push(Export::Load);

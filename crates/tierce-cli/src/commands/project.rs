@@ -88,7 +88,7 @@ pub struct Project {
     pub of_python: bool,
     pub image: Image,
     pub options: BuildOptions,
-    /// Whether it is pushed without being asked to, as flytekit does.
+    /// Whether it is pushed without being asked to, as Flyte and flytekit do.
     pub pushes: bool,
     pub warnings: Vec<FrontWarning>,
     /// The files that the specification itself names for its secrets, by their variables.

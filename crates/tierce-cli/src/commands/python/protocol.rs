@@ -50,6 +50,8 @@ pub struct BuildRequest {
     pub platforms: Vec<String>,
     /// Whether to push images that would not be.
     pub push: bool,
+    /// Whether not to push images that would be.
+    pub no_push: bool,
     pub force: bool,
     pub dry_run: bool,
     /// How progress is shown on standard error.
