@@ -17,7 +17,8 @@ BARE = "user:hunter2@h.example/simple"
 def looks(image: Image) -> list[str]:
     """All that can be seen of it, errors too."""
     texts = [repr(image), str(image), str(image._repr_mimebundle_()), repr(image.layers)]
-    for look in (lambda: image.uri, image.explain):
+    looking: list[Callable[[], str]] = [lambda: image.uri, image.explain]
+    for look in looking:
         try:
             texts.append(look())
         except TierceError as error:
