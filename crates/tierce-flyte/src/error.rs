@@ -1,14 +1,17 @@
 //! What can be wrong with an image in Flyte's words.
 
 use std::path::PathBuf;
-use tierce_oci::{Diagnostic, ErrorKind, ReferenceError};
+use tierce_oci::{Diagnostic, ErrorKind, ReferenceError, hide_address, hide_credentials};
 use tierce_spec::ServiceUrlError;
 
 /// What can be wrong with an image in Flyte's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlyteError {
     /// A layer is added to an image that can't have more.
-    #[error("{method} can't add a layer to the image {image:?}: it is not extendable")]
+    #[error(
+        "{method} can't add a layer to the image {:?}: it is not extendable",
+        hide_address(image)
+    )]
     NotExtendable {
         /// The method.
         method: &'static str,
@@ -16,7 +19,7 @@ pub enum FlyteError {
         image: String,
     },
     /// A layer is added to an image that would have no name.
-    #[error("{method} can't add a layer to the image {image:?}: it has no name")]
+    #[error("{method} can't add a layer to the image {:?}: it has no name", hide_address(image))]
     NoName {
         /// The method.
         method: &'static str,
@@ -79,7 +82,7 @@ pub enum FlyteError {
         plugin: String,
     },
     /// A reference is none.
-    #[error("{text:?} is not an image reference")]
+    #[error("{:?} is not an image reference", hide_address(text))]
     Reference {
         /// What was written.
         text: String,
@@ -87,13 +90,13 @@ pub enum FlyteError {
         source: ReferenceError,
     },
     /// The URI that Flyte's SDK gave an image has no tag to build under.
-    #[error("the image {uri:?} has no tag to build it under")]
+    #[error("the image {:?} has no tag to build it under", hide_address(uri))]
     NoTag {
         /// The URI.
         uri: String,
     },
     /// An index has no address.
-    #[error("{parameter}: {text:?} is not the address of a package index")]
+    #[error("{parameter}: {:?} is not the address of a package index", hide_address(text))]
     Index {
         /// Which parameter.
         parameter: &'static str,
@@ -115,7 +118,7 @@ pub enum FlyteError {
         file: PathBuf,
     },
     /// Arguments are not shell words.
-    #[error("extra_args: {text:?} is not a list of shell words")]
+    #[error("extra_args: {:?} is not a list of shell words", hide_credentials(text))]
     ExtraArgs {
         /// What was written.
         text: String,
@@ -127,7 +130,7 @@ pub enum FlyteError {
         script: PathBuf,
     },
     /// A script's header can't be read.
-    #[error("the header of {} is wrong: {reason}", script.display())]
+    #[error("the header of {} is wrong: {}", script.display(), hide_credentials(reason))]
     Header {
         /// The script.
         script: PathBuf,
@@ -149,7 +152,7 @@ pub enum FlyteError {
         tool: &'static str,
     },
     /// The line of a Dockerfile is one that is not understood.
-    #[error("the line {line:?} of a Dockerfile is not understood")]
+    #[error("the line {:?} of a Dockerfile is not understood", hide_credentials(line))]
     DockerLine {
         /// The line.
         line: String,
