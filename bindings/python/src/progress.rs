@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tierce::{BuildEvent, EventSink, Events};
-use tierce_ui::{Lines, Live, Plain};
+use tierce_ui::{Lines, Live, Plain, Steps};
 
 /// How often a notebook is updated at most.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -42,9 +42,9 @@ impl Queue {
 enum View {
     /// Nowhere, or by the sink itself.
     Elsewhere,
-    /// As lines on `sys.stderr`.
-    Lines(Plain),
-    /// The same, warnings only.
+    /// As a line a step on `sys.stderr`.
+    Steps(Steps),
+    /// Warnings only, there.
     Warnings(Plain),
     /// As one text in a notebook that changes.
     Notebook { lines: Lines, handle: Py<PyAny>, next: Instant },
@@ -84,11 +84,11 @@ impl Display {
             "auto" => match place(py)? {
                 Place::Nowhere => (Self::none(), Events::none()),
                 Place::Terminal => Self::live(),
-                Place::Stderr => Self::queued(View::Lines(Plain::default())),
+                Place::Stderr => Self::queued(View::Steps(Steps::default())),
                 Place::Notebook => Self::queued(notebook(py)?),
             },
             "live" => Self::live(),
-            "plain" => Self::queued(View::Lines(Plain::default())),
+            "plain" => Self::queued(View::Steps(Steps::default())),
             "quiet" => Self::queued(View::Warnings(Plain::default())),
             "notebook" => Self::queued(notebook(py)?),
             other => {
@@ -115,7 +115,7 @@ impl Display {
         let events = self.queue.take();
         match &mut self.view {
             View::Elsewhere => Ok(()),
-            View::Lines(plain) => write(py, events.iter().filter_map(|event| plain.line(event))),
+            View::Steps(steps) => write(py, events.iter().filter_map(|event| steps.lines(event))),
             View::Warnings(plain) => {
                 let is_warning = |event: &&BuildEvent| matches!(event, BuildEvent::Warning { .. });
                 let warnings = events.iter().filter(is_warning);
@@ -169,7 +169,7 @@ fn place(py: Python<'_>) -> PyResult<Place> {
 fn notebook(py: Python<'_>) -> PyResult<View> {
     let module = py.import("tierce._notebook")?;
     if !module.call_method0("can_show")?.is_truthy()? {
-        return Ok(View::Lines(Plain::default()));
+        return Ok(View::Steps(Steps::default()));
     }
     let handle = module.getattr("View")?.call0()?;
     Ok(View::Notebook { lines: Lines::default(), handle: handle.unbind(), next: Instant::now() })

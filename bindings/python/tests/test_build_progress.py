@@ -141,3 +141,22 @@ def test_warnings_are_seen_where_all_else_is_quiet(
     said = capsys.readouterr().err
     assert said.startswith("warning[engine/unknown-presence]: building small:")
     assert len(said.splitlines()) == 1
+
+
+def test_a_step_is_a_line(base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    image = tierce.Image.from_base(base).clone(name="lines", extendable=True)
+    many = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo ab''c $i; done"
+    tierce.build(image.with_commands([many]))
+    said = capsys.readouterr().err
+    assert "| abc" not in said
+    steps = [line for line in said.splitlines() if line.startswith("#")]
+    numbers = [line.split()[0] for line in steps]
+    assert len(numbers) == len(set(numbers))
+    assert all(": done in " in line or ": cached in " in line for line in steps)
+
+    with pytest.raises(tierce.errors.StepError):
+        tierce.build(image.with_commands([many.replace("100", "90") + "; exit 3"]))
+    said = capsys.readouterr().err
+    shown = [line.split("| ")[1] for line in said.splitlines() if "| abc" in line]
+    assert shown == [f"abc {number}" for number in range(71, 91)]
+    assert ": failed after " in said

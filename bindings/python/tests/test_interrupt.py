@@ -20,7 +20,7 @@ import sys, tierce
 image = tierce.Image.from_base(sys.argv[1]).clone(name="slow", extendable=True)
 image = image.with_commands(["echo be''gun; sleep 1000.5"])
 try:
-    tierce.build(image, progress="plain")
+    tierce.build(image, progress=lambda event: print(event.get("line", ""), flush=True))
 except KeyboardInterrupt:
     print("stopped", flush=True)
     raise
@@ -31,7 +31,8 @@ import asyncio, sys, tierce
 image = tierce.Image.from_base(sys.argv[1]).clone(name="slow", extendable=True)
 image = image.with_commands(["echo be''gun; sleep 1000.5"])
 try:
-    asyncio.run(tierce.build.aio(image, progress="plain"))
+    said = lambda event: print(event.get("line", ""), flush=True)
+    asyncio.run(tierce.build.aio(image, progress=said))
 except KeyboardInterrupt:
     print("stopped", flush=True)
     raise

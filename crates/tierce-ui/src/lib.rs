@@ -8,6 +8,7 @@ mod lines;
 mod live;
 mod plain;
 pub mod plan;
+mod steps;
 pub mod text;
 pub mod units;
 
@@ -15,3 +16,4 @@ pub use explain::explain;
 pub use lines::Lines;
 pub use live::Live;
 pub use plain::Plain;
+pub use steps::Steps;

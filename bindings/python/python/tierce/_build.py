@@ -57,7 +57,7 @@ class _Build:
         builder: The name of a builder, or one written in Python (`tierce.extend.ImageBuilder`).
         platforms: What it is built for, instead of what the image says: `linux/arm64`.
         progress: How what happens is shown: `auto` (live in a terminal, in place in a notebook,
-            else lines on `sys.stderr`), `live`, `plain`, `notebook`, `quiet` (warnings only), a
+            else a line a step on `sys.stderr`), `live`, `plain`, `notebook`, `quiet` (warnings only), a
             function that gets a dict an event, or None.
 
     Returns:
