@@ -410,13 +410,28 @@ enum Ended {
 impl Drop for Run {
     fn drop(&mut self) {
         let Some(leash) = self.leash.take() else { return };
-        let (say, grace) = (self.say.take(), self.grace);
-        let stop = move || leash.stop(say, grace);
-        // A runtime that is about to end waits for such tasks, and drops those that it can't
-        // start, which kills at once. Elsewhere a thread has to do.
+        let farewell = Farewell { leash: Some(leash), say: self.say.take(), grace: self.grace };
+        let stop = move || drop(farewell);
+        // A runtime that is about to end waits for such tasks. Elsewhere a thread has to do.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(stop)),
             Err(_) => drop(thread("stop", stop)),
+        }
+    }
+}
+
+/// Stops a program when it is dropped: a runtime that ends drops the tasks that it has not begun,
+/// and their programs are to be told, too.
+struct Farewell {
+    leash: Option<Leash>,
+    say: Option<std::sync::mpsc::Sender<Vec<u8>>>,
+    grace: Duration,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if let Some(leash) = self.leash.take() {
+            leash.stop(self.say.take(), self.grace);
         }
     }
 }
