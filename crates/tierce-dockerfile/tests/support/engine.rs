@@ -118,7 +118,16 @@ impl Engine {
                 command
             }
         };
-        let output = command.args(&arguments).output().expect("a builder");
+        command.args(&arguments);
+        let mut output = command.output().expect("a builder");
+        for _ in 0..3 {
+            // Debian 12's buildah copies itself into memory for each step, and sometimes finds
+            // the copy in use when it seals it.
+            if !String::from_utf8_lossy(&output.stderr).contains("sealing memfd copy") {
+                break;
+            }
+            output = command.output().expect("a builder");
+        }
         assert!(
             output.status.success(),
             "{}\n{}{}",
