@@ -1,12 +1,11 @@
 //! The HTTP client: roots of trust, proxies, timeouts.
 
-use crate::trust::{AnyCertificate, Authorities};
+use crate::trust::Verifier;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Proxy};
-use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -160,11 +159,11 @@ pub fn client(settings: &HttpSettings) -> Result<Client, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
-    let verifier: Arc<dyn ServerCertVerifier> = match settings.verification {
-        Verification::Full => Arc::new(Authorities::new(added_roots(settings)?, provider)),
-        Verification::Nothing => Arc::new(AnyCertificate(provider)),
+    let verifier = match settings.verification {
+        Verification::Full => Verifier::authorities(added_roots(settings)?, provider),
+        Verification::Nothing => Verifier::anyone(provider),
     };
-    let tls = tls.dangerous().with_custom_certificate_verifier(verifier);
+    let tls = tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     let mut tls = match &settings.identity {
         None => tls.with_no_client_auth(),
         Some(identity) => {
