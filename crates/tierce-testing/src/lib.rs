@@ -1,12 +1,16 @@
-//! Real engines and registries for tests: started for one test, on their own directories and
-//! sockets, and gone when they are dropped.
+//! Real engines, registries, package indexes and git repositories for tests: started for one
+//! test, on their own directories and sockets, and gone when they are dropped.
 //!
 //! Nothing of the machine's own Docker or podman is touched. What a machine can't run is `None`,
 //! with the reason printed as `skipped: ...`; or a panic, where the machine is said to have it. For
 //! tests only; must not know tierce.
 
 mod bridge;
+mod distribution;
 mod dockerd;
+mod encode;
+mod git;
+mod package_index;
 mod path;
 mod podman;
 mod process;
@@ -15,7 +19,10 @@ mod require;
 mod rootfs;
 
 pub use bridge::BuildkitBridge;
+pub use distribution::{BuildOutcome, ProjectSpec, WheelSpec};
 pub use dockerd::Dockerd;
+pub use git::GitRepository;
+pub use package_index::{AddedFile, PackageIndex};
 pub use path::program;
 pub use podman::Podman;
 pub use registry::Registry;

@@ -6,8 +6,8 @@ use std::fmt::Display;
 pub const REQUIRE: &str = "TIERCE_TEST_REQUIRE";
 
 /// What tests may find missing, the Python package's included.
-const NAMES: [&str; 14] = [
-    "buildah", "buildkit", "busybox", "crun", "debian", "docker", "jq", "podman", "python3",
+const NAMES: [&str; 15] = [
+    "buildah", "buildkit", "busybox", "crun", "debian", "docker", "git", "jq", "podman", "python3",
     "registry", "skopeo", "umoci", "unzip", "wheel",
 ];
 
