@@ -13,6 +13,12 @@ pub enum RenderError {
     /// There are Python packages, and nobody said where `uv` is.
     #[error("python packages need a uv program in the build, and none was named")]
     NoUv,
+    /// A step that only tierce's own builder makes.
+    #[error("{what} can't be written in a dockerfile")]
+    Step {
+        /// What it is.
+        what: &'static str,
+    },
     /// The builder's frontend knows no secrets.
     #[error("the builder can't hand the secret {secret} to a step")]
     Secret {
@@ -72,6 +78,7 @@ impl Diagnostic for RenderError {
         match self {
             RenderError::Base => "render/base-not-built",
             RenderError::NoUv => "render/no-uv",
+            RenderError::Step { .. } => "render/step",
             RenderError::Secret { .. } => "render/no-secrets",
             RenderError::SecretPath { .. } => "render/secret-path",
             RenderError::SecretVariable { .. } => "render/secret-variable",
@@ -96,6 +103,7 @@ impl Diagnostic for RenderError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             RenderError::Base | RenderError::NoUv => return None,
+            RenderError::Step { .. } => "Use the native builder.",
             RenderError::Secret { .. } => "Use a builder with BuildKit, podman, or native.",
             RenderError::SecretPath { .. } => {
                 "Mount it at a path of letters, digits and / . _ - + @ :"

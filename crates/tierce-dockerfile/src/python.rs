@@ -287,7 +287,7 @@ fn install(
         Some(PythonRequest { version: Some(v), .. }) => {
             found(&format!("python{}.{}", v.major, v.minor))
         }
-        Some(PythonRequest { version: None, interpreter: None }) | None => found("python3"),
+        Some(PythonRequest { version: None, interpreter: None, .. }) | None => found("python3"),
     };
     let python = format!("{PREFIX}/bin/python");
     let make = format!("{uv} venv --quiet --allow-existing --python {interpreter} {PREFIX}");

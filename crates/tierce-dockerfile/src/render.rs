@@ -156,6 +156,8 @@ impl<'a> Renderer<'a> {
     fn step(&mut self, step: ResolvedStep<'_>) -> Result<(), RenderError> {
         match step.step {
             Step::Apt(Apt { packages, secrets }) => self.apt(packages, secrets),
+            Step::Project(_) => Err(RenderError::Step { what: "a locked project" }),
+            Step::Conda(_) => Err(RenderError::Step { what: "a conda environment" }),
             Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) => {
                 let resolved = &self.gathered.resolved;
                 match resolved.python_environment() {

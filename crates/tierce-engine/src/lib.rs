@@ -36,8 +36,8 @@ pub use event::{
 };
 pub use export::{Export, ExportError, ExportKind};
 pub use gather::{
-    Change, GatherCache, GatherError, Gathered, GatheredBase, GatheredDockerfile, LocalWheel,
-    Source, VerifyError, gather,
+    Change, GatherCache, GatherError, Gathered, GatheredBase, GatheredDockerfile, GatheredFile,
+    GatheredProject, LocalWheel, Source, VerifyError, gather,
 };
 pub use noop::{NoReference, NoopBuilder};
 pub use options::{BuildOptions, CheckCache, CodeSource, Execution};

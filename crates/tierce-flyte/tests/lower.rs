@@ -66,6 +66,8 @@ fn line(step: &Step) -> String {
         Step::Pip(pip) => format!("pip {}", pip.packages.join(" ")),
         Step::Requirements(r) => format!("requirements {}", r.file.display()),
         Step::Wheels(w) => format!("wheels {} of {}", w.packages.join(" "), w.dir.display()),
+        Step::Project(p) => format!("project {} {}", p.kind.name(), p.manifest.display()),
+        Step::Conda(c) => format!("conda {:?}", c.source),
         Step::SourceFolder(f) => format!("folder {} {}", f.src.display(), f.dst),
         Step::SourceFile(f) => format!("file {} {}", f.src.display(), f.dst),
         Step::CodeBundle(c) => format!("code {}", c.dst),

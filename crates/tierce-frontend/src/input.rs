@@ -95,6 +95,7 @@ fn runs_offline(gathered: &Gathered) -> bool {
     let offline = |step: &Step| match step {
         Step::Commands(commands) => Some(commands.network == Network::None),
         Step::Apt(_) | Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) => Some(false),
+        Step::Project(_) | Step::Conda(_) => Some(false),
         _ => None,
     };
     let runs: Vec<bool> = image.steps().iter().filter_map(offline).collect();

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tierce_oci::Digest;
 use tierce_spec::{
-    Base, Image, Network, PipOptions, PythonRequest, SearchPath, Secret, SecretId, SourceOptions,
-    digest_word,
+    Base, Image, Network, PipOptions, PythonProvider, PythonRequest, SearchPath, Secret, SecretId,
+    SourceOptions, digest_word,
 };
 
 /// The group of secrets that are files of the host, by [`Lowered::secret_files`].
@@ -304,9 +304,11 @@ impl<'a> Lowering<'a> {
     fn python(&mut self, image: Image) -> Image {
         let request = match (&self.fields.python_exec, self.fields.python_version) {
             (Some(path), version) => Some(PythonRequest { version, ..PythonRequest::at(path) }),
-            (None, Some(version)) => {
-                Some(PythonRequest { version: Some(version), interpreter: None })
-            }
+            (None, Some(version)) => Some(PythonRequest {
+                version: Some(version),
+                interpreter: None,
+                provider: PythonProvider::Auto,
+            }),
             (None, None) => None,
         };
         let image = match request {

@@ -97,6 +97,8 @@ impl Draft {
             | Step::Pip(_)
             | Step::Requirements(_)
             | Step::Wheels(_)
+            | Step::Project(_)
+            | Step::Conda(_)
             | Step::CodeBundle(_)
             | Step::SourceFolder(_)
             | Step::SourceFile(_)

@@ -17,6 +17,9 @@ pub enum NativeError {
     /// A part that tierce is made of failed; it says itself what, why and what next.
     #[error(transparent)]
     Part(AnyDiagnostic),
+    /// Conda packages can't be installed by this builder.
+    #[error("conda packages can't be installed by this builder")]
+    Conda,
     /// A command ended with anything but success.
     #[error("step failed: {title} ({})", ending(exit))]
     StepFailed {
@@ -273,6 +276,7 @@ impl Diagnostic for NativeError {
             NativeError::DamagedBlob(_) => "store/damaged-blob",
             NativeError::NoExecution(_) => "build/no-execution",
             NativeError::ForeignPlatform { .. } => "build/foreign-platform",
+            NativeError::Conda => "conda/unsupported",
             NativeError::NoInterpreter => "python/no-interpreter",
             NativeError::WrongPython { .. } => "python/wrong-version",
             NativeError::UnsupportedPython(_) => "python/unsupported-version",
@@ -315,7 +319,8 @@ impl Diagnostic for NativeError {
             | NativeError::StoreFull { .. }
             | NativeError::NoEngine
             | NativeError::Load { .. } => ErrorKind::Environment,
-            NativeError::NoInterpreter
+            NativeError::Conda
+            | NativeError::NoInterpreter
             | NativeError::WrongPython { .. }
             | NativeError::UnsupportedPython(_)
             | NativeError::UnsupportedPlatform(_)

@@ -168,7 +168,10 @@ impl Planner<'_> {
         match step.step {
             Step::Apt(apt) if apt.packages.is_empty() => Ok(()),
             Step::Apt(apt) => self.apt(apt),
-            Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) => self.python(step.index).await,
+            Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) | Step::Project(_) => {
+                self.python(step.index).await
+            }
+            Step::Conda(_) => Err(NativeError::Conda),
             // Decided about before the image was resolved.
             Step::CodeBundle(_) => Ok(()),
             Step::SourceFolder(_) | Step::SourceFile(_) => self.source(step),

@@ -332,7 +332,7 @@ impl Planner<'_> {
         }
         let (known, foundation) = match (&self.interpreter, request) {
             (Some(known), _) => (known.clone(), self.base),
-            (None, Some(PythonRequest { version: Some(version), interpreter: Some(path) })) => {
+            (None, Some(PythonRequest { version: Some(version), interpreter: Some(path), .. })) => {
                 let version = version.to_string().parse()?;
                 let libc = tierce_wheel::Libc::DEFAULT;
                 (Interpreter { path: path.clone(), version, libc }, here)
@@ -340,10 +340,10 @@ impl Planner<'_> {
             (None, request) => {
                 let name = match request {
                     Some(PythonRequest { interpreter: Some(path), .. }) => path.clone(),
-                    Some(PythonRequest { version: Some(version), interpreter: None }) => {
+                    Some(PythonRequest { version: Some(version), interpreter: None, .. }) => {
                         format!("python{}.{}", version.major, version.minor)
                     }
-                    Some(PythonRequest { version: None, interpreter: None }) | None => {
+                    Some(PythonRequest { version: None, interpreter: None, .. }) | None => {
                         "python3".to_owned()
                     }
                 };
@@ -353,7 +353,7 @@ impl Planner<'_> {
                 }
             }
         };
-        let Some(PythonRequest { version, interpreter }) = request else {
+        let Some(PythonRequest { version, interpreter, .. }) = request else {
             return Ok(Some((known, foundation)));
         };
         if let Some(version) = version {

@@ -1,8 +1,8 @@
 //! The image as the user wrote it.
 
 use crate::{
-    Apt, Base, Cmd, CodeBundle, Command, Commands, CopyStyle, DebianBase, DockerfileBase,
-    Entrypoint, Env, Labels, Network, Pip, PipOptions, PythonEnvironment, PythonRequest,
+    Apt, Base, Cmd, CodeBundle, Command, Commands, Conda, CopyStyle, DebianBase, DockerfileBase,
+    Entrypoint, Env, Labels, Network, Pip, PipOptions, Project, PythonEnvironment, PythonRequest,
     Requirements, SearchPath, Secret, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels,
     Workdir,
 };
@@ -206,6 +206,16 @@ impl Image {
     /// With the wheels in the host's folder `dir`, whatever an index has under their names.
     pub fn with_wheels(&self, dir: impl Into<PathBuf>, options: PipOptions) -> Self {
         self.with_step(Step::Wheels(Wheels { dir: dir.into(), packages: vec![], options }))
+    }
+
+    /// With the Python packages that a project's lock file says.
+    pub fn with_project(&self, project: Project) -> Self {
+        self.with_step(Step::Project(project))
+    }
+
+    /// With packages from conda channels.
+    pub fn with_conda(&self, conda: Conda) -> Self {
+        self.with_step(Step::Conda(conda))
     }
 
     /// With the code that runs in the image, where whoever runs it does not bring it along.

@@ -3,10 +3,11 @@
 use crate::canonical::Encoder;
 use crate::service_url::redact;
 use crate::{
-    Apt, Base, Bytecode, Cmd, CodeBundle, Command, Commands, CopyStyle, DebianBase, DockerfileBase,
-    Entrypoint, Env, Image, Labels, Network, Pip, PipOptions, PythonRequest, PythonVersion,
-    Requirements, ResolvedImage, SearchPath, Secret, ServiceUrl, SourceFile, SourceFolder,
-    SourceOptions, Step, User, Wheels, Workdir,
+    Apt, Base, Bytecode, Cmd, CodeBundle, Command, Commands, Conda, CondaSource, CopyStyle,
+    DebianBase, DockerfileBase, Entrypoint, Env, Extras, Groups, Image, Labels, Network, Pip,
+    PipOptions, PixiEnvironment, Project, ProjectInstall, PythonProvider, PythonRequest,
+    PythonVersion, Requirements, ResolvedImage, SearchPath, Secret, Selection, ServiceUrl,
+    SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -162,7 +163,7 @@ fn encode_search_path(e: &mut Encoder, (name, path): (&String, &SearchPath)) {
 }
 
 fn encode_python(e: &mut Encoder, name: &str, python: &PythonRequest) {
-    let PythonRequest { version, interpreter } = python;
+    let PythonRequest { version, interpreter, provider } = python;
     let numbers = |version: &PythonVersion| {
         let PythonVersion { major, minor, patch } = version;
         (u64::from(*major), u64::from(*minor), patch.map(u64::from))
@@ -173,6 +174,12 @@ fn encode_python(e: &mut Encoder, name: &str, python: &PythonRequest) {
         e.option("minor", numbers.map(|(_, minor, _)| minor), Encoder::number);
         e.option("patch", numbers.and_then(|(_, _, patch)| patch), Encoder::number);
         e.option("interpreter", interpreter.as_deref(), Encoder::text);
+        // Absent where nothing is said: keys from before it could be hold.
+        match provider {
+            PythonProvider::Auto => {}
+            PythonProvider::Base => e.text("provider", "base"),
+            PythonProvider::Standalone => e.text("provider", "standalone"),
+        }
     });
 }
 
@@ -211,6 +218,24 @@ fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
             Step::Wheels(Wheels { dir: _, packages: _, options }) => {
                 e.text("step", "wheels");
                 encode_pip_options(e, options);
+            }
+            Step::Project(project) => {
+                // The digest is that of its files; where they lie does not count.
+                let Project { kind, manifest: _, lock: _, install, selection, options } = project;
+                e.text("step", "project");
+                e.text("kind", kind.name());
+                e.text("install", install_name(*install));
+                encode_selection(e, selection);
+                encode_pip_options(e, options);
+            }
+            Step::Conda(conda) => {
+                let Conda { source, channels, prefix: _, virtual_packages, secrets } = conda;
+                e.text("step", "conda");
+                encode_conda_source(e, source);
+                e.list("channels", channels.iter(), |e, c| e.text("", &redact(c)));
+                e.text("prefix", conda.prefix());
+                e.list("virtual-packages", virtual_packages.iter(), encode_pair);
+                encode_secrets(e, secrets);
             }
             Step::SourceFolder(SourceFolder { src: _, dst, options }) => {
                 // The digest is that of what the rules leave in.
@@ -275,6 +300,60 @@ fn encode_step(e: &mut Encoder, step: &Step, digest: Option<&Digest>) {
             }
         }
     });
+}
+
+fn install_name(install: ProjectInstall) -> &'static str {
+    match install {
+        ProjectInstall::DependenciesOnly => "dependencies-only",
+        ProjectInstall::InstallProject => "install-project",
+    }
+}
+
+fn encode_selection(e: &mut Encoder, selection: &Selection) {
+    let Selection {
+        groups,
+        with_groups,
+        without_groups,
+        extras,
+        with_extras,
+        without_extras,
+        packages,
+    } = selection;
+    e.record("selection", |e| {
+        let groups = match groups {
+            Groups::Defaults => "defaults",
+            Groups::None => "none",
+            Groups::All => "all",
+            Groups::Only => "only",
+        };
+        e.text("groups", groups);
+        e.texts("with-groups", with_groups.iter());
+        e.texts("without-groups", without_groups.iter());
+        let extras = match extras {
+            Extras::None => "none",
+            Extras::All => "all",
+        };
+        e.text("extras", extras);
+        e.texts("with-extras", with_extras.iter());
+        e.texts("without-extras", without_extras.iter());
+        e.texts("packages", packages.iter());
+    });
+}
+
+fn encode_conda_source(e: &mut Encoder, source: &CondaSource) {
+    match source {
+        CondaSource::Packages(packages) => {
+            e.list("packages", packages.iter(), |e, p| e.text("", &redact(p)));
+        }
+        // The digest is that of the file.
+        CondaSource::Environment { file: _ } => e.text("file", "environment"),
+        CondaSource::Lock { file: _ } => e.text("file", "lock"),
+        CondaSource::Pixi(PixiEnvironment { manifest: _, lock: _, environment, install }) => {
+            e.text("file", "pixi");
+            e.text("environment", environment);
+            e.text("install", install_name(*install));
+        }
+    }
 }
 
 fn encode_pip_options(e: &mut Encoder, options: &PipOptions) {

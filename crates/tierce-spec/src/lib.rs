@@ -8,12 +8,14 @@
 
 mod base;
 mod canonical;
+mod conda;
 mod image;
 mod image_path;
 mod key;
 pub mod manifest;
 mod name;
 mod pip;
+mod project;
 mod python;
 pub mod requirements;
 mod resolve;
@@ -24,12 +26,16 @@ mod validate;
 
 pub use base::{Base, DebianBase, DockerfileBase};
 pub use canonical::Encoder as CanonicalEncoder;
+pub use conda::{Conda, CondaSource, PixiEnvironment};
 pub use image::{Bytecode, Image, UnknownImageName};
 pub use image_path::join_image_path;
 pub use key::{FORMAT_VERSION, ImageKey, digest_word};
 pub use name::{ImageName, KEY_PLACEHOLDER, NameError};
 pub use pip::PipOptions;
-pub use python::{PythonEnvironment, PythonRequest, PythonVersion, PythonVersionError};
+pub use project::{Extras, Groups, Project, ProjectInstall, ProjectKind, Selection};
+pub use python::{
+    PythonEnvironment, PythonProvider, PythonRequest, PythonVersion, PythonVersionError,
+};
 pub use resolve::{Input, Inputs, ResolveError, ResolvedImage, ResolvedStep, Slot};
 pub use secret::{Secret, SecretId};
 pub use service_url::{ServiceUrl, ServiceUrlError};

@@ -1,6 +1,6 @@
 //! Which Python an image runs, and what is installed for it.
 
-use crate::{Image, PipOptions, Step};
+use crate::{Image, PipOptions, Project, Step};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::path::Path;
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for PythonVersion {
 
 /// The Python of an image: what is installed there is chosen for it and run by it.
 ///
-/// It describes the base; it installs no Python.
+/// It describes the base, and what stands in for it where the base has none that fits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PythonRequest {
@@ -88,17 +88,48 @@ pub struct PythonRequest {
     /// image's `PATH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
+    /// Where it comes from.
+    #[serde(default, skip_serializing_if = "PythonProvider::is_auto")]
+    pub provider: PythonProvider,
+}
+
+/// Where an image's Python comes from.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum PythonProvider {
+    /// The base where it has one that fits, else python-build-standalone.
+    #[default]
+    Auto,
+    /// The base, and nothing else: an error where it has none that fits.
+    Base,
+    /// python-build-standalone, whatever the base has.
+    Standalone,
+}
+
+impl PythonProvider {
+    fn is_auto(&self) -> bool {
+        *self == PythonProvider::Auto
+    }
 }
 
 impl PythonRequest {
     /// Python of `version`, as `3.12`.
     pub fn new(version: &str) -> Result<Self, PythonVersionError> {
-        Ok(PythonRequest { version: Some(version.parse()?), interpreter: None })
+        let provider = PythonProvider::Auto;
+        Ok(PythonRequest { version: Some(version.parse()?), interpreter: None, provider })
     }
 
     /// The Python at this path in the image, which is asked for its version.
     pub fn at(path: impl Into<String>) -> Self {
-        PythonRequest { version: None, interpreter: Some(path.into()) }
+        let provider = PythonProvider::Auto;
+        PythonRequest { version: None, interpreter: Some(path.into()), provider }
+    }
+
+    /// From there.
+    pub fn with_provider(self, provider: PythonProvider) -> Self {
+        PythonRequest { provider, ..self }
     }
 
     /// At this path in the image.
@@ -122,6 +153,8 @@ pub struct PythonEnvironment<'a> {
     pub requirements: Vec<(usize, &'a Path)>,
     /// All folders of wheels, in the order of the steps, each with its step's index.
     pub wheels: Vec<(usize, &'a Path)>,
+    /// All projects, in the order of the steps, each with its step's index.
+    pub projects: Vec<(usize, &'a Project)>,
     /// The options of all steps together.
     pub options: PipOptions,
 }
@@ -138,6 +171,7 @@ impl<'a> PythonEnvironment<'a> {
                 Step::Pip(pip) => &pip.options,
                 Step::Requirements(requirements) => &requirements.options,
                 Step::Wheels(wheels) => &wheels.options,
+                Step::Project(project) => &project.options,
                 _ => continue,
             };
             let installs = !matches!(step, Step::Pip(pip) if pip.packages.is_empty());
@@ -147,6 +181,7 @@ impl<'a> PythonEnvironment<'a> {
                 packages: vec![],
                 requirements: vec![],
                 wheels: vec![],
+                projects: vec![],
                 options: PipOptions::default(),
             });
             if installs && all.is_empty() && all.position != index {
@@ -157,6 +192,7 @@ impl<'a> PythonEnvironment<'a> {
                 Step::Pip(pip) => all.packages.extend(pip.packages.iter().map(String::as_str)),
                 Step::Requirements(r) => all.requirements.push((index, &r.file)),
                 Step::Wheels(wheels) => all.wheels.push((index, &wheels.dir)),
+                Step::Project(project) => all.projects.push((index, project)),
                 _ => {}
             }
             merge(&mut all.options, options);
@@ -166,7 +202,8 @@ impl<'a> PythonEnvironment<'a> {
 
     /// Whether it has nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.packages.is_empty() && self.requirements.is_empty() && self.wheels.is_empty()
+        let PythonEnvironment { packages, requirements, wheels, projects, .. } = self;
+        packages.is_empty() && requirements.is_empty() && wheels.is_empty() && projects.is_empty()
     }
 
     /// The same environment with nothing in it.
@@ -177,6 +214,7 @@ impl<'a> PythonEnvironment<'a> {
             packages: vec![],
             requirements: vec![],
             wheels: vec![],
+            projects: vec![],
             options: PipOptions::default(),
         }
     }

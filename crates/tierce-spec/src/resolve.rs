@@ -1,8 +1,8 @@
 //! From what the user wrote to what is built: every outside content pinned by its digest.
 
 use crate::{
-    Base, DockerfileBase, Image, ImageKey, PythonEnvironment, Requirements, SourceFile,
-    SourceFolder, SourceOptions, Step, ValidationErrors, Wheels,
+    Base, Conda, CondaSource, DockerfileBase, Image, ImageKey, Project, PythonEnvironment,
+    Requirements, SourceFile, SourceFolder, SourceOptions, Step, ValidationErrors, Wheels,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,6 +46,22 @@ pub enum Input<'a> {
         /// The packages whose wheels are wanted; empty for all.
         packages: &'a [String],
     },
+    /// A project. Its digest is over its manifest, its lock file and, as [`Input::Folder`] has it,
+    /// every folder of the host that is installed from.
+    Project {
+        /// The index of the step that wants it.
+        step: usize,
+        /// Which one.
+        project: &'a Project,
+    },
+    /// The files that say which conda packages are wanted. Their digest is over their contents
+    /// and, as [`Input::Folder`] has it, every folder of the host that is installed from.
+    Conda {
+        /// The index of the step that wants them.
+        step: usize,
+        /// Which ones.
+        source: &'a CondaSource,
+    },
     /// A Dockerfile that makes the base. Its digest is over its content, and over what its ignore
     /// file leaves in of its context.
     Dockerfile(&'a DockerfileBase),
@@ -84,7 +100,9 @@ impl<'a> Input<'a> {
             Input::Folder { step, .. }
             | Input::File { step, .. }
             | Input::Requirements { step, .. }
-            | Input::Wheels { step, .. } => Slot::Step(*step),
+            | Input::Wheels { step, .. }
+            | Input::Project { step, .. }
+            | Input::Conda { step, .. } => Slot::Step(*step),
             Input::Dockerfile(_) | Input::Image(_) => Slot::Base,
         }
     }
@@ -95,6 +113,8 @@ impl<'a> Input<'a> {
             Input::Folder { src, .. } | Input::File { src, .. } => Some(src),
             Input::Requirements { file, .. } => Some(file),
             Input::Wheels { dir, .. } => Some(dir),
+            Input::Project { project, .. } => Some(&project.manifest),
+            Input::Conda { source, .. } => source.files().map(|(file, _)| file),
             Input::Dockerfile(dockerfile) => Some(&dockerfile.file),
             Input::Image(_) => None,
         }
@@ -109,6 +129,8 @@ impl Input<'_> {
             Input::File { .. } => "source file",
             Input::Requirements { .. } => "requirements file",
             Input::Wheels { .. } => "folder of wheels",
+            Input::Project { .. } => "project",
+            Input::Conda { .. } => "conda environment",
             Input::Dockerfile(_) => "Dockerfile",
             Input::Image(_) => "image",
         }
@@ -361,6 +383,8 @@ fn input(step: usize, of: &Step) -> Option<Input<'_>> {
         Step::Wheels(Wheels { dir, packages, options: _ }) => {
             Some(Input::Wheels { step, dir, packages })
         }
+        Step::Project(project) => Some(Input::Project { step, project }),
+        Step::Conda(Conda { source, .. }) => source.files().map(|_| Input::Conda { step, source }),
         Step::Apt(_)
         | Step::Pip(_)
         | Step::CodeBundle(_)

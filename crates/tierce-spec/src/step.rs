@@ -1,6 +1,6 @@
 //! The steps of an image.
 
-use crate::{PipOptions, Secret};
+use crate::{Conda, PipOptions, Project, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +17,10 @@ pub enum Step {
     Requirements(Requirements),
     /// Python packages of the host's own making.
     Wheels(Wheels),
+    /// Python packages that a project's lock file says.
+    Project(Project),
+    /// Packages from conda channels.
+    Conda(Conda),
     /// A folder of the host.
     SourceFolder(SourceFolder),
     /// A file of the host.
@@ -47,6 +51,8 @@ impl Step {
             Step::Pip(pip) => &pip.options.secrets,
             Step::Requirements(requirements) => &requirements.options.secrets,
             Step::Wheels(wheels) => &wheels.options.secrets,
+            Step::Project(project) => &project.options.secrets,
+            Step::Conda(conda) => &conda.secrets,
             Step::Commands(commands) => &commands.secrets,
             Step::SourceFolder(_)
             | Step::SourceFile(_)
@@ -361,7 +367,7 @@ pub struct Labels {
 }
 
 /// Host paths as text. Paths that are not UTF-8 are refused by validation, so nothing is lost.
-mod host_path {
+pub(crate) mod host_path {
     use serde::{Deserialize, Deserializer, Serializer};
     use std::path::{Path, PathBuf};
 
@@ -371,6 +377,23 @@ mod host_path {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
         String::deserialize(d).map(PathBuf::from)
+    }
+}
+
+/// Host paths that may be absent.
+pub(crate) mod optional_host_path {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::path::PathBuf;
+
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, s: S) -> Result<S::Ok, S::Error> {
+        match path {
+            Some(path) => s.collect_str(&path.display()),
+            None => s.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D::Error> {
+        Ok(Option::<String>::deserialize(d)?.map(PathBuf::from))
     }
 }
 

@@ -61,6 +61,8 @@ fn every_key_of_the_short_form_arrives() {
             Step::Pip(_) => "pip",
             Step::Requirements(_) => "requirements",
             Step::Wheels(_) => "wheels",
+            Step::Project(_) => "project",
+            Step::Conda(_) => "conda",
             Step::CodeBundle(_) => "code",
             Step::SourceFolder(_) => "folder",
             Step::SourceFile(_) => "file",

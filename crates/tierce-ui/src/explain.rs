@@ -4,7 +4,8 @@ use crate::text;
 use std::fmt::Write;
 use tierce_engine::Prepared;
 use tierce_spec::{
-    Base, Command, Image, PipOptions, ResolvedImage, Secret, Step, hide_credentials,
+    Base, Command, Conda, CondaSource, Image, PipOptions, ResolvedImage, Secret, Step,
+    hide_credentials,
 };
 
 /// How much of a line is shown.
@@ -75,6 +76,11 @@ fn described(step: &Step) -> (&'static str, String) {
         Step::Wheels(wheels) => {
             ("wheels", with_options(wheels.dir.display().to_string(), &wheels.options))
         }
+        Step::Project(project) => {
+            let said = format!("{} {}", project.kind.name(), project.manifest.display());
+            ("project", with_options(said, &project.options))
+        }
+        Step::Conda(conda) => ("conda", with_secrets(conda_text(conda), &conda.secrets)),
         Step::SourceFolder(folder) => {
             ("folder", format!("{} -> {}", folder.src.display(), folder.dst))
         }
@@ -90,6 +96,20 @@ fn described(step: &Step) -> (&'static str, String) {
         Step::Entrypoint(entrypoint) => ("entrypoint", entrypoint.argv.join(" ")),
         Step::Cmd(cmd) => ("cmd", cmd.argv.join(" ")),
         Step::Labels(labels) => ("labels", joined(labels.labels.keys())),
+    }
+}
+
+fn conda_text(conda: &Conda) -> String {
+    let said = match (&conda.source, conda.source.files()) {
+        (CondaSource::Packages(packages), _) => joined(packages),
+        (CondaSource::Pixi(pixi), _) => {
+            format!("{} ({})", pixi.manifest.display(), pixi.environment)
+        }
+        (_, files) => files.map(|(file, _)| file.display().to_string()).unwrap_or_default(),
+    };
+    match conda.channels.as_slice() {
+        [] => said,
+        channels => format!("{said}, from {}", joined(channels)),
     }
 }
 

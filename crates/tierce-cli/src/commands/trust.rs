@@ -53,6 +53,8 @@ fn kind(step: &Step) -> &'static str {
         Step::Pip(_) => "pip",
         Step::Requirements(_) => "requirements",
         Step::Wheels(_) => "wheels",
+        Step::Project(_) => "project",
+        Step::Conda(_) => "conda",
         Step::Commands(_) => "run",
         _ => "other",
     }
@@ -127,6 +129,8 @@ fn host_paths(image: &Image) -> Vec<&Path> {
         Step::SourceFile(file) => Some(file.src.as_path()),
         Step::Requirements(requirements) => Some(requirements.file.as_path()),
         Step::Wheels(wheels) => Some(wheels.dir.as_path()),
+        Step::Project(project) => Some(project.manifest.as_path()),
+        Step::Conda(conda) => conda.source.files().map(|(file, _)| file),
         _ => None,
     });
     of_base.into_iter().chain(of_steps).flatten().collect()

@@ -2,6 +2,7 @@
 
 mod error;
 mod place;
+mod project;
 mod read;
 mod rules;
 mod verify;
@@ -16,6 +17,7 @@ use tierce_spec::{Image, Inputs, ResolvedImage};
 use tierce_tree::Tree;
 
 pub use error::GatherError;
+pub use project::{GatheredFile, GatheredProject};
 pub use verify::{Change, VerifyError};
 
 /// A source of the host, read and digested.
@@ -48,6 +50,10 @@ pub struct Gathered {
     pub requirements: BTreeMap<usize, PathBuf>,
     /// The wheels in the folders of wheels, by step, sorted by name.
     pub wheels: BTreeMap<usize, Vec<LocalWheel>>,
+    /// The projects, by step.
+    pub projects: BTreeMap<usize, GatheredProject>,
+    /// The files and folders that say which conda packages there are, by step.
+    pub conda: BTreeMap<usize, GatheredProject>,
     /// What was read for the base; `None` where it reads nothing of the host.
     pub base: Option<GatheredBase>,
     /// The directory that relative paths are relative to.

@@ -4,14 +4,18 @@ use super::error::GatherError;
 use super::place::Place;
 use super::rules::{self, IGNORE_FILE, ProjectRules};
 use super::{
-    GatherCache, Gathered, GatheredBase, GatheredDockerfile, LocalWheel, Source, gather_at,
+    GatherCache, Gathered, GatheredBase, GatheredDockerfile, GatheredFile, GatheredProject,
+    LocalWheel, Source, gather_at,
 };
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_oci::{Digest, Hasher};
-use tierce_spec::{DockerfileBase, Image, Input, ResolvedImage, SourceOptions};
+use tierce_spec::{
+    CondaSource, DockerfileBase, Image, Input, Project, ProjectInstall, ResolvedImage,
+    SourceOptions,
+};
 use tierce_tree::{DefaultExcludes, Node, ScanError, ScanOptions, StatIndex, Tree};
 
 /// Reads the inputs of one image.
@@ -23,6 +27,8 @@ pub(super) struct Reader<'a> {
     sources: BTreeMap<usize, Source>,
     requirements: BTreeMap<usize, PathBuf>,
     wheels: BTreeMap<usize, Vec<LocalWheel>>,
+    projects: BTreeMap<usize, GatheredProject>,
+    conda: BTreeMap<usize, GatheredProject>,
     files: BTreeMap<PathBuf, Digest>,
     base: Option<GatheredBase>,
 }
@@ -33,7 +39,10 @@ impl<'a> Reader<'a> {
         place: &'a Place,
         cache: &'a GatherCache,
     ) -> Result<Self, GatherError> {
-        let has_folder = image.inputs().iter().any(|input| matches!(input, Input::Folder { .. }));
+        let is_folder = |input: &Input<'_>| {
+            matches!(input, Input::Folder { .. } | Input::Project { .. } | Input::Conda { .. })
+        };
+        let has_folder = image.inputs().iter().any(is_folder);
         let project = match has_folder || image.dockerignore().is_some() {
             true => ProjectRules::read(image, place)?,
             false => None,
@@ -46,6 +55,8 @@ impl<'a> Reader<'a> {
             sources: BTreeMap::new(),
             requirements: BTreeMap::new(),
             wheels: BTreeMap::new(),
+            projects: BTreeMap::new(),
+            conda: BTreeMap::new(),
             files: BTreeMap::new(),
             base: None,
         })
@@ -53,9 +64,9 @@ impl<'a> Reader<'a> {
 
     /// The image, and all that was read.
     pub(super) fn finish(self, resolved: ResolvedImage) -> Gathered {
-        let Reader { sources, requirements, wheels, files, base, .. } = self;
+        let Reader { sources, requirements, wheels, projects, conda, files, base, .. } = self;
         let root = self.place.root.clone();
-        Gathered { resolved, sources, requirements, wheels, base, root, files }
+        Gathered { resolved, sources, requirements, wheels, projects, conda, base, root, files }
     }
 
     /// Reads an input; its digest.
@@ -84,6 +95,18 @@ impl<'a> Reader<'a> {
                 let wheels = self.wheels(dir, packages, input)?;
                 let digest = wheels_digest(&wheels);
                 self.wheels.insert(*step, wheels);
+                digest
+            }
+            Input::Project { step, project } => {
+                let read = self.project(project, input)?;
+                let digest = read.digest();
+                self.projects.insert(*step, read);
+                digest
+            }
+            Input::Conda { step, source } => {
+                let read = self.conda(source, input)?;
+                let digest = read.digest();
+                self.conda.insert(*step, read);
                 digest
             }
             Input::Dockerfile(dockerfile) => self.dockerfile(dockerfile, input)?,
@@ -161,6 +184,64 @@ impl<'a> Reader<'a> {
                 Ok(LocalWheel { path: file, digest })
             })
             .collect()
+    }
+
+    /// A project: its files, and itself where it is installed.
+    fn project(
+        &self,
+        project: &Project,
+        input: &Input<'_>,
+    ) -> Result<GatheredProject, GatherError> {
+        let manifest = self.whole(&project.manifest, input)?;
+        let lock = project.lock_file();
+        let lock = match lock == project.manifest {
+            true => None,
+            false => Some(self.whole(&lock, input)?),
+        };
+        let mut local = BTreeMap::new();
+        if project.install == ProjectInstall::InstallProject {
+            local.insert(PathBuf::from("."), self.beside(project.directory(), input)?);
+        }
+        Ok(GatheredProject { manifest, lock, local })
+    }
+
+    /// What says which conda packages there are.
+    fn conda(
+        &self,
+        source: &CondaSource,
+        input: &Input<'_>,
+    ) -> Result<GatheredProject, GatherError> {
+        let Some((file, lock)) = source.files() else {
+            let (what, path) = (self.place.describe(input), PathBuf::new());
+            return Err(GatherError::Missing { what, path });
+        };
+        let manifest = self.whole(file, input)?;
+        let lock = match lock.filter(|lock| self.place.at(lock).exists()) {
+            Some(lock) => Some(self.whole(&lock, input)?),
+            None => None,
+        };
+        Ok(GatheredProject { manifest, lock, local: BTreeMap::new() })
+    }
+
+    /// A folder of the host that a project is in.
+    fn beside(&self, src: &Path, input: &Input<'_>) -> Result<Source, GatherError> {
+        let src = match src.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => src,
+        };
+        let path = self.require(src, input, Kind::Folder)?;
+        let options = SourceOptions::new();
+        let options = rules::scan_options(self.project.as_ref(), self.place, src, input, &options)?;
+        self.scan(&path, input, &options)
+    }
+
+    /// A file, whole.
+    fn whole(&self, file: &Path, input: &Input<'_>) -> Result<GatheredFile, GatherError> {
+        let path = self.require(file, input, Kind::File)?;
+        match std::fs::read(&path) {
+            Ok(content) => Ok(GatheredFile { path, content }),
+            Err(source) => Err(GatherError::Read { path, source }),
+        }
     }
 
     /// A Dockerfile and its context, under one digest.

@@ -4,7 +4,9 @@ use super::Lowering;
 use super::name::{TargetName, split};
 use crate::{DefaultBase, FlyteError, FlyteImage, Layer, Prelude, Surroundings};
 use tierce_oci::{Platform, Reference};
-use tierce_spec::{Base, DebianBase, DockerfileBase, Image, PythonRequest, PythonVersion};
+use tierce_spec::{
+    Base, DebianBase, DockerfileBase, Image, PythonProvider, PythonRequest, PythonVersion,
+};
 
 /// The image with nothing on it.
 pub(super) fn start(image: &FlyteImage, surroundings: &Surroundings) -> Result<Image, FlyteError> {
@@ -22,7 +24,11 @@ pub(super) fn start(image: &FlyteImage, surroundings: &Surroundings) -> Result<I
         Some(text) => Ok(Image::from_reference(reference(text)?)),
         None => {
             let base = default_base(&surroundings.default_base, image.python_version)?;
-            let python = PythonRequest { version: Some(image.python_version), interpreter: None };
+            let python = PythonRequest {
+                version: Some(image.python_version),
+                interpreter: None,
+                provider: PythonProvider::Auto,
+            };
             Ok(Image::from_scratch().with_base(base).with_python(python))
         }
     }

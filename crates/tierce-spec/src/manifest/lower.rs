@@ -13,8 +13,8 @@ use super::locate::{Segment, Source};
 use super::{Manifest, SourceKind};
 use crate::{
     Apt, Base, Bytecode, Cmd, CodeBundle, Command, Commands, DebianBase, DockerfileBase,
-    Entrypoint, Env, Image, Labels, Network, Pip, PipOptions, PythonRequest, Requirements, Secret,
-    SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
+    Entrypoint, Env, Image, Labels, Network, Pip, PipOptions, PythonProvider, PythonRequest,
+    Requirements, Secret, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -214,12 +214,16 @@ fn secrets(values: &[SecretValue]) -> Vec<Secret> {
 
 fn python(value: &PythonValue) -> PythonRequest {
     match value {
-        PythonValue::Version(version) => {
-            PythonRequest { version: Some(*version), interpreter: None }
-        }
-        PythonValue::Table(PythonTable { version, interpreter }) => {
-            PythonRequest { version: Some(*version), interpreter: interpreter.clone() }
-        }
+        PythonValue::Version(version) => PythonRequest {
+            version: Some(*version),
+            interpreter: None,
+            provider: PythonProvider::Auto,
+        },
+        PythonValue::Table(PythonTable { version, interpreter }) => PythonRequest {
+            version: Some(*version),
+            interpreter: interpreter.clone(),
+            provider: PythonProvider::Auto,
+        },
     }
 }
 

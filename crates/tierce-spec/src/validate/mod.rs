@@ -2,8 +2,10 @@
 
 mod apt;
 mod base;
+mod conda;
 mod pip;
 mod problem;
+mod project;
 mod secret;
 mod steps;
 mod values;

@@ -134,6 +134,8 @@ pub(crate) fn field_name(step: &Step) -> &'static str {
         Step::Pip(_) => "pip",
         Step::Requirements(_) => "requirements",
         Step::Wheels(_) => "wheels",
+        Step::Project(_) => "project",
+        Step::Conda(_) => "conda",
         Step::CodeBundle(_) => "code",
         Step::SourceFolder(_) | Step::SourceFile(_) => "copy",
         Step::Env(_) => "env",

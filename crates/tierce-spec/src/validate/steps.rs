@@ -1,7 +1,7 @@
 //! The steps of an image, each in the light of those before it.
 
 use super::problem::{Fault, Reporter};
-use super::{Item, apt, may_have_python, pip, secret, values};
+use super::{Item, apt, conda, may_have_python, pip, project, secret, values};
 use crate::{
     Apt, Base, Cmd, CodeBundle, Command, Commands, Entrypoint, Env, Image, Labels, Pip, PipOptions,
     Requirements, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
@@ -56,6 +56,14 @@ impl<'a> Checker<'a> {
                     let at = [Item::Part("packages"), Item::Index(index)];
                     r.check(at, pip::check_requirement(package));
                 }
+            }
+            Step::Project(step) => {
+                self.python(r, &step.options);
+                project::check(r, step);
+            }
+            Step::Conda(step) => {
+                conda::check(r, step);
+                secret::check_all(r, &step.secrets);
             }
             Step::SourceFolder(folder) => self.folder(r, folder),
             Step::SourceFile(file) => self.file(r, file),
