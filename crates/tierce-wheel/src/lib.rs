@@ -24,6 +24,7 @@ mod pylock;
 mod record;
 mod request;
 mod script;
+mod standalone;
 mod standin;
 mod target;
 mod top;
@@ -52,6 +53,11 @@ pub use pylock::PylockError;
 pub use record::{RecordError, RecordHash, RecordRow};
 pub use request::{
     Connection, LockCommand, LockInterpreter, LockRequest, Prereleases, SourcePolicy,
+};
+pub use standalone::{
+    ArchiveLayout, ArchiveProblem, BuildLibc, Catalog, PROGRAM_DIRECTORY, STANDALONE_PREFIX,
+    STANDALONE_VERSION, StandaloneBuild, StandaloneError, StandaloneSettings, StoredBuild,
+    fetch_standalone, standalone_program, write_standalone_layer,
 };
 pub use target::{Libc, PythonVersion, PythonVersionError, Tags, Target, UnsupportedPlatform};
 pub use top::{Conflict, FileConflict, TopLayer};

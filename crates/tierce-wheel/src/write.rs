@@ -113,6 +113,15 @@ impl<'w, W: Write> Tree<'w, W> {
         )
     }
 
+    pub(crate) fn hard_link(
+        &mut self,
+        path: LayerPath,
+        target: LayerPath,
+    ) -> Result<(), WriteError> {
+        self.parents(&path)?;
+        self.writer.append(&Entry::hard_link(path, target), io::empty())
+    }
+
     /// A planned file; deflated ones are spliced, not unpacked and packed again.
     pub(crate) fn planned(
         &mut self,
