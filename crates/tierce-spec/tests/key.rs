@@ -6,8 +6,9 @@ use std::path::Path;
 use tierce_oci::{Digest, Platform};
 use tierce_spec::manifest::{Manifest, ManifestFiles, SourceKind};
 use tierce_spec::{
-    Apt, Base, Command, Commands, DebianBase, DockerfileBase, Image, ImageKey, Input, Inputs,
-    Network, PipOptions, PythonRequest, ResolveError, ResolvedImage, SearchPath, Secret,
+    Apt, Base, Command, Commands, Conda, CondaSource, DebianBase, DockerfileBase, Groups, Image,
+    ImageKey, Input, Inputs, Network, PipOptions, PixiEnvironment, Project, ProjectInstall,
+    ProjectKind, PythonRequest, ResolveError, ResolvedImage, SearchPath, Secret, Selection,
     SourceOptions, Step,
 };
 
@@ -40,6 +41,14 @@ fn secrets(secrets: Vec<Secret>) -> Image {
 
 fn pip(packages: &[&str]) -> Image {
     slim().with_pip_packages(packages.iter().copied(), PipOptions::new())
+}
+
+fn one(name: &str) -> Vec<String> {
+    vec![name.to_owned()]
+}
+
+fn project(kind: ProjectKind, selection: Selection) -> Image {
+    slim().with_project(Project::new(kind, "a").with_selection(selection))
 }
 
 #[test]
@@ -143,6 +152,24 @@ fn different_images_have_different_keys() {
             packages: vec!["git".into()],
             secrets: vec![Secret::new("a")],
         })),
+        // Projects and conda environments.
+        project(ProjectKind::Uv, Selection::default()),
+        project(ProjectKind::Poetry, Selection::default()),
+        project(ProjectKind::Pylock, Selection::default()),
+        project(ProjectKind::Uv, Selection { groups: Groups::All, ..Selection::default() }),
+        project(ProjectKind::Uv, Selection { with_groups: one("a"), ..Selection::default() }),
+        project(ProjectKind::Uv, Selection { without_groups: one("a"), ..Selection::default() }),
+        project(ProjectKind::Uv, Selection { with_extras: one("a"), ..Selection::default() }),
+        project(ProjectKind::Uv, Selection { packages: one("a"), ..Selection::default() }),
+        slim().with_project(
+            Project::new(ProjectKind::Uv, "a").with_install(ProjectInstall::InstallProject),
+        ),
+        slim().with_conda(Conda::new(CondaSource::Packages(one("a")))),
+        slim().with_conda(Conda::new(CondaSource::Packages(one("a"))).with_channels(["c"])),
+        slim().with_conda(Conda::new(CondaSource::Packages(one("a"))).with_prefix("/c")),
+        slim().with_conda(Conda::new(CondaSource::Environment { file: "a".into() })),
+        slim().with_conda(Conda::new(CondaSource::Lock { file: "a".into() })),
+        slim().with_conda(Conda::new(CondaSource::Pixi(PixiEnvironment::new("a")))),
     ];
     for (index, one) in images.iter().enumerate() {
         for other in &images[index + 1..] {

@@ -4,6 +4,7 @@
 
 use super::base_value::BaseValue;
 use super::forms::{self, Forms};
+use super::packages::{CondaValue, ProjectTable};
 use crate::{CopyStyle, Network, PythonVersion, Secret, ServiceUrl};
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
@@ -42,6 +43,10 @@ pub(super) struct Document {
     pub network: Option<Network>,
     /// Debian packages: name, name:architecture, name=version or name/release.
     pub apt: Option<AptValue>,
+    /// Packages from conda channels.
+    pub conda: Option<CondaValue>,
+    /// The Python packages of a project, as its lock file says them.
+    pub project: Option<ProjectTable>,
     /// Python packages.
     pub pip: Option<PipValue>,
     /// Requirements files, in pip's format.
@@ -86,6 +91,10 @@ pub(super) struct WorkspaceTable;
 pub(super) struct StepTable {
     /// Debian packages: name, name:architecture, name=version or name/release.
     pub apt: Option<AptValue>,
+    /// Packages from conda channels.
+    pub conda: Option<CondaValue>,
+    /// The Python packages of a project, as its lock file says them.
+    pub project: Option<ProjectTable>,
     /// Python packages.
     pub pip: Option<PipValue>,
     /// Requirements files, in pip's format.

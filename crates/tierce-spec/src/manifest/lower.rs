@@ -5,16 +5,16 @@ use super::base_value::{
 };
 use super::document::{
     AptTable, AptValue, CodeTable, CodeValue, CommandValue, CopyTable, Document, OneOrMany,
-    PipTable, PipValue, PlatformName, PythonTable, PythonValue, RunTable, RunValue, SecretName,
-    SecretTable, SecretValue, StepTable,
+    PipTable, PipValue, PlatformName, PythonTable, PythonValue, RunTable, RunValue, StepTable,
 };
 use super::error::ManifestProblem;
 use super::locate::{Segment, Source};
+use super::packages::{secret, secrets};
 use super::{Manifest, SourceKind};
 use crate::{
     Apt, Base, Bytecode, Cmd, CodeBundle, Command, Commands, DebianBase, DockerfileBase,
     Entrypoint, Env, Image, Labels, Network, Pip, PipOptions, PythonProvider, PythonRequest,
-    Requirements, Secret, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
+    Requirements, SourceFile, SourceFolder, SourceOptions, Step, User, Wheels, Workdir,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -78,6 +78,8 @@ fn short_keys(document: &Document) -> Vec<&'static str> {
         builder: _,
         network: _,
         apt,
+        conda,
+        project,
         pip,
         requirements,
         wheels,
@@ -95,6 +97,8 @@ fn short_keys(document: &Document) -> Vec<&'static str> {
     } = document;
     let keys = [
         ("apt", apt.is_some()),
+        ("conda", conda.is_some()),
+        ("project", project.is_some()),
         ("pip", pip.is_some()),
         ("requirements", requirements.is_some()),
         ("wheels", wheels.is_some()),
@@ -109,9 +113,24 @@ fn short_keys(document: &Document) -> Vec<&'static str> {
 }
 
 fn step_keys(step: &StepTable) -> Vec<&'static str> {
-    let StepTable { apt, pip, requirements, wheels, env, workdir, copy, run, user, code } = step;
+    let StepTable {
+        apt,
+        conda,
+        project,
+        pip,
+        requirements,
+        wheels,
+        env,
+        workdir,
+        copy,
+        run,
+        user,
+        code,
+    } = step;
     let keys = [
         ("apt", apt.is_some()),
+        ("conda", conda.is_some()),
+        ("project", project.is_some()),
         ("pip", pip.is_some()),
         ("requirements", requirements.is_some()),
         ("wheels", wheels.is_some()),
@@ -196,22 +215,6 @@ fn below(manifest: &Manifest, kind: &dyn Fn(&Path) -> SourceKind) -> Image {
     }
 }
 
-fn secret(value: &SecretValue) -> Secret {
-    match value {
-        SecretValue::Name(SecretName(secret)) => secret.clone(),
-        SecretValue::Table(SecretTable { key, group, env, mount }) => Secret {
-            key: key.clone(),
-            group: group.clone(),
-            env: env.clone(),
-            mount: mount.clone(),
-        },
-    }
-}
-
-fn secrets(values: &[SecretValue]) -> Vec<Secret> {
-    values.iter().map(secret).collect()
-}
-
 fn python(value: &PythonValue) -> PythonRequest {
     match value {
         PythonValue::Version(version) => PythonRequest {
@@ -245,6 +248,8 @@ pub(super) fn steps(document: &Document, kind: &dyn Fn(&Path) -> SourceKind) -> 
         }
         None => out.step_table(&StepTable {
             apt: document.apt.clone(),
+            conda: document.conda.clone(),
+            project: document.project.clone(),
             pip: document.pip.clone(),
             requirements: document.requirements.clone(),
             wheels: document.wheels.clone(),
@@ -286,8 +291,20 @@ impl Builder<'_> {
 
     /// The steps of one table, in the canonical order.
     fn step_table(&mut self, table: &StepTable) {
-        let StepTable { apt, pip, requirements, wheels, env, workdir, copy, run, user, code } =
-            table;
+        let StepTable {
+            apt,
+            conda,
+            project,
+            pip,
+            requirements,
+            wheels,
+            env,
+            workdir,
+            copy,
+            run,
+            user,
+            code,
+        } = table;
         if let Some(apt) = apt {
             let (packages, secrets) = match apt {
                 AptValue::Packages(packages) => (packages, vec![]),
@@ -296,6 +313,12 @@ impl Builder<'_> {
                 }
             };
             self.push(&["apt"], 0, Step::Apt(Apt { packages: packages.clone(), secrets }));
+        }
+        if let Some(conda) = conda {
+            self.push(&["conda"], 0, Step::Conda(conda.conda()));
+        }
+        if let Some(project) = project {
+            self.push(&["project"], 0, Step::Project(project.project()));
         }
         if let Some(pip) = pip {
             self.pip(pip);

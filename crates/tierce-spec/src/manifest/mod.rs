@@ -3,8 +3,8 @@
 //! The short form has one key for each kind of step, in any order in the file; the steps apply in
 //! a fixed one, from what changes seldom to what changes often:
 //!
-//! `base`, `apt`, `pip`, `requirements`, `wheels`, `env`, `workdir`, `copy`, `run`, `user`,
-//! `code`, and then `entrypoint`, `cmd` and `labels`.
+//! `base`, `apt`, `conda`, `project`, `pip`, `requirements`, `wheels`, `env`, `workdir`, `copy`,
+//! `run`, `user`, `code`, and then `entrypoint`, `cmd` and `labels`.
 //!
 //! So `env` and `workdir` hold for `run`, a relative `dst` of `copy` is below `workdir`, and
 //! `run` works as the base's user (root, almost always) while containers work as `user`.
@@ -12,7 +12,7 @@
 //! The long form has `[[steps]]` instead, each a table with exactly one of these keys, which
 //! apply in the order of the file. The two are not mixed.
 //!
-//! Paths of the host (`src`, `requirements`) are kept as written; they are meant to be relative to
+//! Paths of the host (`src`, `requirements`, those of `project` and `conda`) are kept as written; they are meant to be relative to
 //! the folder of the file. Those of an image below (`base = { spec = "../base/tierce.toml" }`) are
 //! relative to its own ([`Image::root`]).
 
@@ -23,6 +23,7 @@ mod files;
 mod forms;
 mod locate;
 mod lower;
+mod packages;
 mod schema;
 
 use crate::{FieldPath, Image, Item, Problem};

@@ -9,8 +9,20 @@ use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
 /// The keys that `[[steps]]` excludes.
-const SHORT_KEYS: [&str; 10] =
-    ["apt", "pip", "requirements", "wheels", "env", "workdir", "copy", "run", "user", "code"];
+const SHORT_KEYS: [&str; 12] = [
+    "apt",
+    "conda",
+    "project",
+    "pip",
+    "requirements",
+    "wheels",
+    "env",
+    "workdir",
+    "copy",
+    "run",
+    "user",
+    "code",
+];
 
 /// The JSON Schema (draft 2020-12) of `tierce.toml`: what the repository's
 /// `schema/tierce.schema.json` holds.
