@@ -25,6 +25,11 @@ pub struct ConfigFile {
     pub store: Option<PathBuf>,
     /// The Python package index, instead of PyPI.
     pub index: Option<Address>,
+    /// What has python-build-standalone's releases, instead of releases.astral.sh and GitHub, for
+    /// images whose base has no Python.
+    pub python_install_mirror: Option<Address>,
+    /// The list of the builds that there are, in the format of uv's, instead of the pinned one.
+    pub python_downloads_json_url: Option<Address>,
     /// What to do about an image when nobody can tell whether it exists; "build" unless set.
     pub unknown: Option<UnknownImage>,
     /// What images start from that only say which Python they want.
@@ -247,6 +252,8 @@ impl ConfigFile {
             builder: _,
             store,
             index: _,
+            python_install_mirror: _,
+            python_downloads_json_url: _,
             unknown: _,
             debian_base: _,
             images: _,

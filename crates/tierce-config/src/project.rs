@@ -21,6 +21,8 @@ pub(crate) fn user_only(file: &ConfigFile) -> Option<Key> {
         builder: _,
         store,
         index: _,
+        python_install_mirror: _,
+        python_downloads_json_url: _,
         unknown: _,
         debian_base: _,
         images: _,

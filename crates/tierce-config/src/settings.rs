@@ -8,7 +8,7 @@ use crate::sources::{ConfigPath, Files, Overrides};
 use crate::tables::{self, BuildkitSettings, DebianSettings, DockerSettings, ImageSpecSettings};
 use crate::tables::{PodmanSettings, RegistrySettings, SecretsSettings};
 use crate::values::{
-    Address, DebianBase, ImageName, NamedAddress, PushRegistry, TimeSpan, UnknownImage,
+    Address, DebianBase, FileAddress, ImageName, NamedAddress, PushRegistry, TimeSpan, UnknownImage,
 };
 use crate::{ConfigError, ConfigFile, Entry, Environment, FlavorEntry, Sources, flyte};
 use crate::{python, redact};
@@ -45,6 +45,10 @@ pub struct Settings {
     pub check_cache_ttl: Duration,
     /// The Python package index, where not PyPI.
     pub index: Option<Url>,
+    /// What has python-build-standalone's releases, where not its own servers.
+    pub python_install_mirror: Option<Url>,
+    /// The list of its builds, where not the pinned one.
+    pub python_downloads: Option<Url>,
     /// What is particular about single registries, or parts of them.
     pub registries: BTreeMap<RegistryPath, RegistrySettings>,
     /// The Python that loads the project's Python files.
@@ -130,6 +134,8 @@ impl Settings {
             unknown: unknown(&mut r, flags)?,
             store: store(&mut r)?,
             index: index(&mut r)?.map(|a| a.0),
+            python_install_mirror: python_install_mirror(&mut r)?.map(|a| a.0),
+            python_downloads: python_downloads(&mut r)?.map(|a| a.0),
             debian_base: r.or_default(
                 &["debian-base"],
                 None,
@@ -253,6 +259,19 @@ fn index(r: &mut Resolver<'_>) -> Result<Option<Address>, ConfigError> {
     let above = r.variable(&["TIERCE_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL"])?;
     let above = above.map(|(NamedAddress(address), said)| (address, said));
     Ok(r.value(&["index"], above, |file| file.index.clone()))
+}
+
+fn python_install_mirror(r: &mut Resolver<'_>) -> Result<Option<Address>, ConfigError> {
+    let above = r.variable(&["UV_PYTHON_INSTALL_MIRROR"])?;
+    let above = above.map(|(FileAddress(address), said)| (address, said));
+    Ok(r.value(&["python-install-mirror"], above, |file| file.python_install_mirror.clone()))
+}
+
+fn python_downloads(r: &mut Resolver<'_>) -> Result<Option<Address>, ConfigError> {
+    let above = r.variable(&["UV_PYTHON_DOWNLOADS_JSON_URL"])?;
+    let above = above.map(|(FileAddress(address), said)| (address, said));
+    let key = ["python-downloads-json-url"];
+    Ok(r.value(&key, above, |file| file.python_downloads_json_url.clone()))
 }
 
 fn check_cache_ttl(r: &mut Resolver<'_>) -> Duration {

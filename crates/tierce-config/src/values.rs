@@ -337,6 +337,20 @@ impl FromStr for NamedAddress {
     }
 }
 
+/// An address, or the path of a file, as uv takes for what it downloads.
+pub struct FileAddress(pub Address);
+
+impl FromStr for FileAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match Url::from_file_path(text) {
+            Ok(url) => Ok(FileAddress(Address(url))),
+            Err(()) => text.parse().map(FileAddress),
+        }
+    }
+}
+
 /// What variables mean by true and false, in the words that Flyte's readers know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]

@@ -63,6 +63,8 @@ pub struct ResolvedBase {
     pub links: &'static [(&'static str, &'static str)],
     /// The base's Python, if that is known without looking inside.
     pub interpreter: Option<Interpreter>,
+    /// The base's C library, as far as it is known.
+    pub libc: Libc,
 }
 
 /// What is kept of a registry base that was looked up: everything but the layers themselves.
@@ -86,6 +88,7 @@ impl Context {
                 plan: PlanBuilder::new(platform.clone(), Draft::scratch(platform.clone())),
                 links: &[],
                 interpreter: None,
+                libc: Libc::DEFAULT,
             }),
             Base::Registry(reference) => self.registry_base(reference, platform, events).await,
             Base::Debian(debian) => self.debian_base(debian, platform, events).await,
@@ -128,8 +131,10 @@ impl Context {
                 libc: glibc(&packages),
             })
         });
+        let libc = glibc(&packages);
         let plan = self.debian_plan(base, platform, packages, options);
-        Ok(ResolvedBase { plan, links: &DEBIAN_LINKS, interpreter: interpreter.transpose()? })
+        let interpreter = interpreter.transpose()?;
+        Ok(ResolvedBase { plan, links: &DEBIAN_LINKS, interpreter, libc })
     }
 
     fn debian_plan(
@@ -260,12 +265,13 @@ impl Context {
         let outcome = if cached { Outcome::Cached } else { Outcome::Made };
         step.finish(outcome, digest.short());
         let interpreter = interpreter_of(&config)?;
+        let libc = libc_of(&config);
         let mut draft = Draft::new(config, layers);
         draft.annotate("org.opencontainers.image.base.digest", digest.to_string());
         draft.annotate("org.opencontainers.image.base.name", reference.to_string());
         let plan = PlanBuilder::new(platform.clone(), draft);
         // What is a link in a registry's base is known only to who unpacks it.
-        Ok(ResolvedBase { plan, links: &[], interpreter })
+        Ok(ResolvedBase { plan, links: &[], interpreter, libc })
     }
 
     /// The base's manifest and configuration for the platform. A tag is asked for its digest;
@@ -365,7 +371,7 @@ pub fn interpreter_of(config: &ImageConfig) -> Result<Option<Interpreter>, Nativ
 }
 
 /// Images made with Alpine's package manager have musl; all else is taken for glibc.
-fn libc_of(config: &ImageConfig) -> Libc {
+pub fn libc_of(config: &ImageConfig) -> Libc {
     let made_by = config.history.iter().filter_map(|h| h.created_by.as_deref());
     let is_alpine = |step: &str| step.contains("apk add") || step.contains("alpine-minirootfs");
     match made_by.into_iter().any(is_alpine) {

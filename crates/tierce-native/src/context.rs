@@ -12,7 +12,7 @@ use tierce_registry::Client;
 use tierce_sandbox::{Cancel, Helper, IdMapping, ProbeError, Sandbox};
 use tierce_secret::Secrets;
 use tierce_store::{Lock, LockMode, ScratchDir, Store};
-use tierce_wheel::{Uv, UvSettings};
+use tierce_wheel::{StandaloneSettings, Uv, UvSettings};
 use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
@@ -34,6 +34,8 @@ pub struct NativeSettings {
     pub index: Option<Url>,
     /// Where the user's credentials for package indexes are.
     pub index_credentials: IndexCredentialFiles,
+    /// Where Python comes from for bases that have none.
+    pub standalone: StandaloneSettings,
     /// The Debian mirror of bases that name none.
     pub debian_mirror: Option<Url>,
     /// The mirror of Debian's security archive.

@@ -258,6 +258,7 @@ parts!(
     tierce_wheel::FileConflict,
     tierce_wheel::LayerError,
     tierce_wheel::LockError,
+    tierce_wheel::StandaloneError,
     tierce_wheel::UvError,
     tierce_wheel::WheelError,
     crate::local_wheels::LocalWheelError,
@@ -362,12 +363,18 @@ impl Diagnostic for NativeError {
                     .to_owned()
             }
             NativeError::NoInterpreter => {
-                "Choose a base that has one, or say it: `python = \"3.12\"`, or `python = { version = \"3.12\", interpreter = \
-                 \"/usr/bin/python3\" }`; a Debian base brings its own with `python = true`."
+                "Say which version the image is to have, as `python = \"3.12\"`: where the base has \
+                 none, one is put in, unless `provider = \"base\"`. Or say where it is: `python = { \
+                 version = \"3.12\", interpreter = \"/usr/bin/python3\" }`; a Debian base brings its \
+                 own with `python = true`."
                     .to_owned()
             }
             NativeError::WrongPython { found, .. } => {
-                format!("Ask for {found}, or choose a base with the version you need.")
+                format!(
+                    "Ask for {found}, or choose a base with the version you need, or one without \
+                     a Python environment: another Python is put in there, unless `provider` is \
+                     \"base\" or `interpreter` names one."
+                )
             }
             NativeError::StoreFull { .. } => {
                 "Free some space there (`tierce cache prune` does), or set TIERCE_STORE to a \

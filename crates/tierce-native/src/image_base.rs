@@ -84,11 +84,12 @@ impl Context {
         }
         step.finish(Outcome::Cached, image.root.digest.short());
         let interpreter = crate::base::interpreter_of(&config)?;
+        let libc = crate::base::libc_of(&config);
         let mut draft = Draft::new(config, below);
         draft.annotate("org.opencontainers.image.base.digest", image.root.digest.to_string());
         draft.annotate("org.opencontainers.image.base.name", &base.uri);
         let plan = PlanBuilder::new(platform.clone(), draft);
-        Ok(ResolvedBase { plan, links: &[], interpreter })
+        Ok(ResolvedBase { plan, links: &[], interpreter, libc })
     }
 
     /// The image in the store, if it is the one that is meant.

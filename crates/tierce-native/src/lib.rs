@@ -31,6 +31,7 @@ mod python_steps;
 mod rootfs;
 mod run;
 mod secret;
+mod standalone;
 mod turns;
 mod work;
 

@@ -18,6 +18,7 @@ use tierce_engine::{Events, Gathered, GatheredBase, Source, Status};
 use tierce_layer::LayerPath;
 use tierce_oci::{Platform, hide_credentials};
 use tierce_spec::{Apt, Command, Commands, Labels, Network, ResolvedStep, Step};
+use tierce_wheel::Libc;
 
 /// How much planning may do.
 #[derive(Clone, Debug)]
@@ -81,6 +82,8 @@ pub struct Planner<'a> {
     links: &'static [(&'static str, &'static str)],
     /// The base's Python, where it is known.
     pub interpreter: Option<Interpreter>,
+    /// The base's C library, as far as it is known.
+    pub libc: Libc,
     /// The Python that the image's environment was made for, before anything was installed into
     /// it, and what it runs on.
     pub found: Option<(Interpreter, Foundation)>,
@@ -117,20 +120,22 @@ impl Context {
         events: &'a Events,
     ) -> Result<Planner<'a>, NativeError> {
         let base = gathered.resolved.image().base();
-        let (ResolvedBase { plan, links, interpreter }, open_end) = match (&gathered.base, below) {
-            (Some(GatheredBase::Image(image)), Some(below))
-                if below.build.status == Status::WouldBuild =>
-            {
-                let steps = self.plan_steps(image, below.next(), platform, mode.clone(), events);
-                let Planner { builder: plan, links, interpreter, open_end, .. } =
-                    Box::pin(steps).await?;
-                (ResolvedBase { plan, links, interpreter }, open_end)
-            }
-            (Some(GatheredBase::Image(_)), Some(below)) => {
-                (self.image_base(below, platform, events).await?, None)
-            }
-            _ => (self.resolve_base(base, platform, events).await?, None),
-        };
+        let (ResolvedBase { plan, links, interpreter, libc }, open_end) =
+            match (&gathered.base, below) {
+                (Some(GatheredBase::Image(image)), Some(below))
+                    if below.build.status == Status::WouldBuild =>
+                {
+                    let steps =
+                        self.plan_steps(image, below.next(), platform, mode.clone(), events);
+                    let Planner { builder: plan, links, interpreter, libc, open_end, .. } =
+                        Box::pin(steps).await?;
+                    (ResolvedBase { plan, links, interpreter, libc }, open_end)
+                }
+                (Some(GatheredBase::Image(_)), Some(below)) => {
+                    (self.image_base(below, platform, events).await?, None)
+                }
+                _ => (self.resolve_base(base, platform, events).await?, None),
+            };
         let base = Foundation { nodes: plan.len(), stack: plan.stack() };
         let mut planner = Planner {
             context: self,
@@ -141,11 +146,13 @@ impl Context {
             builder: plan,
             links,
             interpreter,
+            libc,
             found: None,
             venv: None,
             open_end,
         };
         planner.label_python();
+        planner.standalone_first().await?;
         for step in gathered.resolved.steps() {
             if planner.open_end.is_some() {
                 break;

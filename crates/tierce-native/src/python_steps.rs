@@ -12,6 +12,7 @@ use crate::plan::Node;
 use crate::planner::{Foundation, Planner, environment};
 use crate::python::{Interpreter, PREFIX, PythonLayers, Together};
 use crate::secret::StepSecrets;
+use crate::standalone::fits;
 use crate::work::{Execution, Omit, Work};
 use std::sync::Arc;
 use tierce_oci::{Diagnostic, Platform};
@@ -311,7 +312,7 @@ impl Planner<'_> {
     }
 
     /// Makes everything planned so far, since something has to run on it now.
-    async fn make_below(&self) -> Result<Vec<Layer>, NativeError> {
+    pub(crate) async fn make_below(&self) -> Result<Vec<Layer>, NativeError> {
         let plan = Arc::new(self.builder.snapshot());
         let refresh = self.mode.refresh();
         let maker = Maker::new(self.context.clone(), plan.clone(), self.events.clone(), refresh);
@@ -347,20 +348,25 @@ impl Planner<'_> {
                         "python3".to_owned()
                     }
                 };
-                match self.probe(&name, platform).await? {
-                    Some(found) => (found, here),
-                    None => return Ok(None),
+                match self.probe(&name, platform).await {
+                    Ok(Some(found)) => (found, here),
+                    Ok(None) => return Ok(None),
+                    Err(NativeError::NoInterpreter) => {
+                        let instead = self.standalone_instead(request, platform).await?;
+                        return instead.ok_or(NativeError::NoInterpreter).map(Some);
+                    }
+                    Err(error) => return Err(error),
                 }
             }
         };
-        let Some(PythonRequest { version, interpreter, .. }) = request else {
-            return Ok(Some((known, foundation)));
-        };
-        if let Some(version) = version {
+        let Some(request) = request else { return Ok(Some((known, foundation))) };
+        let PythonRequest { version, interpreter, .. } = request;
+        if let Some(version) = version
+            && !fits(known.version, Some(*version))
+        {
             let (found, wanted) = (known.version.to_string(), version.to_string());
-            if found != wanted && !found.starts_with(&format!("{wanted}.")) {
-                return Err(NativeError::WrongPython { wanted, found });
-            }
+            let instead = self.standalone_instead(Some(request), platform).await?;
+            return instead.ok_or(NativeError::WrongPython { wanted, found }).map(Some);
         }
         let path = interpreter.clone().unwrap_or(known.path);
         Ok(Some((Interpreter { path, ..known }, foundation)))

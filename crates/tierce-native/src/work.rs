@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tierce_engine::Source;
 use tierce_layer::LayerPath;
 use tierce_spec::{Network, Secret};
+use tierce_wheel::StandaloneBuild;
 
 /// What makes a layer.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub enum Work {
     DebianConfigure(Arc<DebianBase>),
     /// Runs commands. Executed.
     Execute(Execution),
+    /// A Python of the image's own. Assembled.
+    Standalone(Arc<StandaloneBuild>),
     /// The skeleton of the Python environment. Assembled.
     Venv(Arc<PythonLayers>),
     /// The wheels of one group. Assembled.

@@ -25,7 +25,7 @@ use tierce_sandbox::{Cancel, Helper};
 use tierce_secret::SecretProvider;
 use tierce_spec::Image;
 use tierce_store::Store;
-use tierce_wheel::UvSettings;
+use tierce_wheel::{StandaloneSettings, UvSettings};
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +143,10 @@ impl Tierce {
             uv_variables: settings.uv_variables.clone(),
             index: settings.index.clone(),
             index_credentials: index_credentials(&settings),
+            standalone: StandaloneSettings {
+                mirror: settings.python_install_mirror.clone(),
+                list: settings.python_downloads.clone(),
+            },
             debian_mirror: settings.debian.mirror.clone(),
             debian_security_mirror: settings.debian.security_mirror.clone(),
             debian_keyring: settings.debian.keyring.clone(),
