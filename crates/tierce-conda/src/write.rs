@@ -1,0 +1,513 @@
+//! Layers out of packages.
+
+use crate::archive::{Package, utf8};
+use crate::error::{PackageError, PackageProblem};
+use crate::fetch::StoredPackage;
+use crate::info::{PackagePath, PathKind, Placeholder};
+use crate::install::{CondaPrefix, Target};
+use crate::layers::CondaLayerPlan;
+use crate::lock::CondaLock;
+use crate::prefix;
+use crate::record::{self, Written};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+use tierce_layer::{EPOCH, Entry, EntryKind, LayerPath, LayerWriter, PathError, WriteError};
+use tierce_oci::{Diagnostic, Digest, ErrorKind, Hasher};
+
+/// Why a layer could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// A package is bad.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// A path can't be in a layer.
+    #[error("a path can't be in a layer")]
+    Path(#[from] PathError),
+    /// Writing failed.
+    #[error("the layer can't be written")]
+    Write(#[from] WriteError),
+}
+
+impl Diagnostic for LayerError {
+    fn code(&self) -> &'static str {
+        match self {
+            LayerError::Package(error) => error.code(),
+            LayerError::Path(_) => "conda/bad-layer-path",
+            LayerError::Write(_) => "conda/layer-write",
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            LayerError::Package(error) => error.kind(),
+            LayerError::Path(_) => ErrorKind::Upstream,
+            LayerError::Write(_) => ErrorKind::Environment,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            LayerError::Package(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// A path that several packages install.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clobber {
+    /// The path below the prefix.
+    pub path: String,
+    /// The package whose file is in the image.
+    pub winner: String,
+    /// The others.
+    pub losers: Vec<String>,
+}
+
+/// The paths that several packages install, and whose file it is that the image has: that of the
+/// uppermost layer, within it of the last by name. For a warning: such packages don't belong
+/// together, but conda installs them, too.
+pub fn clobbers(
+    plans: &[CondaLayerPlan],
+    prefix: &CondaPrefix,
+) -> Result<Vec<Clobber>, LayerError> {
+    let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for stored in plans.iter().flat_map(|plan| &plan.packages) {
+        for (path, target) in targets(stored, prefix)? {
+            if !matches!(target, Target::Path(PackagePath { kind: PathKind::Directory, .. })) {
+                owners.entry(path).or_default().push(&stored.package.name);
+            }
+        }
+    }
+    let several = owners.into_iter().filter(|(_, owners)| owners.len() > 1);
+    Ok(several
+        .filter_map(|(path, owners)| {
+            let (winner, losers) = owners.split_last()?;
+            let losers = losers.iter().map(|name| (*name).to_owned()).collect();
+            Some(Clobber { path, winner: (*winner).to_owned(), losers })
+        })
+        .collect())
+}
+
+fn targets<'p>(
+    stored: &'p StoredPackage,
+    prefix: &CondaPrefix,
+) -> Result<Vec<(String, Target<'p>)>, LayerError> {
+    prefix.targets(stored).map_err(|problem| bad(stored, problem))
+}
+
+fn bad(stored: &StoredPackage, problem: PackageProblem) -> LayerError {
+    let package = stored.package.filename().to_owned();
+    LayerError::Package(PackageError { package, problem })
+}
+
+/// Writes the layer of some packages: package by package in the order of their names, each in the
+/// order of its archive, every directory once and before what it holds.
+///
+/// Files keep the times that their package gives them, because compiled Python files in packages
+/// name the times of their sources; what is made here is dated [`EPOCH`]. Everything belongs to
+/// root. The bytes depend on the packages and the prefix alone.
+pub fn write_layer<W: Write>(
+    plan: &CondaLayerPlan,
+    prefix: &CondaPrefix,
+    writer: &mut LayerWriter<W>,
+) -> Result<(), LayerError> {
+    let mut all = Vec::with_capacity(plan.packages.len());
+    for stored in &plan.packages {
+        all.push((stored, targets(stored, prefix)?));
+    }
+    let owners = owners(&all)?;
+    let mut tree = Tree { writer, prefix, directories: BTreeSet::new() };
+    for (stored, targets) in &all {
+        let own = |path: &str| owners.get(path).is_some_and(|owner| *owner == stored.package.name);
+        write_package(stored, targets, &own, &mut tree)?;
+    }
+    Ok(())
+}
+
+/// Writes `conda-meta/history`, by which conda knows an environment, and knows what was asked
+/// for in it.
+pub fn write_history<W: Write>(
+    lock: &CondaLock,
+    specs: &[String],
+    prefix: &CondaPrefix,
+    writer: &mut LayerWriter<W>,
+) -> Result<(), LayerError> {
+    let mut text = "==> 1980-01-01 00:00:00 <==\n# cmd: tierce build\n".to_owned();
+    for package in &lock.packages {
+        let channel = package.channel.trim_end_matches('/');
+        text.push_str(&format!("+{channel}/{}::{}\n", package.subdir, package.stem()));
+    }
+    let mut specs: Vec<String> = specs
+        .iter()
+        .filter(|s| !s.contains("://"))
+        .map(|s| format!("'{}'", s.replace('\'', "\"")))
+        .collect();
+    specs.sort();
+    text.push_str(&format!("# update specs: [{}]\n", specs.join(", ")));
+    let mut tree = Tree { writer, prefix, directories: BTreeSet::new() };
+    tree.file("conda-meta/history", 0o644, EPOCH, text.as_bytes())
+}
+
+/// Who a path of the layer belongs to. A path below another's file or link would be a way out of
+/// the environment, or a file that another's takes the place of.
+fn owners<'p>(
+    all: &[(&'p StoredPackage, Vec<(String, Target<'p>)>)],
+) -> Result<BTreeMap<String, &'p str>, LayerError> {
+    let mut owners = BTreeMap::new();
+    let mut leaves = BTreeSet::new();
+    for (stored, targets) in all {
+        for (path, target) in targets {
+            if !matches!(target, Target::Path(PackagePath { kind: PathKind::Directory, .. })) {
+                leaves.insert(path.as_str());
+            }
+            owners.insert(path.clone(), stored.package.name.as_str());
+        }
+    }
+    for (stored, targets) in all {
+        for (path, _) in targets {
+            let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+            if let Some(above) = above.into_iter().find(|above| leaves.contains(above)) {
+                let problem =
+                    PackageProblem::path(above, "it is a file or link, and has files below");
+                return Err(bad(stored, problem));
+            }
+        }
+    }
+    Ok(owners)
+}
+
+fn write_package<W: Write>(
+    stored: &StoredPackage,
+    targets: &[(String, Target<'_>)],
+    own: &dyn Fn(&str) -> bool,
+    tree: &mut Tree<'_, W>,
+) -> Result<(), LayerError> {
+    let package = stored.open()?;
+    let places: BTreeMap<&str, (&str, &PackagePath)> = targets
+        .iter()
+        .filter_map(|(place, target)| match target {
+            Target::Path(path) => Some((path.path.as_str(), (place.as_str(), *path))),
+            _ => None,
+        })
+        .collect();
+    let mut job = Job { package: &package, places, written: BTreeMap::new(), tree, own };
+    // The closure's error is the package's; what the layer's writer says is kept aside.
+    let mut failed = None;
+    let result = package.each(&mut |entry, content| {
+        job.entry(entry, content).or_else(|error| match error {
+            Failure::Problem(problem) => Err(problem),
+            Failure::Layer(error) => {
+                failed = Some(error);
+                Err(PackageProblem::Io(io::Error::other("the layer can't be written")))
+            }
+        })
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    result.map_err(|problem| LayerError::Package(package.error(problem)))?;
+    job.directories()?;
+    let Job { places, mut written, tree, .. } = job;
+    for (path, (place, source)) in &places {
+        if !written.contains_key(*place) && source.kind != PathKind::Directory {
+            let problem = PackageProblem::path(path, "it is listed and not there");
+            return Err(LayerError::Package(package.error(problem)));
+        }
+    }
+    for (place, target) in targets {
+        if let Target::EntryPoint(point) = target {
+            let script = tree.prefix.entry_point(point);
+            let script = script.map_err(|problem| bad(stored, problem))?;
+            let now = Written { sha256: Some(Digest::of(&script)), size: script.len() as u64 };
+            written.insert(place.clone(), now);
+            if own(place) {
+                tree.file(place, 0o755, EPOCH, script.as_bytes())?;
+            }
+        }
+    }
+    let record = record::record(stored, tree.prefix, targets, &written);
+    let place = format!("conda-meta/{}.json", stored.package.stem());
+    tree.file(&place, 0o644, EPOCH, &record)
+}
+
+enum Failure {
+    Problem(PackageProblem),
+    Layer(LayerError),
+}
+
+impl From<PackageProblem> for Failure {
+    fn from(problem: PackageProblem) -> Self {
+        Failure::Problem(problem)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Problem(error.into())
+    }
+}
+
+impl From<LayerError> for Failure {
+    fn from(error: LayerError) -> Self {
+        Failure::Layer(error)
+    }
+}
+
+/// A package on its way into a layer.
+struct Job<'a, 'w, W: Write> {
+    package: &'a Package,
+    /// By path in the package.
+    places: BTreeMap<&'a str, (&'a str, &'a PackagePath)>,
+    /// By place below the prefix.
+    written: BTreeMap<String, Written>,
+    tree: &'a mut Tree<'w, W>,
+    own: &'a dyn Fn(&str) -> bool,
+}
+
+impl<W: Write> Job<'_, '_, W> {
+    fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Failure> {
+        let path = utf8(entry)?;
+        let Some(&(place, source)) = self.places.get(path) else { return Ok(()) };
+        let problem = |problem| Failure::Problem(PackageProblem::path(path, problem));
+        if self.written.contains_key(place) {
+            return Err(problem("it is there twice"));
+        }
+        let now = match &entry.kind {
+            EntryKind::Directory if source.kind == PathKind::Directory => return Ok(()),
+            EntryKind::File { size } if source.kind == PathKind::File => {
+                self.file(place, source, mode(entry.mode), time(entry), *size, content)?
+            }
+            EntryKind::HardLink { target } if source.kind == PathKind::File => {
+                self.hard_link(place, source, target)?
+            }
+            EntryKind::Symlink { target } if source.kind == PathKind::Symlink => {
+                if !stays_inside(place, target) {
+                    return Err(problem("it is a link that leads out of the environment"));
+                }
+                if (self.own)(place) {
+                    self.tree.symlink(place, target, time(entry))?;
+                }
+                Written { sha256: Some(Digest::of(target)), size: 0 }
+            }
+            _ => return Err(problem("it is something else than paths.json says")),
+        };
+        self.written.insert(place.to_owned(), now);
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        place: &str,
+        source: &PackagePath,
+        mode: u32,
+        mtime: i64,
+        size: u64,
+        content: &mut dyn Read,
+    ) -> Result<Written, Failure> {
+        if source.size.is_some_and(|declared| declared != size) {
+            let problem = "it has another size than paths.json says";
+            return Err(PackageProblem::path(&source.path, problem).into());
+        }
+        if let Some(placeholder) = &source.placeholder {
+            return self.replaced(place, source, placeholder, (mode, mtime), size, content);
+        }
+        let mut content = Hashing { content, hasher: Hasher::new() };
+        match (self.own)(place) {
+            true => {
+                let entry = self.tree.entry(place, EntryKind::File { size }, mode, mtime)?;
+                let appended = self.tree.writer.append(&entry, &mut content);
+                appended.map_err(|error| Failure::from(from_input(error)))?;
+            }
+            false => drop(io::copy(&mut content, &mut io::sink())?),
+        }
+        let actual = content.hasher.finish();
+        check(source, actual)?;
+        Ok(Written { sha256: Some(actual), size })
+    }
+
+    fn replaced(
+        &mut self,
+        place: &str,
+        source: &PackagePath,
+        placeholder: &Placeholder,
+        (mode, mtime): (u32, i64),
+        size: u64,
+        content: &mut dyn Read,
+    ) -> Result<Written, Failure> {
+        let limit = self.package.limits().in_memory;
+        if size > limit {
+            let problem = "a prefix in it is to be replaced, and it is too large for that";
+            return Err(PackageProblem::path(&source.path, problem).into());
+        }
+        let mut data = Vec::with_capacity(size as usize);
+        content.read_to_end(&mut data)?;
+        check(source, Digest::of(&data))?;
+        let data = prefix::replace(&source.path, &data, placeholder, self.tree.prefix.prefix())?;
+        if (self.own)(place) {
+            self.tree.file(place, mode, mtime, &data)?;
+        }
+        Ok(Written { sha256: Some(Digest::of(&data)), size: data.len() as u64 })
+    }
+
+    /// A second name of a file of the archive. It becomes a file of its own: the first may have
+    /// another prefix in it, or may have gone elsewhere. Rare, so the archive is read again.
+    fn hard_link(
+        &mut self,
+        place: &str,
+        source: &PackagePath,
+        target: &LayerPath,
+    ) -> Result<Written, Failure> {
+        let package = self.package;
+        let mut found = None;
+        let mut failure = None;
+        package
+            .each(&mut |entry, content| {
+                if found.is_some() || entry.path != *target || !entry.is_file() {
+                    return Ok(());
+                }
+                let written =
+                    self.file(place, source, mode(entry.mode), time(entry), entry.size(), content);
+                match written {
+                    Ok(written) => found = Some(written),
+                    Err(Failure::Problem(problem)) => return Err(problem),
+                    Err(other) => {
+                        failure = Some(other);
+                        return Err(PackageProblem::Io(io::Error::other(
+                            "the layer can't be written",
+                        )));
+                    }
+                }
+                Ok(())
+            })
+            .or_else(|problem| match failure.take() {
+                Some(failure) => Err(failure),
+                None => Err(Failure::Problem(problem)),
+            })?;
+        found.ok_or_else(|| {
+            let problem = "it is another name of a file that is not there";
+            PackageProblem::path(&source.path, problem).into()
+        })
+    }
+
+    /// Directories that would be empty otherwise; archives need not have them.
+    fn directories(&mut self) -> Result<(), LayerError> {
+        for (place, source) in self.places.values() {
+            if source.kind == PathKind::Directory {
+                let path = self.tree.prefix.layer_path(place)?;
+                self.tree.directory(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the layer's writer says of content that it could not read is said of the package.
+fn from_input(error: WriteError) -> LayerError {
+    LayerError::Write(error)
+}
+
+fn check(source: &PackagePath, actual: Digest) -> Result<(), PackageProblem> {
+    match source.sha256 {
+        Some(expected) if expected != actual => Err(PackageProblem::Digest {
+            path: source.path.escape_debug().to_string(),
+            expected: expected.hex(),
+            actual: actual.hex(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The permission bits, without those that give a program its owner's rights.
+fn mode(mode: u32) -> u32 {
+    mode & 0o777
+}
+
+/// Python's `zipfile` refuses times before 1980.
+fn time(entry: &Entry) -> i64 {
+    entry.mtime.max(EPOCH)
+}
+
+/// Whether a link at `place` ends below the prefix.
+fn stays_inside(place: &str, target: &[u8]) -> bool {
+    if target.starts_with(b"/") {
+        return false;
+    }
+    let mut depth = place.matches('/').count();
+    for part in target.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return false,
+            },
+            _ => depth += 1,
+        }
+    }
+    true
+}
+
+struct Hashing<'a> {
+    content: &'a mut dyn Read,
+    hasher: Hasher,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// A layer below a prefix.
+struct Tree<'w, W: Write> {
+    writer: &'w mut LayerWriter<W>,
+    prefix: &'w CondaPrefix,
+    directories: BTreeSet<LayerPath>,
+}
+
+impl<W: Write> Tree<'_, W> {
+    fn directory(&mut self, path: &LayerPath) -> Result<(), LayerError> {
+        let above: Vec<LayerPath> = path.ancestors().chain([path.clone()]).collect();
+        for directory in above.into_iter().filter(|d| !d.is_root()) {
+            if self.directories.insert(directory.clone()) {
+                self.writer.append(&Entry::directory(directory), io::empty())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry below the prefix, its directories written.
+    fn entry(
+        &mut self,
+        place: &str,
+        kind: EntryKind,
+        mode: u32,
+        mtime: i64,
+    ) -> Result<Entry, LayerError> {
+        let path = self.prefix.layer_path(place)?;
+        if let Some(parent) = path.parent() {
+            self.directory(&parent)?;
+        }
+        Ok(Entry::new(path, kind, mode).with_mtime(mtime))
+    }
+
+    fn file(
+        &mut self,
+        place: &str,
+        mode: u32,
+        mtime: i64,
+        content: &[u8],
+    ) -> Result<(), LayerError> {
+        let kind = EntryKind::File { size: content.len() as u64 };
+        let entry = self.entry(place, kind, mode, mtime)?;
+        Ok(self.writer.append(&entry, content)?)
+    }
+
+    fn symlink(&mut self, place: &str, target: &[u8], mtime: i64) -> Result<(), LayerError> {
+        let kind = EntryKind::Symlink { target: target.to_vec() };
+        let entry = self.entry(place, kind, 0o777, mtime)?;
+        Ok(self.writer.append(&entry, io::empty())?)
+    }
+}
