@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tierce_lock::Toolchain;
 use tierce_oci::{Descriptor, Digest, Platform};
 use tierce_secret::{SecretValue, Secrets};
 use tierce_spec::Image;
@@ -250,6 +251,22 @@ pub trait ImageBuilder: Send + Sync {
         request: &BuildRequest,
         events: &Events,
     ) -> Result<ImageBuild, BuilderError>;
+
+    /// Whether it can make locks, and build from them.
+    fn locks(&self) -> bool {
+        false
+    }
+
+    /// Finds out what exactly `request` is built from, and records it in the ledger of its
+    /// [`Gathered::locking`]. Builds what that takes and no more. Asked only where
+    /// [`ImageBuilder::locks`].
+    async fn lock(
+        &self,
+        _request: &BuildRequest,
+        _events: &Events,
+    ) -> Result<Toolchain, BuilderError> {
+        Ok(Toolchain::default())
+    }
 
     /// Whether an image counts as present where somebody saw it in its registry a while ago. If
     /// not, the checkers are asked each time: they know of other places.

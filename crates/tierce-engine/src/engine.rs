@@ -4,8 +4,9 @@ use crate::builder::{ImageBuild, ImageBuilder};
 use crate::checker::{CheckRecords, Existence};
 use crate::error::BuildError;
 use crate::event::Events;
-use crate::gather::{GatherCache, Gathered, gather};
+use crate::gather::{GatherCache, Gathered};
 use crate::job::Planner;
+use crate::lock::gather_locked;
 use crate::lower::lower;
 use crate::options::{BuildOptions, Execution};
 use crate::select::{BuilderSource, Builders, KnownBuilder, Selected};
@@ -122,7 +123,7 @@ impl ImageBuildEngine {
     /// Validates the image, reads its inputs and names it. Nothing is built or asked for.
     pub fn prepare(&self, image: &Image, options: &BuildOptions) -> Result<Prepared, BuildError> {
         let image = self.validated(image, options)?;
-        let gathered = gather(&image, &options.root, &self.cache)?;
+        let gathered = gather_locked(&image, options, &self.cache)?;
         let key = gathered.resolved.key();
         let name = image.reference(&key, options.default_registry.as_deref())?;
         Ok(Prepared { gathered, key, name })

@@ -2,6 +2,7 @@
 
 use crate::checker::{AnyDiagnostic, CheckFailures};
 use crate::gather::GatherError;
+use crate::lock::LockError;
 use crate::select::KnownBuilder;
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub enum BuildError {
     /// A source could not be read.
     #[error(transparent)]
     Gather(#[from] Arc<GatherError>),
+    /// A lock is not for this image, or could not be made.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// No builder of that name.
     #[error("there is no builder called {name:?}; there are: {}", names(known))]
     UnknownBuilder {
@@ -189,6 +193,7 @@ impl BuildError {
             BuildError::Resolve(e) => Some(e),
             BuildError::Name(e) => Some(e),
             BuildError::Gather(e) => Some(&**e),
+            BuildError::Lock(e) => Some(e),
             BuildError::Secret(e) => Some(e),
             BuildError::Load { source, .. } => Some(&**source),
             BuildError::Base { source, .. } => Some(&**source),

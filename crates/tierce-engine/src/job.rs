@@ -5,7 +5,8 @@ use crate::checker::{NotChecked, UnknownPolicy};
 use crate::engine::{ImageBuildEngine, Prepared, reference_of};
 use crate::error::{Ability, BuildError};
 use crate::export::{Export, ExportKind};
-use crate::gather::{GatherCache, Gathered, GatheredBase, gather};
+use crate::gather::{GatherCache, Gathered, GatheredBase};
+use crate::lock::{check_locks, gather_locked};
 use crate::options::{BuildOptions, CheckCache, Execution};
 use crate::select::{Loadable, Selected};
 use std::sync::Arc;
@@ -161,7 +162,8 @@ impl<'a> Planner<'a> {
         }
         let wanted = self.options.builder.as_deref().or(image.builder());
         let builder = self.engine.builder(wanted).await?;
-        let gathered = gather(&image, &self.options.root, &self.engine.cache)?;
+        let gathered = gather_locked(&image, self.options, &self.engine.cache)?;
+        check_locks(&builder, &gathered)?;
         let key = gathered.resolved.key();
         let name = image.reference(&key, self.options.default_registry.as_deref())?;
         let exports = self.exports(&name)?;
@@ -190,12 +192,10 @@ impl<'a> Planner<'a> {
 
     /// The name of an image inside an execution: sources need not be there.
     fn name_inside(&self, image: &Image, running: Option<&str>) -> Result<String, BuildError> {
-        let named = gather(image, &self.options.root, &self.engine.cache)
-            .map_err(BuildError::from)
-            .and_then(|gathered| {
-                let key = gathered.resolved.key();
-                Ok(image.reference(&key, self.options.default_registry.as_deref())?.to_string())
-            });
+        let named = gather_locked(image, self.options, &self.engine.cache).and_then(|gathered| {
+            let key = gathered.resolved.key();
+            Ok(image.reference(&key, self.options.default_registry.as_deref())?.to_string())
+        });
         match (named, running) {
             (Ok(name), _) => Ok(name),
             (Err(_), Some(running)) => Ok(running.to_owned()),
@@ -254,6 +254,7 @@ impl<'a> Planner<'a> {
             if let Some(wanted) = wanted {
                 builder = self.engine.builder(Some(wanted)).await?;
             }
+            check_locks(&builder, gathered)?;
             let key = gathered.resolved.key();
             let own = match image.name() {
                 Some(_) => image.clone(),

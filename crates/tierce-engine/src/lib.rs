@@ -12,6 +12,7 @@ mod event;
 mod export;
 mod gather;
 mod job;
+mod lock;
 mod lower;
 mod noop;
 mod options;
@@ -39,6 +40,7 @@ pub use gather::{
     Change, GatherCache, GatherError, Gathered, GatheredBase, GatheredDockerfile, GatheredFile,
     GatheredProject, LocalWheel, Source, VerifyError, gather,
 };
+pub use lock::{LockError, LockRequest, LockUse, Locked, Locking, declared};
 pub use noop::{NoReference, NoopBuilder};
 pub use options::{BuildOptions, CheckCache, CodeSource, Execution};
 pub use plan::{Action, PlanReport, PlannedLayer, PlatformPlan};

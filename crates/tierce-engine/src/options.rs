@@ -2,6 +2,7 @@
 
 use crate::checker::UnknownPolicy;
 use crate::export::Export;
+use crate::lock::LockUse;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tierce_oci::{Platform, Reference};
@@ -34,6 +35,9 @@ pub struct BuildOptions {
     pub check_cache: CheckCache,
     /// The builder to use, whatever the image and the configuration say.
     pub builder: Option<String>,
+    /// What a lock pins: nothing else is used then, and a specification that says another thing
+    /// is an error.
+    pub lock: Option<LockUse>,
 }
 
 /// Who brings the code that runs in an image ([`tierce_spec::Image::with_code_bundle`]).

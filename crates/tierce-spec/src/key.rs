@@ -21,9 +21,10 @@ pub const FORMAT_VERSION: u32 = 1;
 ///
 /// In it: the base as written, the platforms (sorted), the Python asked for, the bytecode rule,
 /// every step in its order, the content digests of sources (with file modes) and of requirements
-/// files, and [`FORMAT_VERSION`]. Not in it: name, registry and tag of the image, credentials in
-/// URLs, where sources lie on the host, ignore rules (what they leave in is in the digest), and
-/// where secrets come from (what steps see of them, variables and paths, is in it).
+/// files, what a lock pins where there is one, and [`FORMAT_VERSION`]. Not in it: name, registry
+/// and tag of the image, credentials in URLs, where sources lie on the host, ignore rules (what
+/// they leave in is in the digest), and where secrets come from (what steps see of them,
+/// variables and paths, is in it).
 /// The order of variables within one environment step and of labels within one label step does
 /// not count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,7 +84,7 @@ pub(crate) fn key(resolved: &ResolvedImage) -> ImageKey {
 /// Each structure is taken apart without `..`: a new field does not compile until somebody has
 /// decided whether it belongs here.
 pub(crate) fn encode(resolved: &ResolvedImage) -> Vec<u8> {
-    let ResolvedImage { image, platforms, digests, base_digest } = resolved;
+    let ResolvedImage { image, platforms, digests, base_digest, lock } = resolved;
     // `platforms` stand in for the image's own: they are sorted, and never empty.
     // Who builds it and who may push it do not change what it holds; what an ignore file leaves in
     // is in the digests.
@@ -109,6 +110,10 @@ pub(crate) fn encode(resolved: &ResolvedImage) -> Vec<u8> {
     e.list("steps", steps.iter().zip(digests), |e, (step, digest)| {
         encode_step(e, step, digest.as_ref());
     });
+    // Absent where nothing is locked: keys from before there were locks hold.
+    if let Some(lock) = lock {
+        e.digest("lock", lock);
+    }
     e.finish()
 }
 

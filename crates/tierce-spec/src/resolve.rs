@@ -244,6 +244,8 @@ pub struct ResolvedImage {
     pub(crate) digests: Vec<Option<Digest>>,
     /// `Some` exactly where the base is made of something of the host.
     pub(crate) base_digest: Option<Digest>,
+    /// What of a lock holds for it; `None` where nothing is locked.
+    pub(crate) lock: Option<Digest>,
 }
 
 /// A step of a resolved image, with what the steps before it say about it.
@@ -312,6 +314,16 @@ impl ResolvedImage {
         self.image.python_environment()
     }
 
+    /// The same, to be built from what a lock with this digest says. It is part of the key.
+    pub fn with_lock(self, lock: Digest) -> Self {
+        ResolvedImage { lock: Some(lock), ..self }
+    }
+
+    /// The digest of what the image is built from; `None` where that is not locked.
+    pub fn lock(&self) -> Option<Digest> {
+        self.lock
+    }
+
     /// The image's key.
     pub fn key(&self) -> ImageKey {
         crate::key::key(self)
@@ -356,7 +368,8 @@ impl Image {
         };
         platforms.sort();
         platforms.dedup();
-        Ok(ResolvedImage { image: self.clone(), platforms, digests, base_digest })
+        let lock = None;
+        Ok(ResolvedImage { image: self.clone(), platforms, digests, base_digest, lock })
     }
 
     /// What only the surroundings can decide must have been decided.

@@ -52,6 +52,15 @@ fn project(kind: ProjectKind, selection: Selection) -> Image {
 }
 
 #[test]
+fn a_lock_is_part_of_the_key() {
+    let resolved = resolve(&slim(), &|path| path.display().to_string());
+    let locked = |what: &str| resolved.clone().with_lock(Digest::of(what)).key();
+    assert_ne!(locked("a"), resolved.key());
+    assert_ne!(locked("a"), locked("b"));
+    assert_eq!(locked("a"), locked("a"));
+}
+
+#[test]
 fn different_images_have_different_keys() {
     let folder = |src: &str, dst: &str| slim().with_source_folder(src, dst, SourceOptions::new());
     let debian = |base: DebianBase| Image::from_debian(base);

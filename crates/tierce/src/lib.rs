@@ -51,12 +51,13 @@ pub use tierce_engine::ExportError as ExportFormatError;
 pub use tierce_engine::{Action, PlanReport, PlannedLayer, PlatformPlan};
 pub use tierce_engine::{
     BuildError, BuildEvent, BuildOptions, BuilderSource, Capabilities, CheckCache, CodeSource,
-    EventSink, Events, Existence, Export, ImageBuild, ImageBuildEngine, KnownBuilder, NoEvents,
-    NotChecked, Outcome, OutputStream, Prepared, Presence, Rendering, Status, StepId, StepKind,
-    UnknownPolicy,
+    EventSink, Events, Existence, Export, ImageBuild, ImageBuildEngine, KnownBuilder, LockRequest,
+    LockUse, Locked, NoEvents, NotChecked, Outcome, OutputStream, Prepared, Presence, Rendering,
+    Status, StepId, StepKind, UnknownPolicy,
 };
 pub use tierce_flyte as flyte;
 pub use tierce_imagespec as imagespec;
+pub use tierce_lock as lock;
 pub use tierce_native::{NativeError, RunOptions};
 pub use tierce_oci::{
     Descriptor, Diagnostic, Digest, ErrorKind, MediaType, Platform, Reference, ReferenceError,

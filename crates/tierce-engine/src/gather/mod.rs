@@ -7,6 +7,7 @@ mod read;
 mod rules;
 mod verify;
 
+use crate::lock::Locking;
 use place::Place;
 use read::Reader;
 use std::collections::BTreeMap;
@@ -61,6 +62,8 @@ pub struct Gathered {
     /// The files that were read by themselves, with the digests of their bytes: requirements
     /// files with those that they include, Dockerfiles.
     pub files: BTreeMap<PathBuf, Digest>,
+    /// What a lock pins, or what one is made from.
+    pub locking: Locking,
 }
 
 /// A base that is made of something of the host.

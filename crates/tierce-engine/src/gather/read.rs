@@ -7,6 +7,7 @@ use super::{
     GatherCache, Gathered, GatheredBase, GatheredDockerfile, GatheredFile, GatheredProject,
     LocalWheel, Source, gather_at,
 };
+use crate::lock::Locking;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,19 @@ impl<'a> Reader<'a> {
     pub(super) fn finish(self, resolved: ResolvedImage) -> Gathered {
         let Reader { sources, requirements, wheels, projects, conda, files, base, .. } = self;
         let root = self.place.root.clone();
-        Gathered { resolved, sources, requirements, wheels, projects, conda, base, root, files }
+        let locking = Locking::Off;
+        Gathered {
+            resolved,
+            sources,
+            requirements,
+            wheels,
+            projects,
+            conda,
+            base,
+            root,
+            files,
+            locking,
+        }
     }
 
     /// Reads an input; its digest.

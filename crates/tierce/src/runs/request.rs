@@ -4,8 +4,10 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tierce_config::Settings;
-use tierce_engine::{BuildOptions, CheckCache, CodeSource, Events, Export, UnknownPolicy};
+use tierce_engine::{BuildOptions, CheckCache, CodeSource, Events, Export, LockUse, UnknownPolicy};
+use tierce_lock::{LockFile, LockFileError};
 use tierce_oci::{Platform, Reference};
 use tierce_spec::Image;
 
@@ -26,6 +28,8 @@ pub struct RunRequest {
     unknown: Unknown,
     check_cache: Checks,
     builder: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lock: Option<Lock>,
     settings: CallersSettings,
     /// The files with values of secrets, by the secrets' variables.
     secret_files: BTreeMap<String, PathBuf>,
@@ -41,6 +45,33 @@ struct CallersSettings {
     search_path: Vec<PathBuf>,
     registry: Option<String>,
     builder: Option<String>,
+}
+
+/// The lock that is built from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "LockText", into = "LockText")]
+struct Lock(LockUse);
+
+/// A lock as its file has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct LockText {
+    image: String,
+    text: String,
+}
+
+impl From<Lock> for LockText {
+    fn from(Lock(LockUse { file, image }): Lock) -> Self {
+        LockText { image, text: file.text() }
+    }
+}
+
+impl TryFrom<LockText> for Lock {
+    type Error = LockFileError;
+
+    fn try_from(LockText { image, text }: LockText) -> Result<Self, LockFileError> {
+        Ok(Lock(LockUse { file: Arc::new(LockFile::parse(&text)?), image }))
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,6 +123,7 @@ impl RunRequest {
             unknown,
             check_cache,
             builder,
+            lock,
         } = options.clone();
         RunRequest {
             image,
@@ -117,6 +149,7 @@ impl RunRequest {
                 CheckCache::Rebuild => Checks::Rebuild,
             },
             builder,
+            lock: lock.map(Lock),
             settings: CallersSettings {
                 search_path: settings.search_path.clone(),
                 registry: settings.registry.clone(),
@@ -172,6 +205,7 @@ impl RunRequest {
                 Checks::Rebuild => CheckCache::Rebuild,
             },
             builder: self.builder,
+            lock: self.lock.map(|Lock(lock)| lock),
         };
         (self.image, options)
     }
@@ -222,6 +256,7 @@ mod tests {
             unknown: UnknownPolicy::Fail,
             check_cache: CheckCache::Rebuild,
             builder: Some("native".into()),
+            lock: Some(LockUse { file: Arc::default(), image: "image".into() }),
         };
         let files: BTreeMap<_, _> = [("PYPI_TOKEN".to_owned(), PathBuf::from("/token"))].into();
         let sources = tierce_config::Sources::default();
