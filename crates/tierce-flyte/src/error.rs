@@ -123,6 +123,25 @@ pub enum FlyteError {
         /// What was written.
         text: String,
     },
+    /// An argument asks for what can't be done where nothing is installed by the program that the
+    /// argument is for.
+    #[error(
+        "{method}: {argument:?} in extra_args has no meaning: the environment is put together from the lock"
+    )]
+    ExtraArg {
+        /// The method.
+        method: &'static str,
+        /// The argument, without credentials.
+        argument: String,
+        /// Those that have a meaning.
+        known: Vec<&'static str>,
+    },
+    /// A project has no lock, and its manifest does not say all that would be in it.
+    #[error("{} has no uv.lock beside it", pyproject.display())]
+    NoLock {
+        /// The manifest.
+        pyproject: PathBuf,
+    },
     /// A script was not read, or has no header.
     #[error("{} has no header that says what it needs", script.display())]
     NoHeader {
@@ -173,14 +192,6 @@ pub enum FlyteError {
         /// The conda platforms that it does not name.
         missing: Vec<String>,
     },
-    /// A dependency that is not in a project's folder has to be there for the project.
-    #[error("{} depends on {}, which has no place in the image", project.display(), dependency.display())]
-    Outside {
-        /// The project.
-        project: PathBuf,
-        /// The folder or file.
-        dependency: PathBuf,
-    },
 }
 
 impl Diagnostic for FlyteError {
@@ -203,6 +214,8 @@ impl Diagnostic for FlyteError {
                 "flyte/credentials"
             }
             FlyteError::ExtraArgs { .. } => "flyte/invalid-extra-args",
+            FlyteError::ExtraArg { .. } => "flyte/extra-args",
+            FlyteError::NoLock { .. } => "flyte/no-lock",
             FlyteError::NoHeader { .. } => "flyte/no-script-header",
             FlyteError::Header { .. } => "flyte/invalid-script-header",
             FlyteError::Unread { .. } => "flyte/unreadable",
@@ -211,7 +224,6 @@ impl Diagnostic for FlyteError {
             FlyteError::PixiPlatform { .. } | FlyteError::PixiPlatforms { .. } => {
                 "flyte/pixi-platform"
             }
-            FlyteError::Outside { .. } => "flyte/outside-dependency",
         }
     }
 
@@ -258,7 +270,7 @@ impl Diagnostic for FlyteError {
                 "Write it as \"https://pypi.example/simple\".".to_owned()
             }
             FlyteError::Credentials { .. } => {
-                "Projects are installed in the image: give uv the password by secret_mounts, as the variable UV_INDEX_NAME_PASSWORD or the file /root/.netrc.".to_owned()
+                "It is installed in the image: give uv the password by secret_mounts, as the variable UV_INDEX_NAME_PASSWORD or the file /root/.netrc.".to_owned()
             }
             FlyteError::CredentialsIn { .. } => {
                 "Its layer keeps the file, whatever removes it later: name a variable there instead (${TOKEN}), or nothing, and give the password by secret_mounts, as the variable UV_INDEX_NAME_PASSWORD (Poetry: POETRY_HTTP_BASIC_NAME_PASSWORD) or the file /root/.netrc.".to_owned()
@@ -266,6 +278,15 @@ impl Diagnostic for FlyteError {
             FlyteError::ExtraArgs { .. } => {
                 "Close its quotes, and give each option its value.".to_owned()
             }
+            FlyteError::ExtraArg { known, .. } => {
+                format!("Leave it out. Those that say what is installed are {}.", known.join(", "))
+            }
+            FlyteError::NoLock { pyproject } => match pyproject.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => {
+                    format!("Make it: uv lock --project {}.", folder.display())
+                }
+                _ => "Make it: uv lock.".to_owned(),
+            },
             FlyteError::NoHeader { .. } => {
                 "Begin it with a block as PEP 723 has them: # /// script, # dependencies = [\"httpx\"], # ///.".to_owned()
             }
@@ -285,9 +306,6 @@ impl Diagnostic for FlyteError {
                 "Add {} to its platforms, or name the image's: platform=(\"linux/amd64\",).",
                 missing.join(", ")
             ),
-            FlyteError::Outside { .. } => {
-                "Write the path as one relative to the project.".to_owned()
-            }
             FlyteError::Unread { .. } => "Check the path.".to_owned(),
             FlyteError::NotAScript { .. }
             | FlyteError::NotAPlugin { .. }

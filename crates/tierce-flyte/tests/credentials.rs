@@ -53,35 +53,19 @@ fn check(image: &FlyteImage, files: &[(&str, &str)], culprit: &str) {
     lowered.image.validate().unwrap();
 }
 
-const MANIFEST: &str = "[project]\nname = 'a'\nversion = '1'\n[[tool.uv.index]]\nurl = 'URL'\n";
-const LOCAL: &str =
-    "[project]\nname = 'a'\nversion = '1'\n[tool.uv.sources]\nlib = { path = '../lib' }\n";
 const LOCK: &str = "version = 1\n# URL\n";
 
 #[test]
-fn projects_of_uv() {
-    let uv = |mode| {
-        own().with_uv_project("app/pyproject.toml", None, mode, InstallOptions::default()).unwrap()
-    };
-    let dependencies = uv(InstallMode::DependenciesOnly);
-    check(&dependencies, &[("app/pyproject.toml", MANIFEST)], "app/pyproject.toml");
-    check(&dependencies, &[("app/pyproject.toml", ""), ("app/uv.lock", LOCK)], "app/uv.lock");
-    let both = [("app/pyproject.toml", LOCAL), ("app/../lib/pyproject.toml", MANIFEST)];
-    check(&dependencies, &both, "app/../lib/pyproject.toml");
-    let itself = [("app/pyproject.toml", ""), ("app/uv.toml", "index-url = 'URL'")];
-    check(&uv(InstallMode::InstallProject), &itself, "app/uv.toml");
-    // It is not in the image.
-    let texts = [(PathBuf::from("app/uv.toml"), SECRET.to_owned())].into();
-    dependencies.lower(&surroundings(&dependencies, &texts)).unwrap();
-}
-
-#[test]
-fn projects_of_poetry() {
-    let mode = InstallMode::DependenciesOnly;
-    let image = own().with_poetry_project("app/pyproject.toml", None, mode, None, []).unwrap();
-    let manifest = "[[tool.poetry.source]]\nname = 'x'\nurl = 'URL'\n";
-    check(&image, &[("app/pyproject.toml", manifest)], "app/pyproject.toml");
-    check(&image, &[("app/poetry.lock", LOCK)], "app/poetry.lock");
+fn projects_whose_files_are_in_no_layer() {
+    let mode = InstallMode::InstallProject;
+    let uv = own().with_uv_project("app/pyproject.toml", None, mode, InstallOptions::default());
+    let poetry = own().with_poetry_project("app/pyproject.toml", None, mode, None, []);
+    for image in [uv.unwrap(), poetry.unwrap()] {
+        let files = ["pyproject.toml", "uv.toml", "uv.lock", "poetry.lock"];
+        let files = files.map(|name| (Path::new("app").join(name), format!("# {SECRET}\n")));
+        let lowered = image.lower(&surroundings(&image, &files.into())).unwrap();
+        assert!(!format!("{lowered:?}").contains("hunter2"));
+    }
 }
 
 #[test]

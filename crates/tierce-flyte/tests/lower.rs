@@ -7,7 +7,10 @@ use tierce_flyte::{
     Lowered, PixiOptions, ScriptOptions, Surroundings, Tools, ToolsWanted,
 };
 use tierce_oci::{Diagnostic, Platform};
-use tierce_spec::{Base, Command, CopyStyle, Image, Secret, Step};
+use tierce_spec::{
+    Base, Command, CopyStyle, Groups, Image, Project, ProjectInstall, ProjectKind, Secret,
+    Selection, Step,
+};
 
 fn host() -> Host {
     Host::new("3.11".parse().unwrap())
@@ -329,7 +332,7 @@ fn uv_is_where_commands_may_call_it() {
     ] {
         let image = flytes(layers);
         assert_eq!(has_uv(&lower(&image).image), expected);
-        assert_eq!(image.wanted_tools(&BTreeMap::new()).uv_for_commands, expected);
+        assert_eq!(image.wanted_tools().uv_for_commands, expected);
         let without = lower_in(&image, &bare);
         assert_eq!(codes(&without).contains(&"flyte/no-uv"), expected);
     }
@@ -497,141 +500,166 @@ fn uv_project(mode: InstallMode) -> FlyteImage {
     own().with_uv_project("app/pyproject.toml", None, mode, InstallOptions::default()).unwrap()
 }
 
+/// The projects among the steps.
+fn projects(image: &Image) -> Vec<&Project> {
+    let project = |step| match step {
+        &Step::Project(ref project) => Some(project),
+        _ => None,
+    };
+    image.steps().iter().filter_map(project).collect()
+}
+
+fn uv_project_with(extra_args: &str, mode: InstallMode) -> FlyteImage {
+    let options = options(None, Some(extra_args));
+    own().with_uv_project("app/pyproject.toml", None, mode, options).unwrap()
+}
+
+const LOCKED: [(&str, &str); 2] = [
+    ("app/pyproject.toml", "[dependency-groups]\ndev = []\n"),
+    ("app/uv.lock", "[manifest]\nmembers = ['app', 'lib']\n"),
+];
+
 #[test]
-fn projects_of_uv_bring_what_they_are_beside() {
-    let lock = r#"
-[[package]]
-name = "app"
-source = { virtual = "." }
-[[package]]
-name = "lib"
-source = { editable = "../libs/lib" }
-[[package]]
-name = "inner"
-source = { directory = "inner" }
-[[package]]
-name = "wheel"
-source = { path = "../w-1-py3-none-any.whl" }
-[[package]]
-name = "six"
-source = { registry = "https://pypi.org/simple" }
-"#;
-    let texts = [("app/pyproject.toml", "[project]\nname = 'app'\n"), ("app/uv.lock", lock)];
+fn projects_are_what_their_locks_say() {
     let image = uv_project(InstallMode::DependenciesOnly);
     let wanted: Vec<PathBuf> = image.wanted(&BTreeMap::new()).into_iter().collect();
     assert_eq!(wanted, [Path::new("app/pyproject.toml"), Path::new("app/uv.lock")]);
-    let lowered = lower_in(&image, &with_texts(&texts)).image;
-    let all = lines(&lowered);
-    assert_eq!(
-        all[..7],
-        [
-            "file /host/uv /usr/bin/uv",
-            "pip ",
-            "file app/pyproject.toml /var/tmp/tierce/1/project/project/pyproject.toml",
-            "file app/uv.lock /var/tmp/tierce/1/project/project/uv.lock",
-            "folder app/../libs/lib /var/tmp/tierce/1/project/libs/lib",
-            "file app/../w-1-py3-none-any.whl /var/tmp/tierce/1/project/w-1-py3-none-any.whl",
-            "folder app/inner /var/tmp/tierce/1/project/project/inner",
-        ]
-    );
-    for part in [
-        "uv sync --active --inexact --no-editable --no-install-project",
-        "rm -rf /var/tmp/tierce",
-        "UV_PYTHON_DOWNLOADS=never",
+    assert_eq!(image.wanted_tools(), ToolsWanted::default());
+    let bare = Surroundings { tools: Tools::default(), ..with_texts(&LOCKED) };
+    for (image, install) in [
+        (image, ProjectInstall::DependenciesOnly),
+        (uv_project(InstallMode::InstallProject), ProjectInstall::InstallProject),
+        (
+            uv_project_with("--no-install-project", InstallMode::InstallProject),
+            ProjectInstall::DependenciesOnly,
+        ),
     ] {
-        assert!(all[7].contains(part), "{}", all[7]);
+        let lowered = lower_in(&image, &bare);
+        let expected = Project::new(ProjectKind::Uv, "app/pyproject.toml").with_install(install);
+        assert_eq!(lowered.image.steps(), [Step::Project(expected)]);
+        assert!(lowered.warnings.is_empty(), "{:?}", lowered.warnings);
     }
-    let itself = uv_project(InstallMode::InstallProject);
-    let all = lines(&lower_in(&itself, &with_texts(&texts)).image);
-    assert!(all.contains(&"folder app /var/tmp/tierce/1/project/project".to_owned()), "{all:?}");
-    assert!(!all.iter().any(|l| l.contains("--no-install-project") || l.contains("app/inner")));
-    let none = Surroundings { tools: Tools::default(), ..with_texts(&texts) };
-    assert_eq!(itself.lower(&none).unwrap_err().code(), "flyte/no-tool");
-}
-
-#[test]
-fn projects_without_a_lock_say_themselves_what_they_are_beside() {
-    let manifest =
-        "[tool.uv.sources]\na = { path = '../a' }\nb = [{ path = 'b' }, { git = 'x' }]\n";
-    let surroundings = with_texts(&[("app/pyproject.toml", manifest)]);
-    let lowered = lower_in(&uv_project(InstallMode::DependenciesOnly), &surroundings).image;
-    let all = lines(&lowered);
-    assert!(all.contains(&"folder app/../a /var/tmp/tierce/1/project/a".to_owned()), "{all:?}");
-    assert!(!all.iter().any(|l| l.contains("uv.lock")));
-    let manifest = "[tool.uv.sources]\na = { path = '/abs/a' }\n";
-    let error = uv_project(InstallMode::DependenciesOnly)
-        .lower(&with_texts(&[("app/pyproject.toml", manifest)]))
-        .unwrap_err();
-    assert_eq!(error.code(), "flyte/outside-dependency");
-}
-
-#[test]
-fn projects_have_an_environment_to_go_into() {
-    let uv = |image: FlyteImage| {
-        image.with_uv_project(
-            "pyproject.toml",
-            None,
+    let elsewhere = own()
+        .with_uv_project(
+            "app/pyproject.toml",
+            Some("locks/uv.lock".into()),
             InstallMode::default(),
             InstallOptions::default(),
         )
-    };
-    let poetry = |image: FlyteImage| {
-        image.with_poetry_project("pyproject.toml", None, InstallMode::default(), None, [])
-    };
-    let packages = |image: FlyteImage| image.with_pip_packages(["six"], InstallOptions::default());
-    for (image, expected) in [
-        (uv(own()), &["pip "][..]),
-        (poetry(own()), &["pip "]),
-        (uv(own()).and_then(poetry), &["pip "]),
-        (packages(own()).and_then(uv), &["pip six"]),
-        // The packages come later, and the project does not wait for them.
-        (uv(own()).and_then(packages), &["pip ", "pip six"]),
-    ] {
-        let image = lower_in(&image.unwrap(), &with_texts(&[("pyproject.toml", "")])).image;
-        let all = lines(&image);
-        let pips: Vec<&String> = all.iter().filter(|line| line.starts_with("pip ")).collect();
-        assert_eq!(pips, expected);
-        let first = |start: &str| all.iter().position(|line| line.starts_with(start)).unwrap();
-        assert!(first("pip ") < first("run "), "{all:?}");
-    }
-    let manifest = Layer::UvProject {
-        pyproject: "pyproject.toml".into(),
-        lock: None,
-        mode: InstallMode::default(),
-        options: InstallOptions::default(),
-    };
-    let all =
-        lines(&lower_in(&flytes(vec![manifest]), &with_texts(&[("pyproject.toml", "")])).image);
-    assert_eq!(all.iter().filter(|line| *line == "pip ").count(), 1, "Flyte's prelude makes it");
-}
-
-#[test]
-fn passwords_are_on_no_command_line() {
-    for options in [
-        options(Some("https://me:hunter2@h/simple"), None),
-        options(None, Some("--index-url https://me:hunter2@h/simple")),
-    ] {
-        let image =
-            own().with_uv_project("pyproject.toml", None, InstallMode::default(), options).unwrap();
-        let error = image.lower(&surroundings()).unwrap_err();
-        assert_eq!(error.code(), "flyte/credentials");
-        assert!(!format!("{error} {error:?} {:?}", error.hint()).contains("hunter2"));
-    }
-}
-
-#[test]
-fn poetry_is_not_left_in_the_image() {
-    let secrets = [Secret::new("token")];
-    let image = own()
-        .with_poetry_project("app/pyproject.toml", None, InstallMode::default(), None, secrets)
         .unwrap();
-    let lock = "[[package]]\nname = 'a'\n[package.source]\ntype = 'directory'\nurl = '../a'\n";
-    let lowered = lower_in(&image, &with_texts(&[("app/poetry.lock", lock)])).image;
-    let all = lines(&lowered);
-    assert!(all.contains(&"folder app/../a /var/tmp/tierce/1/project/a".to_owned()), "{all:?}");
-    let last = all.last().unwrap();
-    assert!(last.contains("uv tool run poetry install --no-interaction --no-root"), "{last}");
+    let lowered = lower(&elsewhere).image;
+    assert_eq!(projects(&lowered)[0].lock.as_deref(), Some(Path::new("locks/uv.lock")));
+}
+
+#[test]
+fn arguments_of_projects_say_what_is_installed() {
+    let table: &[(&str, Selection)] = &[
+        (
+            "--frozen --no-dev",
+            Selection { without_groups: vec!["dev".into()], ..Selection::default() },
+        ),
+        ("--dev", Selection { with_groups: vec!["dev".into()], ..Selection::default() }),
+        (
+            "--all-packages --extra gpu",
+            Selection {
+                packages: vec!["app".into(), "lib".into()],
+                with_extras: vec!["gpu".into()],
+                ..Selection::default()
+            },
+        ),
+        (
+            "--only-group docs",
+            Selection {
+                groups: Groups::Only,
+                with_groups: vec!["docs".into()],
+                ..Selection::default()
+            },
+        ),
+    ];
+    for (arguments, expected) in table {
+        let image = uv_project_with(arguments, InstallMode::DependenciesOnly);
+        let lowered = lower_in(&image, &with_texts(&LOCKED)).image;
+        assert_eq!(projects(&lowered)[0].selection, *expected, "{arguments}");
+    }
+    // A project without such a group has none to install.
+    let image = uv_project_with("--dev", InstallMode::DependenciesOnly);
+    let plain = [("app/pyproject.toml", ""), ("app/uv.lock", "")];
+    assert!(projects(&lower_in(&image, &with_texts(&plain)).image)[0].selection.is_default());
+    let image = uv_project_with("--upgrade", InstallMode::DependenciesOnly);
+    let error = image.lower(&with_texts(&LOCKED)).unwrap_err();
+    assert_eq!(error.code(), "flyte/extra-args");
+}
+
+#[test]
+fn indexes_of_projects_are_the_environments() {
+    let named = options(Some("https://me:hunter2@h/simple"), Some("--index https://b/simple"));
+    let image =
+        own().with_uv_project("app/pyproject.toml", None, InstallMode::default(), named).unwrap();
+    let lowered = lower_in(&image, &with_texts(&LOCKED));
+    let options = lowered.image.python_environment().unwrap().options;
+    assert!(options.index.as_ref().unwrap().has_credentials());
+    assert_eq!(options.extra_indexes[0].to_string(), "https://b/simple");
+    assert!(!format!("{lowered:?}").contains("hunter2"));
+    // One that names none has all it needs, and does not stand in the way of others.
+    let image = uv_project(InstallMode::DependenciesOnly)
+        .with_pip_packages(["torch"], self::options(Some("https://b/simple"), None))
+        .unwrap();
+    let lowered = lower_in(&image, &with_texts(&LOCKED));
+    assert!(lowered.image.python_environment().unwrap().options.index.is_some());
+    assert!(lowered.warnings.is_empty(), "{:?}", lowered.warnings);
+}
+
+#[test]
+fn projects_without_a_lock_say_themselves_what_they_need() {
+    let manifest = "[project]\nname = 'app'\ndependencies = ['httpx>=0.2', 'tool']\n\
+        [tool.uv]\nprerelease = 'allow'\n[tool.uv.sources]\ntool = { url = 'https://h/t.whl' }\n";
+    let surroundings = with_texts(&[("app/pyproject.toml", manifest)]);
+    let lowered = lower_in(&uv_project(InstallMode::DependenciesOnly), &surroundings);
+    assert_eq!(lines(&lowered.image), ["pip httpx>=0.2 tool @ https://h/t.whl"]);
+    assert!(lowered.image.python_environment().unwrap().options.pre);
+    assert_eq!(codes(&lowered), ["flyte/no-lock"]);
+    for (image, more) in [
+        (uv_project(InstallMode::InstallProject), ""),
+        (uv_project_with("--group docs", InstallMode::DependenciesOnly), ""),
+        (uv_project(InstallMode::DependenciesOnly), "lib = { path = '../lib' }\n"),
+        (uv_project(InstallMode::DependenciesOnly), "httpx = { index = 'x' }\n"),
+    ] {
+        // Of sources that nothing depends on, nothing is asked.
+        let manifest = manifest.replace("'tool'", "'tool', 'lib'") + more;
+        let surroundings = with_texts(&[("app/pyproject.toml", &manifest)]);
+        let error = image.lower(&surroundings).unwrap_err();
+        assert_eq!(error.code(), "flyte/no-lock", "{more}");
+        assert!(error.hint().unwrap().contains("uv lock --project app"));
+    }
+}
+
+#[test]
+fn projects_of_poetry_are_what_their_locks_say() {
+    let image = |arguments: Option<&str>, mode| {
+        let secrets = [Secret::new("token")];
+        own()
+            .with_poetry_project(
+                "app/pyproject.toml",
+                None,
+                mode,
+                arguments.map(str::to_owned),
+                secrets,
+            )
+            .unwrap()
+    };
+    let mode = InstallMode::InstallProject;
+    let lowered = lower(&image(Some("--only main -E gpu"), mode)).image;
+    let [project] = projects(&lowered)[..] else { panic!() };
+    let selection =
+        Selection { groups: Groups::None, with_extras: vec!["gpu".into()], ..Selection::default() };
+    assert_eq!((project.kind, &project.lock), (ProjectKind::Poetry, &None));
+    assert_eq!(project.install, ProjectInstall::InstallProject);
+    assert_eq!(project.selection, selection);
     assert_eq!(lowered.secrets().len(), 1, "secrets are passed on");
+    let lowered = lower(&image(Some("--no-root"), mode)).image;
+    assert_eq!(projects(&lowered)[0].install, ProjectInstall::DependenciesOnly);
+    let error = image(Some("--only-root"), mode).lower(&surroundings()).unwrap_err();
+    assert_eq!(error.code(), "flyte/extra-args");
 }
 
 #[test]
@@ -639,7 +667,7 @@ fn scripts_say_what_they_need() {
     let script = "\
 # /// script
 # requires-python = \">=3.11\"
-# dependencies = [\"httpx>=0.2\", \"lib\", \"tool\", \"other @ file:///home/me/other\"]
+# dependencies = [\"httpx>=0.2\", \"lib\", \"tool\"]
 #
 # [tool.uv]
 # exclude-newer = \"2025-01-01T00:00:00Z\"
@@ -659,18 +687,29 @@ import httpx
     let mut texts = with_texts(&[("s/run.py", script)]);
     let wanted = image.wanted(&texts.texts);
     assert!(wanted.contains(Path::new("s/../lib/uv.lock")), "{wanted:?}");
-    assert!(image.wanted_tools(&texts.texts).uv_to_install);
+    assert!(wanted.contains(Path::new("s/run.py.lock")), "{wanted:?}");
     texts.texts.insert("s/../lib/uv.lock".into(), String::new());
     let lowered = lower_in(&image, &texts).image;
-    let all = lines(&lowered);
     assert_eq!(
-        all[..3],
-        ["pip httpx>=0.2 tool @ git+https://h/tool.git@v1", "apt git", "file /host/uv /usr/bin/uv"]
+        lines(&lowered),
+        [
+            "pip httpx>=0.2 tool @ git+https://h/tool.git@v1",
+            "apt git",
+            "project uv s/../lib/pyproject.toml",
+        ]
     );
-    assert!(all.contains(&"file s/../lib/uv.lock /var/tmp/tierce/1/project/uv.lock".to_owned()));
-    assert!(all.contains(&"folder /home/me/other /var/tmp/tierce/2/project".to_owned()), "{all:?}");
+    assert_eq!(projects(&lowered)[0].install, ProjectInstall::InstallProject);
     let options = lowered.python_environment().unwrap().options;
     assert_eq!(options.extra_args, ["--exclude-newer", "2025-01-01T00:00:00Z"]);
+    // What a script's own lock says is all there is to it.
+    let mut locked = texts.clone();
+    locked.texts.insert("s/run.py.lock".into(), "version = 1\n".into());
+    let lowered = lower_in(&image, &locked).image;
+    let expected = Project::new(ProjectKind::Uv, "s/run.py").with_lock("s/run.py.lock");
+    assert_eq!(lowered.steps(), [Step::Project(expected)]);
+    // A project of the host without a lock of its own.
+    texts.texts.remove(Path::new("s/../lib/uv.lock"));
+    assert_eq!(image.lower(&texts).unwrap_err().code(), "flyte/no-lock");
     for (text, code) in [
         (None, "flyte/unreadable"),
         (Some("print()"), "flyte/no-script-header"),
@@ -689,7 +728,7 @@ fn pixis_environment_is_the_one_that_runs() {
         .and_then(|i| i.with_pip_packages(["six", "a b"], InstallOptions::default()))
         .and_then(|i| i.with_requirements("requirements.txt", InstallOptions::default()))
         .unwrap();
-    let wanted = image.wanted_tools(&BTreeMap::new());
+    let wanted = image.wanted_tools();
     assert_eq!(wanted, ToolsWanted { uv_to_install: true, uv_for_commands: false, pixi: true });
     let lowered = lower_in(&image, &with_texts(&[("app/pixi.lock", "")])).image;
     let all = lines(&lowered);

@@ -2,6 +2,7 @@
 
 mod base;
 mod credentials;
+mod declared;
 mod lines;
 mod name;
 mod options;
@@ -9,7 +10,9 @@ mod pixi;
 mod prelude;
 mod project;
 mod script;
+mod selection;
 mod source;
+mod tools;
 mod variables;
 mod wanted;
 mod words;

@@ -21,11 +21,14 @@ impl Indexes {
                 Layer::PipPackages { options, .. }
                 | Layer::Requirements { options, .. }
                 | Layer::Wheels { options, .. }
-                | Layer::UvScript { options, .. } => options,
+                | Layer::UvScript { options, .. }
+                | Layer::UvProject { options, .. } => options,
                 _ => continue,
             };
             let index = options.index_url.clone().or_else(|| said_in_arguments(options));
-            if !named.contains(&index) {
+            // Locks say themselves where their packages are from, if nobody else does.
+            let counts = index.is_some() || !matches!(layer, Layer::UvProject { .. });
+            if counts && !named.contains(&index) {
                 named.push(index);
             }
         }

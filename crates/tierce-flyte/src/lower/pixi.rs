@@ -2,8 +2,8 @@
 
 use super::credentials::has_credentials;
 use super::options::{arguments, line, words};
-use super::project::titled;
 use super::script::{header, strings};
+use super::tools::titled;
 use super::{Environment, Lowering};
 use crate::{FlyteError, InstallMode, InstallOptions};
 use std::path::{Path, PathBuf};

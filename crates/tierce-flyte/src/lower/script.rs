@@ -1,25 +1,12 @@
 //! Scripts that say what they need in their header (PEP 723).
 
+use super::declared::Declared;
 use super::wanted::Texts;
 use super::{Lowering, options};
 use crate::{FlyteError, InstallMode, InstallOptions};
 use std::path::{Path, PathBuf};
-use toml::{Table, Value};
-
-/// What a script needs.
-#[derive(Debug, Default)]
-struct Needs {
-    /// Requirements (PEP 508).
-    packages: Vec<String>,
-    /// Manifests of projects of the host.
-    projects: Vec<PathBuf>,
-    /// Further indexes.
-    indexes: Vec<String>,
-    /// Further arguments to the resolver.
-    arguments: Vec<String>,
-    /// Sources that are of no use here.
-    unknown: Vec<String>,
-}
+use tierce_spec::{Project, ProjectKind, Step};
+use toml::Table;
 
 /// The header of a script.
 pub(super) fn header(script: &Path, texts: &Texts) -> Result<Table, FlyteError> {
@@ -71,74 +58,17 @@ pub(super) fn strings(script: &Path, table: &Table, key: &str) -> Result<Vec<Str
     all.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
 }
 
-fn needs(script: &Path, header: &Table) -> Result<Needs, FlyteError> {
+/// What a script says that it needs.
+fn needs(script: &Path, header: &Table) -> Result<Declared, FlyteError> {
     let folder = script.parent().unwrap_or(Path::new(""));
     let uv = header.get("tool").and_then(|tool| tool.get("uv"));
-    let sources = uv.and_then(|uv| uv.get("sources")).and_then(Value::as_table);
-    let mut needs = Needs::default();
-    for dependency in strings(script, header, "dependencies")? {
-        // As Flyte has it: `file:///home/me/project`, with a name before it or without.
-        if let Some((_, path)) = dependency.split_once("file://") {
-            needs.projects.push(folder.join(path.trim()).join("pyproject.toml"));
-            continue;
-        }
-        let source = sources.and_then(|all| source_of(all, &dependency));
-        match source {
-            None => needs.packages.push(dependency),
-            Some(source) => needs.add(folder, &dependency, source),
-        }
-    }
-    for index in uv.and_then(|uv| uv.get("index")).and_then(Value::as_array).into_iter().flatten() {
-        let url = index.get("url").and_then(Value::as_str);
-        needs.indexes.extend(url.map(str::to_owned));
-    }
-    if let Some(date) = uv.and_then(|uv| uv.get("exclude-newer")).and_then(Value::as_str) {
-        needs.arguments.extend(["--exclude-newer".to_owned(), date.to_owned()]);
-    }
-    Ok(needs)
+    Ok(Declared::of(folder, &strings(script, header, "dependencies")?, uv))
 }
 
-impl Needs {
-    /// A dependency that comes from elsewhere than an index.
-    fn add(&mut self, folder: &Path, dependency: &str, source: &Value) {
-        let word = |key: &str| source.get(key).and_then(Value::as_str);
-        let head = dependency.find(|c: char| "<>=!~;@ (".contains(c)).unwrap_or(dependency.len());
-        let name = dependency[..head].trim();
-        if let Some(path) = word("path") {
-            self.projects.push(folder.join(path).join("pyproject.toml"));
-        } else if let Some(url) = word("url") {
-            self.packages.push(format!("{name} @ {url}"));
-        } else if let Some(url) = word("git") {
-            let at = ["rev", "tag", "branch"].iter().find_map(|key| word(key));
-            let at = at.map(|at| format!("@{at}")).unwrap_or_default();
-            let below = word("subdirectory").map(|dir| format!("#subdirectory={dir}"));
-            self.packages.push(format!("{name} @ git+{url}{at}{}", below.unwrap_or_default()));
-        } else {
-            // An index of the header's own is asked for everything.
-            if word("index").is_none() {
-                self.unknown.push(name.to_owned());
-            }
-            self.packages.push(dependency.to_owned());
-        }
-    }
-}
-
-/// What the header says of where a dependency comes from. Names are compared as indexes do.
-fn source_of<'a>(sources: &'a Table, dependency: &str) -> Option<&'a Value> {
-    let name = normal(dependency);
-    let (_, source) = sources.iter().find(|(key, _)| normal(key) == name)?;
-    match source {
-        Value::Array(all) => all.first(),
-        one => Some(one),
-    }
-}
-
-/// The name that a requirement starts with, in its normal form (PEP 503).
-fn normal(requirement: &str) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let end = requirement.find(|c| !is_word(c)).unwrap_or(requirement.len());
-    let parts = requirement[..end].split(['-', '_', '.']).filter(|part| !part.is_empty());
-    parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+/// The lock beside a script (`uv lock --script`).
+pub(super) fn lock(script: &Path) -> PathBuf {
+    let name = script.file_name().unwrap_or_default().to_string_lossy();
+    script.with_file_name(format!("{name}.lock"))
 }
 
 impl Lowering<'_> {
@@ -148,27 +78,16 @@ impl Lowering<'_> {
         options: &InstallOptions,
     ) -> Result<(), FlyteError> {
         let header = header(script, &self.surroundings.texts)?;
-        let Needs { packages, projects, indexes, arguments, unknown } = needs(script, &header)?;
-        if !unknown.is_empty() {
-            self.warn(
-                "flyte/script-source",
-                format!(
-                    "{}: what the header says of where {} comes from is not followed",
-                    script.display(),
-                    unknown.join(", ")
-                ),
-            );
+        let lock = lock(script);
+        if self.surroundings.texts.contains_key(&lock) {
+            let project = Project::new(ProjectKind::Uv, script).with_lock(lock);
+            let options = self.pip_options(options)?;
+            self.add(Step::Project(project.with_options(options)));
+            return Ok(());
         }
-        let mut install = options.clone();
-        install.extra_index_urls.extend(indexes);
-        if !arguments.is_empty() {
-            let more = options::line(arguments);
-            install.extra_args = Some(match install.extra_args {
-                Some(args) => format!("{args} {more}"),
-                None => more,
-            });
-        }
-        self.pip(&packages, &install)?;
+        let declared = needs(script, &header)?;
+        let projects = declared.projects.clone();
+        self.declared(script, declared, options)?;
         if projects.is_empty() {
             return Ok(());
         }
@@ -179,6 +98,36 @@ impl Lowering<'_> {
             self.uv_project(&pyproject, lock.as_deref(), InstallMode::InstallProject, options)?;
         }
         Ok(())
+    }
+
+    /// Installs what a header or a manifest declares, and says what of it is not followed.
+    pub(super) fn declared(
+        &mut self,
+        file: &Path,
+        declared: Declared,
+        options: &InstallOptions,
+    ) -> Result<(), FlyteError> {
+        let Declared { packages, projects: _, index, extra_indexes, pre, arguments, unheeded } =
+            declared;
+        if !unheeded.is_empty() {
+            let (file, unheeded) = (file.display(), unheeded.join(", "));
+            self.warn(
+                "flyte/setting-left-out",
+                format!("{file}: without a lock beside it, {unheeded} is not followed"),
+            );
+        }
+        let mut install = options.clone();
+        install.index_url = install.index_url.or(index);
+        install.extra_index_urls.extend(extra_indexes);
+        install.pre |= pre;
+        if !arguments.is_empty() {
+            let more = options::line(arguments);
+            install.extra_args = Some(match install.extra_args {
+                Some(args) => format!("{args} {more}"),
+                None => more,
+            });
+        }
+        self.pip(&packages, &install)
     }
 }
 

@@ -31,7 +31,7 @@ pub fn flyte_unfetched(
     settings: &Settings,
 ) -> Result<Front, FrontError> {
     let texts = texts(image, root);
-    let tools = tools(image.wanted_tools(&texts), settings)?;
+    let tools = tools(image.wanted_tools(), settings)?;
     let wants_uv = tools.uv.as_ref().is_some_and(|program| !program.is_file());
     let default_base = match &settings.debian_base {
         DebianBase::Suite(suite) => DefaultBase::Suite(suite.clone()),
