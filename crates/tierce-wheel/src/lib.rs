@@ -19,6 +19,7 @@ mod lock;
 mod lock_error;
 mod name;
 mod netrc;
+pub mod poetry;
 mod program;
 mod pylock;
 mod record;

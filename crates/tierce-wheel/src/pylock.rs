@@ -190,7 +190,8 @@ fn applies(
     Ok(tree.evaluate(environment.ok_or_else(bad)?, &[]))
 }
 
-fn marker_environment(target: &Target) -> Option<MarkerEnvironment> {
+/// What markers are evaluated in (dependency specifiers, "Environment markers").
+pub(crate) fn marker_environment(target: &Target) -> Option<MarkerEnvironment> {
     let python = target.python();
     let full = format!("{}.{}", python.short(), python.micro().unwrap_or(0));
     MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
