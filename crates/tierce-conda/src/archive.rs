@@ -64,8 +64,8 @@ impl ArchiveKind {
     }
 }
 
-/// What is done with an entry of an archive.
-type Each<'a> = &'a mut dyn FnMut(&Entry, &mut dyn Read) -> Result<(), PackageProblem>;
+/// What is done with an entry of an archive; the error is whatever the doer can fail with.
+type Each<'a, E> = &'a mut dyn FnMut(&Entry, &mut dyn Read) -> Result<(), E>;
 
 impl Package {
     /// Opens a package; `name` is what errors call it.
@@ -115,7 +115,7 @@ impl Package {
 
     /// Goes over all entries that are to be installed, in the archive's order, those of `info/`
     /// included where the format has them there, too.
-    pub(crate) fn each(&self, each: Each<'_>) -> Result<(), PackageProblem> {
+    pub(crate) fn each<E: From<PackageProblem>>(&self, each: Each<'_, E>) -> Result<(), E> {
         match &self.source {
             Source::Conda(zip) => self.read_member(zip, "pkg-", each),
             Source::TarBz2(file) => self.read_bzip2(file, each),
@@ -126,48 +126,53 @@ impl Package {
         error(&self.name, problem)
     }
 
-    fn read_member(
+    fn read_member<E: From<PackageProblem>>(
         &self,
         zip: &Archive,
         prefix: &'static str,
-        each: Each<'_>,
-    ) -> Result<(), PackageProblem> {
+        each: Each<'_, E>,
+    ) -> Result<(), E> {
         let mut members = zip
             .entries()
             .iter()
             .filter(|e| e.name().starts_with(prefix))
             .filter(|e| e.name().ends_with(".tar.zst") && !e.name().contains('/'));
         let (Some(member), None) = (members.next(), members.next()) else {
-            return Err(PackageProblem::Member(prefix));
+            return Err(PackageProblem::Member(prefix).into());
         };
         let mut reader = zip.reader(member);
         self.read_tar(&mut reader, each)?;
         // The last read of a member is the one that compares its checksum.
-        match io::copy(&mut reader, &mut io::sink())? {
+        match io::copy(&mut reader, &mut io::sink()).map_err(PackageProblem::Content)? {
             0 => Ok(()),
-            _ => Err(PackageProblem::Member(prefix)),
+            _ => Err(PackageProblem::Member(prefix).into()),
         }
     }
 
-    fn read_bzip2(&self, file: &File, each: Each<'_>) -> Result<(), PackageProblem> {
+    fn read_bzip2<E: From<PackageProblem>>(&self, file: &File, each: Each<'_, E>) -> Result<(), E> {
         let file = BufReader::with_capacity(1 << 17, At { file, offset: 0 });
         self.read_tar(MultiBzDecoder::new(file), each)
     }
 
-    fn read_tar(&self, input: impl Read, each: Each<'_>) -> Result<(), PackageProblem> {
+    fn read_tar<E: From<PackageProblem>>(
+        &self,
+        input: impl Read,
+        each: Each<'_, E>,
+    ) -> Result<(), E> {
         let limit = self.limits.unpacked;
-        let mut reader = LayerReader::new(input)?;
+        let mut reader = LayerReader::new(input).map_err(PackageProblem::from)?;
         loop {
             // What an entry declares is known before it is read.
             let position = reader.position();
-            let Some((entry, mut content)) = reader.next_entry()? else { return Ok(()) };
+            let next = reader.next_entry().map_err(PackageProblem::from)?;
+            let Some((entry, mut content)) = next else { return Ok(()) };
             if position.saturating_add(entry.size()) > limit {
-                return Err(PackageProblem::TooLarge { limit });
+                return Err(PackageProblem::TooLarge { limit }.into());
             }
             match entry.kind {
                 EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } | EntryKind::Fifo => {
                     let path = entry.path.to_string();
-                    return Err(PackageProblem::path(&path, "it is a device or pipe"));
+                    return Err(PackageProblem::path(&path, "it is a device or pipe").into());
                 }
                 _ => each(&entry, &mut content)?,
             }
@@ -197,7 +202,7 @@ impl Metadata {
             return Err(PackageProblem::TooLarge { limit: MAX_METADATA });
         }
         let mut bytes = Vec::new();
-        content.read_to_end(&mut bytes)?;
+        content.read_to_end(&mut bytes).map_err(PackageProblem::Content)?;
         match self.files.insert(name.to_owned(), bytes) {
             None => Ok(()),
             Some(_) => Err(PackageProblem::path(path, "it is there twice")),

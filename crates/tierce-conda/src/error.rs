@@ -257,6 +257,9 @@ pub enum PackageProblem {
     /// The file can't be opened.
     #[error("it can't be read")]
     Io(#[from] io::Error),
+    /// What is in it can't be unpacked.
+    #[error("its content is damaged")]
+    Content(#[source] io::Error),
     /// It is no zip, or one that readers understand differently.
     #[error("it is not a .conda file")]
     Zip(#[from] ZipError),

@@ -192,21 +192,12 @@ fn write_package<W: Write>(
         })
         .collect();
     let mut job = Job { package: &package, places, written: BTreeMap::new(), tree, own };
-    // The closure's error is the package's; what the layer's writer says is kept aside.
-    let mut failed = None;
-    let result = package.each(&mut |entry, content| {
-        job.entry(entry, content).or_else(|error| match error {
-            Failure::Problem(problem) => Err(problem),
-            Failure::Layer(error) => {
-                failed = Some(error);
-                Err(PackageProblem::Io(io::Error::other("the layer can't be written")))
-            }
-        })
-    });
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    result.map_err(|problem| LayerError::Package(package.error(problem)))?;
+    package.each(&mut |entry, content| job.entry(entry, content)).map_err(
+        |failure| match failure {
+            Failure::Problem(problem) => LayerError::Package(package.error(problem)),
+            Failure::Layer(error) => error,
+        },
+    )?;
     job.directories()?;
     let Job { places, mut written, tree, .. } = job;
     for (path, (place, source)) in &places {
@@ -239,12 +230,6 @@ enum Failure {
 impl From<PackageProblem> for Failure {
     fn from(problem: PackageProblem) -> Self {
         Failure::Problem(problem)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Failure::Problem(error.into())
     }
 }
 
@@ -317,9 +302,11 @@ impl<W: Write> Job<'_, '_, W> {
             true => {
                 let entry = self.tree.entry(place, EntryKind::File { size }, mode, mtime)?;
                 let appended = self.tree.writer.append(&entry, &mut content);
-                appended.map_err(|error| Failure::from(from_input(error)))?;
+                appended.map_err(failed_append)?;
             }
-            false => drop(io::copy(&mut content, &mut io::sink())?),
+            false => {
+                io::copy(&mut content, &mut io::sink()).map_err(PackageProblem::Content)?;
+            }
         }
         let actual = content.hasher.finish();
         check(source, actual)?;
@@ -341,7 +328,7 @@ impl<W: Write> Job<'_, '_, W> {
             return Err(PackageProblem::path(&source.path, problem).into());
         }
         let mut data = Vec::with_capacity(size as usize);
-        content.read_to_end(&mut data)?;
+        content.read_to_end(&mut data).map_err(PackageProblem::Content)?;
         check(source, Digest::of(&data))?;
         let data = prefix::replace(&source.path, &data, placeholder, self.tree.prefix.prefix())?;
         if (self.own)(place) {
@@ -360,30 +347,13 @@ impl<W: Write> Job<'_, '_, W> {
     ) -> Result<Written, Failure> {
         let package = self.package;
         let mut found = None;
-        let mut failure = None;
-        package
-            .each(&mut |entry, content| {
-                if found.is_some() || entry.path != *target || !entry.is_file() {
-                    return Ok(());
-                }
-                let written =
-                    self.file(place, source, mode(entry.mode), time(entry), entry.size(), content);
-                match written {
-                    Ok(written) => found = Some(written),
-                    Err(Failure::Problem(problem)) => return Err(problem),
-                    Err(other) => {
-                        failure = Some(other);
-                        return Err(PackageProblem::Io(io::Error::other(
-                            "the layer can't be written",
-                        )));
-                    }
-                }
-                Ok(())
-            })
-            .or_else(|problem| match failure.take() {
-                Some(failure) => Err(failure),
-                None => Err(Failure::Problem(problem)),
-            })?;
+        package.each(&mut |entry, content| -> Result<(), Failure> {
+            if found.is_none() && entry.path == *target && entry.is_file() {
+                let (mode, time) = (mode(entry.mode), time(entry));
+                found = Some(self.file(place, source, mode, time, entry.size(), content)?);
+            }
+            Ok(())
+        })?;
         found.ok_or_else(|| {
             let problem = "it is another name of a file that is not there";
             PackageProblem::path(&source.path, problem).into()
@@ -402,9 +372,12 @@ impl<W: Write> Job<'_, '_, W> {
     }
 }
 
-/// What the layer's writer says of content that it could not read is said of the package.
-fn from_input(error: WriteError) -> LayerError {
-    LayerError::Write(error)
+/// Content that can't be read is the package's fault, not the layer's.
+fn failed_append(error: WriteError) -> Failure {
+    match error {
+        WriteError::Input { source, .. } => Failure::Problem(PackageProblem::Content(source)),
+        other => Failure::Layer(LayerError::Write(other)),
+    }
 }
 
 fn check(source: &PackagePath, actual: Digest) -> Result<(), PackageProblem> {

@@ -124,6 +124,5 @@ impl Monolithic {
 fn package_name(filename: &str) -> Option<&str> {
     let stem = filename.strip_suffix(".conda").or_else(|| filename.strip_suffix(".tar.bz2"))?;
     let mut parts = stem.rsplitn(3, '-');
-    (parts.next()?, parts.next()?);
-    parts.next().filter(|name| !name.is_empty())
+    parts.nth(2).filter(|name| !name.is_empty())
 }
