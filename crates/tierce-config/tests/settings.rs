@@ -180,3 +180,25 @@ fn without_a_home_a_store_must_be_named() {
     let error = Settings::from_environment(&Environment::default()).unwrap_err();
     assert_eq!(error.code(), "config/no-home");
 }
+
+#[test]
+fn builds_of_python_come_from_where_uv_looks_for_them() {
+    let there = "python-install-mirror = \"https://file.example/python\"\n\
+                 python-downloads-json-url = \"https://file.example/list.json\"\n";
+    let places = |world: World| {
+        let settings = world.settings();
+        let text = |url: Option<url::Url>| url.map(|url| url.to_string()).unwrap_or_default();
+        (text(settings.python_install_mirror), text(settings.python_downloads))
+    };
+    assert_eq!(places(World::new()), (String::new(), String::new()));
+    let expected = ("https://file.example/python", "https://file.example/list.json");
+    let (mirror, list) = places(World::new().user(there));
+    assert_eq!((mirror.as_str(), list.as_str()), expected);
+    let variables = [
+        ("UV_PYTHON_INSTALL_MIRROR", "https://me:hunter2@variable.example/python"),
+        ("UV_PYTHON_DOWNLOADS_JSON_URL", "/srv/list.json"),
+    ];
+    let (mirror, list) = places(World::new().user(there).variables(&variables));
+    assert_eq!(mirror, variables[0].1);
+    assert_eq!(list, "file:///srv/list.json");
+}

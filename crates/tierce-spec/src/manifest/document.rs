@@ -5,7 +5,7 @@
 use super::base_value::BaseValue;
 use super::forms::{self, Forms};
 use super::packages::{CondaValue, ProjectTable};
-use crate::{CopyStyle, Network, PythonVersion, Secret, ServiceUrl};
+use crate::{CopyStyle, Network, PythonProvider, PythonVersion, Secret, ServiceUrl};
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -207,6 +207,9 @@ pub(super) struct PythonTable {
     pub version: PythonVersion,
     /// The interpreter's path in the image; the first python3 on PATH where it is not given.
     pub interpreter: Option<String>,
+    /// Where it comes from: "auto" (the base where it has one that fits, else
+    /// python-build-standalone), "base" or "standalone".
+    pub provider: Option<PythonProvider>,
 }
 
 /// Requirements (PEP 508), or a table with options too.

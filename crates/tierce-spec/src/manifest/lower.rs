@@ -222,10 +222,10 @@ fn python(value: &PythonValue) -> PythonRequest {
             interpreter: None,
             provider: PythonProvider::Auto,
         },
-        PythonValue::Table(PythonTable { version, interpreter }) => PythonRequest {
+        PythonValue::Table(PythonTable { version, interpreter, provider }) => PythonRequest {
             version: Some(*version),
             interpreter: interpreter.clone(),
-            provider: PythonProvider::Auto,
+            provider: provider.unwrap_or_default(),
         },
     }
 }
