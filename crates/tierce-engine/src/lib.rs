@@ -38,7 +38,7 @@ pub use event::{
 pub use export::{Export, ExportError, ExportKind};
 pub use gather::{
     Change, GatherCache, GatherError, Gathered, GatheredBase, GatheredDockerfile, GatheredFile,
-    GatheredProject, LocalWheel, Source, VerifyError, gather,
+    GatheredLocal, GatheredProject, LocalTarget, LocalWheel, Source, VerifyError, gather,
 };
 pub use lock::{LockError, LockRequest, LockUse, Locked, Locking, declared};
 pub use noop::{NoReference, NoopBuilder};

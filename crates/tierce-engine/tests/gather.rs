@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use tierce_engine::{Change, GatherCache, Gathered, GatheredBase, VerifyError, gather};
+use tierce_engine::{
+    Change, GatherCache, Gathered, GatheredBase, LocalTarget, VerifyError, gather,
+};
 use tierce_oci::Diagnostic;
-use tierce_spec::{DockerfileBase, Image, PipOptions, SourceOptions, Step, Wheels};
+use tierce_spec::{
+    DockerfileBase, Image, PipOptions, ProjectInstall, ProjectKind, SourceOptions, Step, Wheels,
+};
 
 /// A folder with files, each with its own path in it.
 struct Project(tempfile::TempDir);
@@ -405,4 +409,118 @@ fn sources_of_other_folders_do_not_share_what_is_remembered() {
     let second = gather(&image, project.0.path(), &remembered).unwrap();
     assert_eq!(first.resolved, second.resolved);
     assert_eq!(first.resolved, project.gather(&image).resolved);
+}
+
+/// A uv workspace with a member, a package beside it and an archive.
+fn workspace() -> Project {
+    let project =
+        Project::new(&["ws/src/app.py", "ws/packages/core/core.py", "lib/lib.py", "a-1.tar.gz"]);
+    project.write(
+        "ws/pyproject.toml",
+        "[project]\nname = \"app\"\n[tool.uv.workspace]\nmembers = [\"packages/*\"]\n",
+    );
+    project.write("ws/packages/core/pyproject.toml", "[project]\nname = \"core\"\n");
+    project.write("lib/pyproject.toml", "[project]\nname = \"lib\"\n");
+    project.write(
+        "ws/uv.lock",
+        "version = 1\n[manifest]\nmembers = [\"app\", \"core\"]\n\
+         [[package]]\nname = \"app\"\nsource = { editable = \".\" }\ndependencies = [{ name = \"core\" }, { name = \"a\" }]\n\
+         [[package]]\nname = \"core\"\nsource = { editable = \"packages/core\" }\ndependencies = [{ name = \"lib\" }]\n\
+         [[package]]\nname = \"lib\"\nsource = { directory = \"../lib\" }\n\
+         [[package]]\nname = \"a\"\nsource = { path = \"../a-1.tar.gz\" }\n",
+    );
+    project
+}
+
+fn uv(manifest: &str, install: ProjectInstall) -> Image {
+    slim().with_project(tierce_spec::Project::new(ProjectKind::Uv, manifest).with_install(install))
+}
+
+#[test]
+fn a_project_is_its_texts_and_what_it_installs_from() {
+    use ProjectInstall::{DependenciesOnly, InstallProject};
+    let project = workspace();
+    let local = |image: &Image| {
+        let gathered = project.gather(image);
+        let read = &gathered.projects[&0];
+        let names = |paths: Vec<&PathBuf>| {
+            paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        (
+            names(read.local.keys().collect()),
+            names(read.archives.keys().collect()),
+            read.place.clone(),
+        )
+    };
+    let place = PathBuf::new();
+    let app = uv("ws/pyproject.toml", DependenciesOnly);
+    let archive = "../a-1.tar.gz".to_owned();
+    assert_eq!(local(&app), ("../lib packages/core".to_owned(), archive.clone(), place.clone()));
+    let whole = uv("ws/pyproject.toml", InstallProject);
+    assert_eq!(local(&whole), (". ../lib packages/core".to_owned(), archive, place));
+    // The lock of a member is that of its workspace.
+    let member = uv("ws/packages/core/pyproject.toml", InstallProject);
+    assert_eq!(
+        local(&member),
+        ("../lib packages/core".to_owned(), String::new(), "packages/core".into())
+    );
+
+    // Code counts where it is installed.
+    let key = |image: &Image| project.gather(image).resolved.key();
+    let before = (key(&app), key(&whole));
+    project.write("ws/src/app.py", "changed");
+    assert_eq!(key(&app), before.0);
+    assert_ne!(key(&whole), before.1);
+    let before = key(&app);
+    project.write("lib/lib.py", "changed");
+    assert_ne!(key(&app), before);
+    let change = changed(&app, &project, || project.write("lib/lib.py", "again"));
+    assert_eq!(change.unwrap().1, Change::Modified);
+
+    fs::remove_dir_all(project.path("lib")).unwrap();
+    let (code, message) = project.fails(&app);
+    assert_eq!(code, "source/missing");
+    assert!(message.contains("../lib, which ws/uv.lock installs from"), "{message}");
+    project.write("ws/uv.lock", "version = 1\n[[package]]\nname = ");
+    assert_eq!(project.fails(&app).0, "python/bad-lock");
+    fs::remove_file(project.path("ws/uv.lock")).unwrap();
+    assert_eq!(
+        project.fails(&app),
+        ("source/missing", "lock file ws/uv.lock does not exist".to_owned())
+    );
+}
+
+#[test]
+fn requirements_take_what_they_name_of_the_host() {
+    let project =
+        Project::new(&["lib/setup.py", "sub/other/setup.py", "w/a-1-py3-none-any.whl", "b.tar.gz"]);
+    // As pip has it, paths start from where it is run; or else from the file.
+    project.write(
+        "sub/r.txt",
+        "-e ./lib[x]\n./other ; python_version > '3'\nb @ file:b.tar.gz\n-f ./w\nsix\n",
+    );
+    let image = slim().with_requirements("sub/r.txt", PipOptions::new());
+    let gathered = project.gather(&image);
+    let found: Vec<String> = gathered.locals[&0]
+        .iter()
+        .map(|local| match &local.target {
+            LocalTarget::Folder(source) => source.root.display().to_string(),
+            LocalTarget::Archive(file) => file.path.display().to_string(),
+            LocalTarget::Links(files) => format!("{} archives", files.len()),
+        })
+        .collect();
+    let at = |name: &str| project.path(name).display().to_string();
+    assert_eq!(found, [at("./lib"), at("sub/./other"), at("b.tar.gz"), "1 archives".to_owned()]);
+    let key = |image: &Image| project.gather(image).resolved.key();
+    for file in ["lib/setup.py", "sub/other/setup.py", "w/a-1-py3-none-any.whl", "b.tar.gz"] {
+        let before = key(&image);
+        project.write(file, "changed");
+        assert_ne!(key(&image), before, "{file}");
+    }
+    fs::remove_dir_all(project.path("lib")).unwrap();
+    let (code, message) = project.fails(&image);
+    assert_eq!(
+        (code, message.as_str()),
+        ("source/missing", "./lib, which sub/r.txt:1 installs from, is not there")
+    );
 }

@@ -12,6 +12,7 @@ mod conda;
 mod image;
 mod image_path;
 mod key;
+pub mod locked;
 pub mod manifest;
 mod name;
 mod pip;

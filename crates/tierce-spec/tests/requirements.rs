@@ -208,16 +208,6 @@ fn what_can_not_be_pinned_is_refused() {
             &[("a.txt", "-r https://me:secret@example.com/r.txt")],
             "a.txt:1 includes \"https://example.com/r.txt\", whose content can change at any time",
         ),
-        (
-            "spec/local-requirement",
-            &[("a.txt", "numpy\n-e ./project")],
-            "a.txt:2: \"./project\" is a path of this machine",
-        ),
-        (
-            "spec/local-requirement",
-            &[("a.txt", "-r b.txt"), ("b.txt", "x @ file:///x.whl")],
-            "b.txt:1: \"x @ file:///x.whl\" is a path of this machine",
-        ),
     ];
     for (code, files, message) in cases {
         let error = gathered("a.txt", files).unwrap_err();
@@ -225,4 +215,23 @@ fn what_can_not_be_pinned_is_refused() {
     }
     let latin1 = gather(Path::new("a.txt"), |_| Ok::<_, Error>(vec![b'#', 0xe9])).unwrap_err();
     assert_eq!(latin1.to_string(), "requirements file a.txt is not UTF-8");
+}
+
+#[test]
+fn what_lies_on_this_machine_is_found_in_every_file_but_constraints() {
+    let files = [
+        ("a.txt", "numpy\n-e ./project\n-r b.txt\n-c c.txt"),
+        ("b.txt", "\nx @ file:///x.whl"),
+        ("c.txt", "y @ file:///y.whl"),
+    ];
+    let gathered = gathered("a.txt", &files).unwrap();
+    let found: Vec<_> = gathered
+        .locals()
+        .into_iter()
+        .map(|local| {
+            (local.file.display().to_string(), local.line, local.path.display().to_string())
+        })
+        .collect();
+    let expected = [("a.txt", 2, "./project"), ("b.txt", 2, "/x.whl")];
+    assert_eq!(found, expected.map(|(file, line, path)| (file.to_owned(), line, path.to_owned())));
 }

@@ -41,6 +41,22 @@ pub enum GatherError {
         /// Why.
         source: std::io::Error,
     },
+    /// A lock file could not be read.
+    #[error("cannot read {}", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: tierce_spec::locked::LockedError,
+    },
+    /// Something of the host that a lock file or a requirements file installs from is not there.
+    #[error("{what} is not there")]
+    MissingLocal {
+        /// What was looked for, and who names it.
+        what: String,
+        /// Where.
+        path: PathBuf,
+    },
     /// A requirements file, or one that it includes, could not be read.
     #[error(transparent)]
     Requirements(tierce_spec::requirements::GatherError<std::io::Error>),
@@ -84,6 +100,8 @@ impl GatherError {
         match self {
             GatherError::Missing { path, .. }
             | GatherError::Kind { path, .. }
+            | GatherError::Locked { path, .. }
+            | GatherError::MissingLocal { path, .. }
             | GatherError::Read { path, .. }
             | GatherError::NoWheels { path, .. }
             | GatherError::Ignored { path, .. } => Some(path),
@@ -93,8 +111,7 @@ impl GatherError {
                 | Requirements::Encoding { path }
                 | Requirements::Cycle { path, .. }
                 | Requirements::Depth { path, .. }
-                | Requirements::RemoteInclude { path, .. }
-                | Requirements::Local { path, .. },
+                | Requirements::RemoteInclude { path, .. },
             ) => Some(path),
             GatherError::Ignore { .. } | GatherError::Resolve(_) => None,
         }
@@ -109,6 +126,8 @@ impl Diagnostic for GatherError {
             GatherError::Read { .. } => "source/unreadable",
             GatherError::Scan { source, .. } => source.code(),
             GatherError::NoWheels { .. } => "source/no-wheels",
+            GatherError::Locked { source, .. } => source.code(),
+            GatherError::MissingLocal { .. } => "source/missing",
             GatherError::Ignored { .. } => "source/ignored",
             GatherError::Ignore { .. } => "source/invalid-pattern",
             GatherError::Resolve(e) => e.code(),
@@ -131,6 +150,11 @@ impl Diagnostic for GatherError {
                          tierce.toml, root_dir, or else the current directory."
                     .into(),
             }),
+            GatherError::Locked { source, .. } => source.hint(),
+            GatherError::MissingLocal { path, .. } => Some(format!(
+                "It would be {}: check it out, or lock anew without it.",
+                path.display()
+            )),
             GatherError::NoWheels { .. } => {
                 Some("Build them first, as `uv build --wheel -o DIR` does.".into())
             }

@@ -18,7 +18,7 @@ use tierce_spec::{Image, Inputs, ResolvedImage};
 use tierce_tree::Tree;
 
 pub use error::GatherError;
-pub use project::{GatheredFile, GatheredProject};
+pub use project::{GatheredFile, GatheredLocal, GatheredProject, LocalTarget};
 pub use verify::{Change, VerifyError};
 
 /// A source of the host, read and digested.
@@ -49,6 +49,8 @@ pub struct Gathered {
     pub sources: BTreeMap<usize, Source>,
     /// The requirements files, by step, as absolute paths.
     pub requirements: BTreeMap<usize, PathBuf>,
+    /// What the requirements files install of the host, by step.
+    pub locals: BTreeMap<usize, Vec<GatheredLocal>>,
     /// The wheels in the folders of wheels, by step, sorted by name.
     pub wheels: BTreeMap<usize, Vec<LocalWheel>>,
     /// The projects, by step.

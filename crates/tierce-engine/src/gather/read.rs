@@ -2,6 +2,7 @@
 
 use super::error::GatherError;
 use super::place::Place;
+use super::project::{GatheredLocal, requirements_digest};
 use super::rules::{self, IGNORE_FILE, ProjectRules};
 use super::{
     GatherCache, Gathered, GatheredBase, GatheredDockerfile, GatheredFile, GatheredProject,
@@ -13,10 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_oci::{Digest, Hasher};
-use tierce_spec::{
-    CondaSource, DockerfileBase, Image, Input, Project, ProjectInstall, ResolvedImage,
-    SourceOptions,
-};
+use tierce_spec::{CondaSource, DockerfileBase, Image, Input, ResolvedImage, SourceOptions};
 use tierce_tree::{DefaultExcludes, Node, ScanError, ScanOptions, StatIndex, Tree};
 
 /// Reads the inputs of one image.
@@ -27,6 +25,7 @@ pub(super) struct Reader<'a> {
     project: Option<ProjectRules>,
     sources: BTreeMap<usize, Source>,
     requirements: BTreeMap<usize, PathBuf>,
+    locals: BTreeMap<usize, Vec<GatheredLocal>>,
     wheels: BTreeMap<usize, Vec<LocalWheel>>,
     projects: BTreeMap<usize, GatheredProject>,
     conda: BTreeMap<usize, GatheredProject>,
@@ -55,6 +54,7 @@ impl<'a> Reader<'a> {
             project,
             sources: BTreeMap::new(),
             requirements: BTreeMap::new(),
+            locals: BTreeMap::new(),
             wheels: BTreeMap::new(),
             projects: BTreeMap::new(),
             conda: BTreeMap::new(),
@@ -65,13 +65,15 @@ impl<'a> Reader<'a> {
 
     /// The image, and all that was read.
     pub(super) fn finish(self, resolved: ResolvedImage) -> Gathered {
-        let Reader { sources, requirements, wheels, projects, conda, files, base, .. } = self;
+        let Reader { sources, requirements, locals, wheels, projects, conda, files, base, .. } =
+            self;
         let root = self.place.root.clone();
         let locking = Locking::Off;
         Gathered {
             resolved,
             sources,
             requirements,
+            locals,
             wheels,
             projects,
             conda,
@@ -100,8 +102,11 @@ impl<'a> Reader<'a> {
             }
             Input::Requirements { step, file } => {
                 let path = self.require(file, input, Kind::File)?;
-                let digest = self.requirements_digest(&path)?;
+                let gathered = self.requirements(&path)?;
+                let locals = self.locals(gathered.locals(), input)?;
+                let digest = requirements_digest(gathered.digest, &locals);
                 self.requirements.insert(*step, path);
+                self.locals.insert(*step, locals);
                 digest
             }
             Input::Wheels { step, dir, packages } => {
@@ -144,8 +149,11 @@ impl<'a> Reader<'a> {
         Ok(source)
     }
 
-    /// The digest of a requirements file and of every file that it includes.
-    fn requirements_digest(&mut self, path: &Path) -> Result<Digest, GatherError> {
+    /// A requirements file and every file that it includes.
+    fn requirements(
+        &mut self,
+        path: &Path,
+    ) -> Result<tierce_spec::requirements::Gathered, GatherError> {
         let mut read = vec![];
         let gathered = tierce_spec::requirements::gather(path, |file| {
             let bytes = std::fs::read(file)?;
@@ -153,7 +161,7 @@ impl<'a> Reader<'a> {
             Ok(bytes)
         });
         self.files.extend(read);
-        Ok(gathered.map_err(GatherError::Requirements)?.digest)
+        gathered.map_err(GatherError::Requirements)
     }
 
     /// The wheels of these packages in a folder, or all that it has, by name. What is below its
@@ -199,25 +207,6 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// A project: its files, and itself where it is installed.
-    fn project(
-        &self,
-        project: &Project,
-        input: &Input<'_>,
-    ) -> Result<GatheredProject, GatherError> {
-        let manifest = self.whole(&project.manifest, input)?;
-        let lock = project.lock_file();
-        let lock = match lock == project.manifest {
-            true => None,
-            false => Some(self.whole(&lock, input)?),
-        };
-        let mut local = BTreeMap::new();
-        if project.install == ProjectInstall::InstallProject {
-            local.insert(PathBuf::from("."), self.beside(project.directory(), input)?);
-        }
-        Ok(GatheredProject { manifest, lock, local })
-    }
-
     /// What says which conda packages there are.
     fn conda(
         &self,
@@ -233,11 +222,11 @@ impl<'a> Reader<'a> {
             Some(lock) => Some(self.whole(&lock, input)?),
             None => None,
         };
-        Ok(GatheredProject { manifest, lock, local: BTreeMap::new() })
+        Ok(GatheredProject::new(manifest, lock))
     }
 
     /// A folder of the host that a project is in.
-    fn beside(&self, src: &Path, input: &Input<'_>) -> Result<Source, GatherError> {
+    pub(super) fn beside(&self, src: &Path, input: &Input<'_>) -> Result<Source, GatherError> {
         let src = match src.as_os_str().is_empty() {
             true => Path::new("."),
             false => src,
@@ -249,12 +238,42 @@ impl<'a> Reader<'a> {
     }
 
     /// A file, whole.
-    fn whole(&self, file: &Path, input: &Input<'_>) -> Result<GatheredFile, GatherError> {
+    pub(super) fn whole(
+        &self,
+        file: &Path,
+        input: &Input<'_>,
+    ) -> Result<GatheredFile, GatherError> {
         let path = self.require(file, input, Kind::File)?;
         match std::fs::read(&path) {
             Ok(content) => Ok(GatheredFile { path, content }),
             Err(source) => Err(GatherError::Read { path, source }),
         }
+    }
+
+    /// A wheel or source archive.
+    pub(super) fn archive(
+        &self,
+        file: &Path,
+        input: &Input<'_>,
+    ) -> Result<LocalWheel, GatherError> {
+        let path = self.require(file, input, Kind::File)?;
+        let digest = file_digest(&path).map_err(|e| self.unscanned(input, e))?;
+        Ok(LocalWheel { path, digest })
+    }
+
+    /// A path of this process, as people know it.
+    pub(super) fn shown(&self, path: &Path) -> PathBuf {
+        self.place.shown(self.below(path))
+    }
+
+    /// The same relative to the image's folder, where it is below that.
+    pub(super) fn below<'b>(&self, path: &'b Path) -> &'b Path {
+        path.strip_prefix(&self.place.root).unwrap_or(path)
+    }
+
+    /// A path of the image, as this process reaches it.
+    pub(super) fn at(&self, path: &Path) -> PathBuf {
+        self.place.at(path)
     }
 
     /// A Dockerfile and its context, under one digest.

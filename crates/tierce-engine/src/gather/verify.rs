@@ -111,14 +111,26 @@ impl Gathered {
                 .iter()
                 .find_map(|(step, source)| change_of_source(source, now.sources.get(step)?))
         };
-        in_base.or_else(in_sources).or_else(|| first_difference(&self.singles(), &now.singles()))
+        let in_projects = || {
+            self.projects.iter().find_map(|(step, project)| {
+                let now = now.projects.get(step)?;
+                let pairs = project.local.iter().filter_map(|(p, s)| Some((s, now.local.get(p)?)));
+                pairs.into_iter().find_map(|(then, now)| change_of_source(then, now))
+            })
+        };
+        in_base
+            .or_else(in_sources)
+            .or_else(in_projects)
+            .or_else(|| first_difference(&self.singles(), &now.singles()))
     }
 
     /// All single files.
     fn singles(&self) -> BTreeMap<&Path, Digest> {
         let files = self.files.iter().map(|(path, digest)| (path.as_path(), *digest));
         let wheels = self.wheels.values().flatten();
-        files.chain(wheels.map(|wheel| (wheel.path.as_path(), wheel.digest))).collect()
+        let projects = self.projects.values().chain(self.conda.values());
+        let wheels = wheels.map(|wheel| (wheel.path.as_path(), wheel.digest));
+        files.chain(wheels).chain(projects.flat_map(|project| project.files())).collect()
     }
 }
 
@@ -126,6 +138,7 @@ impl Gathered {
 fn gone(error: Arc<GatherError>) -> VerifyError {
     let change = match &*error {
         GatherError::Missing { .. }
+        | GatherError::MissingLocal { .. }
         | GatherError::Scan { source: ScanError::NotFound { .. }, .. } => Change::Removed,
         GatherError::Kind { .. } | GatherError::NoWheels { .. } | GatherError::Ignored { .. } => {
             Change::Modified

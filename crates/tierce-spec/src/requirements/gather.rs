@@ -91,16 +91,6 @@ pub enum GatherError<E: std::error::Error + 'static> {
         /// The URL, without credentials.
         url: String,
     },
-    /// A line installs something of this machine that is no part of the image.
-    #[error("{}:{line}: {requirement:?} is a path of this machine", path.display())]
-    Local {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: usize,
-        /// What it says.
-        requirement: String,
-    },
 }
 
 fn named_by(from: &Option<(PathBuf, usize)>) -> String {
@@ -117,7 +107,6 @@ impl<E: std::error::Error + 'static> Diagnostic for GatherError<E> {
             GatherError::Encoding { .. } => "spec/invalid-requirements",
             GatherError::Cycle { .. } | GatherError::Depth { .. } => "spec/nested-requirements",
             GatherError::RemoteInclude { .. } => "spec/remote-requirements",
-            GatherError::Local { .. } => "spec/local-requirement",
         }
     }
 
@@ -133,9 +122,6 @@ impl<E: std::error::Error + 'static> Diagnostic for GatherError<E> {
             GatherError::Encoding { .. } => Some("Save it as UTF-8.".into()),
             GatherError::RemoteInclude { .. } => {
                 Some("Download the file and include the copy.".into())
-            }
-            GatherError::Local { .. } => {
-                Some("Copy the project into the image and install it with a run step.".into())
             }
         }
     }
@@ -202,13 +188,9 @@ impl<E: std::error::Error + 'static> Walk<'_, E> {
             LineKind::Constraint(name) => {
                 self.include(path, line.number, name, IncludedAs::Constraints)?;
             }
-            LineKind::Editable(text) | LineKind::LocalPath(text) => {
-                return Err(GatherError::Local {
-                    path: path.to_owned(),
-                    line: line.number,
-                    requirement: redact(text),
-                });
-            }
+            // What is there is digested by whoever reads it.
+            LineKind::Editable(text) => self.encoder.text("editable", &redact(text)),
+            LineKind::LocalPath(text) => self.encoder.text("local", &redact(text)),
         }
         Ok(())
     }
