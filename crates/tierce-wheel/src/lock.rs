@@ -228,7 +228,6 @@ impl Diagnostic for PylockError {
     fn code(&self) -> &'static str {
         match self {
             PylockError::NoFile { .. } => "python/no-wheel",
-            PylockError::Editable(_) => "python/editable",
             _ => "python/bad-lock",
         }
     }
@@ -244,7 +243,6 @@ impl Diagnostic for PylockError {
                     "Choose a version with a wheel for this platform and interpreter, or another \
                  interpreter."
                 }
-                PylockError::Editable(_) => "Remove -e: the project is installed from its sources.",
                 _ => {
                     "Write the lock file anew, with `uv export --format pylock.toml` for instance."
                 }

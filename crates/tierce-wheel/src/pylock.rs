@@ -85,9 +85,6 @@ pub enum PylockError {
         /// The wheels that there are.
         wheels: String,
     },
-    /// A package is editable, which an image can't have.
-    #[error("{0} is to be installed in editable mode, which an image can't do")]
-    Editable(PackageName),
 }
 
 #[derive(Deserialize)]
@@ -138,9 +135,8 @@ struct Vcs {
 
 #[derive(Deserialize)]
 struct Directory {
+    // Not whether it is editable: an image has no such place, so a wheel is built of it.
     path: String,
-    #[serde(default)]
-    editable: bool,
     subdirectory: Option<String>,
 }
 
@@ -233,10 +229,7 @@ fn resolve(
             subdirectory: vcs.subdirectory,
         })
     } else if let Some(directory) = package.directory {
-        if directory.editable {
-            return Err(PylockError::Editable(name));
-        }
-        let Directory { path, subdirectory, .. } = directory;
+        let Directory { path, subdirectory } = directory;
         Source::Directory { path: path.into(), subdirectory }
     } else if let Some(archive) = package.archive {
         archive_source(&name, archive)?
