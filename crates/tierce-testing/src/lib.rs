@@ -6,6 +6,7 @@
 //! tests only; must not know tierce.
 
 mod bridge;
+mod conda;
 mod distribution;
 mod dockerd;
 mod encode;
@@ -19,6 +20,11 @@ mod require;
 mod rootfs;
 
 pub use bridge::BuildkitBridge;
+pub use conda::PLACEHOLDER as CONDA_PLACEHOLDER;
+pub use conda::{
+    AddedPackage, CondaChannel, CondaFile, CondaFormat, CondaIndex, CondaPackageSpec,
+    ServedChannel, conda_python, debian_python_version,
+};
 pub use distribution::{BuildOutcome, ProjectSpec, WheelSpec};
 pub use dockerd::Dockerd;
 pub use git::GitRepository;
