@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use tierce_oci::{Diagnostic, ErrorKind, ReferenceError, hide_address, hide_credentials};
-use tierce_spec::ServiceUrlError;
+use tierce_spec::{ProjectArgumentError, ServiceUrlError};
 
 /// What can be wrong with an image in Flyte's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,16 +125,12 @@ pub enum FlyteError {
     },
     /// An argument asks for what can't be done where nothing is installed by the program that the
     /// argument is for.
-    #[error(
-        "{method}: {argument:?} in extra_args has no meaning: the environment is put together from the lock"
-    )]
+    #[error("{method}: extra_args can't be followed")]
     ExtraArg {
         /// The method.
         method: &'static str,
-        /// The argument, without credentials.
-        argument: String,
-        /// Those that have a meaning.
-        known: Vec<&'static str>,
+        /// Which one.
+        source: ProjectArgumentError,
     },
     /// A project has no lock, and its manifest does not say all that would be in it.
     #[error("{} has no uv.lock beside it", pyproject.display())]
@@ -278,9 +274,10 @@ impl Diagnostic for FlyteError {
             FlyteError::ExtraArgs { .. } => {
                 "Close its quotes, and give each option its value.".to_owned()
             }
-            FlyteError::ExtraArg { known, .. } => {
+            FlyteError::ExtraArg { source: ProjectArgumentError::Unknown { known, .. }, .. } => {
                 format!("Leave it out. Those that say what is installed are {}.", known.join(", "))
             }
+            FlyteError::ExtraArg { .. } => "Give it its value.".to_owned(),
             FlyteError::NoLock { pyproject } => match pyproject.parent() {
                 Some(folder) if !folder.as_os_str().is_empty() => {
                     format!("Make it: uv lock --project {}.", folder.display())

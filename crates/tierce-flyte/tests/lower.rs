@@ -502,11 +502,13 @@ fn uv_project(mode: InstallMode) -> FlyteImage {
 
 /// The projects among the steps.
 fn projects(image: &Image) -> Vec<&Project> {
-    let project = |step| match step {
-        &Step::Project(ref project) => Some(project),
-        _ => None,
-    };
-    image.steps().iter().filter_map(project).collect()
+    let mut found = vec![];
+    for step in image.steps() {
+        if let Step::Project(project) = step {
+            found.push(project);
+        }
+    }
+    found
 }
 
 fn uv_project_with(extra_args: &str, mode: InstallMode) -> FlyteImage {

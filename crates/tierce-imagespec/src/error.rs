@@ -4,6 +4,7 @@ use crate::Field;
 use crate::tag::TagFormatError;
 use std::fmt;
 use tierce_oci::{Diagnostic, ErrorKind, ReferenceError};
+use tierce_spec::ProjectArgumentError;
 
 /// One thing that is wrong with a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,12 +126,9 @@ pub enum ImageSpecError {
         /// The base.
         base: String,
     },
-    /// The requirements are a lock.
-    #[error("{file:?} cannot be used as requirements yet")]
-    Lock {
-        /// `uv.lock` or `poetry.lock`.
-        file: String,
-    },
+    /// The requirements are a lock, and an argument asks for what it can't be asked for.
+    #[error("pip_extra_args can't be followed")]
+    ExtraArgs(#[source] ProjectArgumentError),
     /// The builder that builds nothing needs a base that is there.
     #[error("the builder \"noop\" needs a base_image that is a reference")]
     NothingToReturn,
@@ -156,7 +154,7 @@ impl Diagnostic for ImageSpecError {
             ImageSpecError::CondaPackages | ImageSpecError::NoPython { .. } => {
                 "imagespec/conda-unsupported"
             }
-            ImageSpecError::Lock { .. } => "imagespec/lock-unsupported",
+            ImageSpecError::ExtraArgs(_) => "imagespec/extra-args",
             ImageSpecError::NothingToReturn => "imagespec/noop-base",
         }
     }
@@ -184,13 +182,11 @@ impl Diagnostic for ImageSpecError {
             ImageSpecError::NoPython { .. } => Some(
                 "Start from a base_image with Python, as \"python:3.12-slim\", leave base_image out, or add python3 to apt_packages.".into(),
             ),
-            ImageSpecError::Lock { file } => {
-                let command = match file.as_str() {
-                    "poetry.lock" => "poetry export --output requirements.txt",
-                    _ => "uv export --no-dev --no-emit-project --output-file requirements.txt",
-                };
-                Some(format!("Make a requirements file of it: {command}."))
-            }
+            ImageSpecError::ExtraArgs(ProjectArgumentError::Unknown { known, .. }) => Some(format!(
+                "Leave it out. Those that say what of a lock is installed are {}.",
+                known.join(", ")
+            )),
+            ImageSpecError::ExtraArgs(_) => Some("Give it its value.".into()),
             ImageSpecError::NothingToReturn => {
                 Some("Set base_image to the image that is to be used as it is.".into())
             }

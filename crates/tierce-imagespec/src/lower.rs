@@ -4,22 +4,20 @@ use crate::base::{default_base, is_bare, reference};
 use crate::error::ImageSpecError;
 use crate::{
     BaseImage, Field, Fields, ImageSpec, SourceCopyMode, Surroundings, TagFormat, Warning,
-    commands, options, validate, words,
+    commands, locked, options, runtime, words,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tierce_oci::Digest;
 use tierce_spec::{
     Base, Image, Network, PipOptions, PythonProvider, PythonRequest, SearchPath, Secret, SecretId,
-    SourceOptions, digest_word,
+    SourceOptions, Step, digest_word,
 };
 
 /// The group of secrets that are files of the host, by [`Lowered::secret_files`].
 const SECRET_GROUP: &str = "file";
 /// The variable by which a container knows the spec that it was made from.
 const IMAGE_ID: &str = "_F_IMG_ID";
-/// The variable by which flytekit's entrypoint knows what to install when a container starts.
-const RUNTIME_PACKAGES: &str = "_F_RUNTIME_PACKAGES";
 /// The environment that Python packages are installed into.
 const VENV: &str = "/opt/venv";
 
@@ -69,7 +67,7 @@ fn unbuilt(spec: &ImageSpec, surroundings: &Surroundings) -> Result<Lowered, Ima
         warnings: unsupported("noop", &ignored).into_iter().collect(),
         force: spec.force || surroundings.force,
         secret_files: BTreeMap::new(),
-        container_env: runtime_env(fields),
+        container_env: runtime::env(fields),
     })
 }
 
@@ -84,13 +82,6 @@ fn unsupported(builder: &str, fields: &[Field]) -> Option<Warning> {
             ),
         )
     })
-}
-
-fn runtime_env(fields: &Fields) -> BTreeMap<String, String> {
-    match fields.runtime_packages.as_slice() {
-        [] => BTreeMap::new(),
-        packages => BTreeMap::from([(RUNTIME_PACKAGES.to_owned(), packages.join(" "))]),
-    }
 }
 
 /// A spec on its way to an image.
@@ -110,11 +101,10 @@ impl<'a> Lowering<'a> {
     fn of(spec: &'a ImageSpec, surroundings: &'a Surroundings) -> Result<Self, ImageSpecError> {
         let fields = &spec.fields;
         let requirements = fields.requirements.as_deref();
-        if let Some(lock) = requirements.and_then(validate::lock_name) {
-            return Err(ImageSpecError::Lock { file: lock.to_owned() });
-        }
         let mut packages = fields.packages.clone();
-        if !asks_for_flytekit(fields, surroundings) {
+        // A lock says all that is installed.
+        let is_locked = requirements.and_then(locked::kind).is_some();
+        if !is_locked && !asks_for_flytekit(fields, surroundings) {
             packages.extend(options::flytekit(&fields.builder_options, surroundings));
         }
         let lowering = Lowering {
@@ -157,9 +147,14 @@ impl<'a> Lowering<'a> {
         let image = self.apt(image);
         let image = self.user(image, user);
         let image = self.env(image);
-        let image = self.python(image);
+        let image = self.python(image)?;
         let image = nvidia(&image);
+        let runs_more = self.fields.says(Field::RuntimePackages);
         let image = match &self.fields.entrypoint {
+            argv if runs_more => {
+                let image = runtime::with_writable_environment(&image, user);
+                runtime::with_entry(&image, argv.as_deref())
+            }
             Some(argv) => image.with_entrypoint(argv),
             None => image,
         };
@@ -171,7 +166,7 @@ impl<'a> Lowering<'a> {
         };
         let image = image.with_workdir("/root").with_user(user);
         // Last: the slightest change of the spec changes it.
-        let container_env = runtime_env(self.fields);
+        let container_env = runtime::env(self.fields);
         let id = (IMAGE_ID.to_owned(), self.spec.container_id());
         let image = image.with_env_vars(container_env.clone().into_iter().chain([id]));
         Ok(Lowered {
@@ -193,12 +188,8 @@ impl<'a> Lowering<'a> {
         ignored.sort();
         self.warnings.extend(unsupported(&rules.name, &ignored));
         self.warnings.extend(options::warnings(&self.fields.builder_options));
-        let pip = |package: &String| package_name(package) == "pip";
-        if self.fields.says(Field::RuntimePackages) && !self.packages.iter().any(pip) {
-            self.warnings.push(Warning::new(
-                "imagespec/runtime-packages-without-pip",
-                "runtime_packages are installed by pip when a container starts: add \"pip\" to packages",
-            ));
+        if self.fields.says(Field::RuntimePackages) {
+            self.warnings.extend(runtime::warnings(self.fields, &self.packages));
         }
     }
 
@@ -301,7 +292,7 @@ impl<'a> Lowering<'a> {
         image.with_env_vars(vars)
     }
 
-    fn python(&mut self, image: Image) -> Image {
+    fn python(&mut self, image: Image) -> Result<Image, ImageSpecError> {
         let request = match (&self.fields.python_exec, self.fields.python_version) {
             (Some(path), version) => Some(PythonRequest { version, ..PythonRequest::at(path) }),
             (None, Some(version)) => Some(PythonRequest {
@@ -316,18 +307,26 @@ impl<'a> Lowering<'a> {
             None => image,
         };
         if !self.installs_python() {
-            return image;
+            return Ok(image);
         }
-        let options = self.pip_options();
-        let image = match self.requirements {
-            Some(file) => image.with_requirements(file, options.clone()),
+        let image = match self.requirements.map(|file| (file, locked::kind(file))) {
+            Some((lock, Some(kind))) => {
+                let arguments = self.fields.pip_extra_args.as_deref();
+                let options = self.index_options();
+                let project = locked::project(kind, lock, arguments, options, self.surroundings)?;
+                image.with_step(Step::Project(project))
+            }
+            Some((file, None)) => image.with_requirements(file, self.pip_options()),
             None => image,
         };
         let image = match self.packages.as_slice() {
             [] => image,
-            packages => image.with_pip_packages(packages, options),
+            packages => {
+                let packages = packages.to_vec();
+                image.with_pip_packages(packages, self.pip_options())
+            }
         };
-        match &self.fields.python_exec {
+        Ok(match &self.fields.python_exec {
             // The environment sees what the base has installed for its interpreter.
             Some(_) => image.with_commands(
                 [format!(
@@ -336,13 +335,11 @@ impl<'a> Lowering<'a> {
                 Network::Host,
             ),
             None => image,
-        }
+        })
     }
 
     fn pip_options(&mut self) -> PipOptions {
-        let mut options = PipOptions::new();
-        options.index.clone_from(&self.fields.pip_index);
-        options.extra_indexes.clone_from(&self.fields.pip_extra_index_url);
+        let mut options = self.index_options();
         if let Some(Ok(mut args)) = self.fields.pip_extra_args.as_deref().map(words::split) {
             // tierce has a field for it, and takes it from nowhere else.
             let all = args.len();
@@ -350,6 +347,14 @@ impl<'a> Lowering<'a> {
             options.pre = args.len() < all;
             options.extra_args = args;
         }
+        options
+    }
+
+    /// Where packages come from, and with which secrets.
+    fn index_options(&mut self) -> PipOptions {
+        let mut options = PipOptions::new();
+        options.index.clone_from(&self.fields.pip_index);
+        options.extra_indexes.clone_from(&self.fields.pip_extra_index_url);
         for mount in &self.fields.pip_secret_mounts {
             let secret =
                 Secret::new(secret_key(&mount.src)).with_group(SECRET_GROUP).with_mount(&mount.dst);
@@ -423,7 +428,7 @@ fn asks_for_flytekit(fields: &Fields, surroundings: &Surroundings) -> bool {
 }
 
 /// The name at the start of a requirement.
-fn package_name(requirement: &str) -> &str {
+pub(crate) fn package_name(requirement: &str) -> &str {
     let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     let end = requirement.find(|c| !word(c)).unwrap_or(requirement.len());
     &requirement[..end]

@@ -1,8 +1,9 @@
 //! What is wrong with the fields of a spec, all of it at once.
 
 use crate::error::Problem;
-use crate::{Field, Fields, SourceCopyMode, TagFormat, options, words};
+use crate::{Field, Fields, SourceCopyMode, TagFormat, locked, options, words};
 use std::path::{Component, Path};
+use tierce_spec::ProjectKind;
 
 /// Everything that is wrong with `fields`, in their order.
 pub(crate) fn problems(fields: &Fields) -> Vec<Problem> {
@@ -38,7 +39,8 @@ pub(crate) fn problems(fields: &Fields) -> Vec<Problem> {
             }
         }
     }
-    if let Some(lock) = fields.requirements.as_deref().and_then(lock_name)
+    if let Some(lock) =
+        fields.requirements.as_deref().and_then(locked::kind).and_then(ProjectKind::lock_name)
         && fields.says(Field::Packages)
     {
         all.push(Problem::new(
@@ -80,12 +82,6 @@ pub(crate) fn problems(fields: &Fields) -> Vec<Problem> {
     }
     all.extend(options::problems(&fields.builder_options));
     all
-}
-
-/// The lock file that a requirements file is, if it is one.
-pub(crate) fn lock_name(file: &Path) -> Option<&'static str> {
-    let name = file.file_name()?;
-    ["uv.lock", "poetry.lock"].into_iter().find(|lock| name == *lock)
 }
 
 /// Why a path to copy does not lie below the project.

@@ -8,7 +8,7 @@ use tierce_imagespec::{
     SecretMount, SourceCopyMode, Surroundings,
 };
 use tierce_oci::{Diagnostic, Platform};
-use tierce_spec::{Base, Command, Image, Step};
+use tierce_spec::{Base, Command, Groups, Image, ProjectInstall, ProjectKind, Step};
 
 /// A spec with a base, without flytekit.
 fn fields() -> Fields {
@@ -331,8 +331,6 @@ fn packages() {
 
     for lock in ["uv.lock", "project/poetry.lock"] {
         let requirements = Some(lock.into());
-        let alone = Fields { requirements: requirements.clone(), ..fields() };
-        assert_eq!(codes(alone), ["imagespec/lock-unsupported"]);
         let both = Fields { requirements, packages: vec!["a".into()], ..fields() };
         assert_eq!(codes(both), ["packages imagespec/lock-with-packages"]);
     }
@@ -457,15 +455,88 @@ fn sources() {
 }
 
 #[test]
-fn runtime_packages() {
-    let of = |packages: &[&str]| {
-        let packages = packages.iter().map(|p| (*p).to_owned()).collect();
-        lower(Fields { packages, runtime_packages: vec!["a".into(), "b==1".into()], ..fields() })
+fn requirements_that_are_locks() {
+    let spec = |lock: &str, arguments: Option<&str>| Fields {
+        requirements: Some(lock.into()),
+        pip_extra_args: arguments.map(str::to_owned),
+        pip_index: Some("https://pypi.example.com/simple".parse().unwrap()),
+        pip_secret_mounts: vec![SecretMount { src: ".netrc".into(), dst: "/root/.netrc".into() }],
+        builder_options: BTreeMap::new(),
+        ..fields()
     };
-    let with_pip = of(&["pip"]);
+    let lock = "[manifest]\nmembers = ['a', 'b']\n".to_owned();
+    let surroundings = Surroundings {
+        requirements: BTreeMap::from([("project/uv.lock".into(), lock)]),
+        ..Surroundings::default()
+    };
+    let project = |lock, arguments| {
+        let image = lower_in(spec(lock, arguments), &surroundings).image;
+        let installs: Vec<&Step> = image
+            .steps()
+            .iter()
+            .filter(|s| matches!(s, Step::Project(_) | Step::Pip(_) | Step::Requirements(_)))
+            .collect();
+        // The lock says all: flytekit is not added.
+        let [Step::Project(project)] = installs[..] else { panic!("{installs:?}") };
+        project.clone()
+    };
+    let uv = project("project/uv.lock", None);
+    assert_eq!(
+        (uv.kind, uv.manifest.as_path()),
+        (ProjectKind::Uv, Path::new("project/pyproject.toml"))
+    );
+    assert_eq!((uv.lock.as_ref(), uv.install), (None, ProjectInstall::DependenciesOnly));
+    assert_eq!(uv.selection.without_groups, ["dev"]);
+    assert_eq!(uv.options.index.unwrap().to_string(), "https://pypi.example.com/simple");
+    assert_eq!(uv.options.secrets.len(), 1);
+    let uv = project("project/uv.lock", Some("--no-dev --all-packages --extra gpu"));
+    assert_eq!(uv.selection.packages, ["a", "b"]);
+    assert_eq!(uv.selection.with_extras, ["gpu"]);
+    assert_eq!(uv.selection.without_groups, ["dev"]);
+    let poetry = project("poetry.lock", Some("--only main"));
+    assert_eq!(
+        (poetry.kind, poetry.manifest.as_path()),
+        (ProjectKind::Poetry, Path::new("pyproject.toml"))
+    );
+    assert_eq!(poetry.selection.groups, Groups::None);
+    assert_eq!(codes(spec("uv.lock", Some("--upgrade"))), ["imagespec/extra-args"]);
+}
+
+#[test]
+fn runtime_packages() {
+    let of = |packages: &[&str], entrypoint: Option<&[&str]>| {
+        let strings = |all: &[&str]| all.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
+        lower(Fields {
+            packages: strings(packages),
+            runtime_packages: vec!["a".into(), "b==1".into()],
+            entrypoint: entrypoint.map(strings),
+            ..fields()
+        })
+    };
+    let entrypoint = |image: &Image| {
+        let found = image.steps().iter().find_map(|step| match step {
+            Step::Entrypoint(entrypoint) => Some(entrypoint.argv.clone()),
+            _ => None,
+        });
+        found.unwrap_or_default()
+    };
+    let with_pip = of(&["pip"], Some(&["tini", "--"]));
     assert_eq!(env(&with_pip.image)["_F_RUNTIME_PACKAGES"], "a b==1");
     assert_eq!(warnings(&with_pip), [""; 0]);
-    assert_eq!(warnings(&of(&["pipx"])), ["imagespec/runtime-packages-without-pip"]);
+    assert_eq!(entrypoint(&with_pip.image), ["/opt/tierce/entry", "tini", "--"]);
+    let [.., own, write] = &commands(&with_pip.image)[..] else { panic!() };
+    assert!(own.contains("chown 'flytekit'"), "{own}");
+    assert!(write.contains("cat > /opt/tierce/entry"), "{write}");
+    let bare = of(&["pipx"], None);
+    assert_eq!(entrypoint(&bare.image), ["/opt/tierce/entry"]);
+    assert_eq!(
+        warnings(&bare),
+        ["imagespec/runtime-packages-without-pip", "imagespec/runtime-packages-entrypoint"]
+    );
+    // They are not what the spec is.
+    let plain = spec(Fields { packages: vec!["pip".into()], ..fields() });
+    assert_eq!(plain.with_runtime_packages(["a"]).id(), plain.id());
+    assert_eq!(entrypoint(&image(plain.fields().clone())), [""; 0]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub mod manifest;
 mod name;
 mod pip;
 mod project;
+mod project_arguments;
 mod python;
 pub mod requirements;
 mod resolve;
@@ -34,6 +35,7 @@ pub use key::{FORMAT_VERSION, ImageKey, digest_word};
 pub use name::{ImageName, KEY_PLACEHOLDER, NameError};
 pub use pip::PipOptions;
 pub use project::{Extras, Groups, Project, ProjectInstall, ProjectKind, Selection};
+pub use project_arguments::{ProjectArgumentError, ProjectArguments, workspace_members};
 pub use python::{
     PythonEnvironment, PythonProvider, PythonRequest, PythonVersion, PythonVersionError,
 };

@@ -68,7 +68,7 @@ impl Declared {
             }
             match sources.and_then(|all| source_of(all, dependency)) {
                 None => declared.packages.push(dependency.clone()),
-                Some(source) => declared.from_source(folder, dependency, source),
+                Some(source) => declared.add_from(folder, dependency, source),
             }
         }
         for (key, value) in uv.and_then(Value::as_table).into_iter().flatten() {
@@ -80,7 +80,7 @@ impl Declared {
     }
 
     /// A dependency that comes from elsewhere than an index.
-    fn from_source(&mut self, folder: &Path, dependency: &str, source: &Value) {
+    fn add_from(&mut self, folder: &Path, dependency: &str, source: &Value) {
         let sources: &[Value] = match source {
             Value::Array(all) => all,
             one => std::slice::from_ref(one),

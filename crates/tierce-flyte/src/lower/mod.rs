@@ -10,7 +10,6 @@ mod pixi;
 mod prelude;
 mod project;
 mod script;
-mod selection;
 mod source;
 mod tools;
 mod variables;

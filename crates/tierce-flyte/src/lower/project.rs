@@ -4,12 +4,13 @@
 //! what there is no wheel of.
 
 use super::declared::{Declared, of_manifest};
-use super::selection::{self, Chosen};
 use super::{Lowering, wanted};
 use crate::{FlyteError, InstallMode, InstallOptions};
 use std::path::{Path, PathBuf};
-use tierce_spec::{Project, ProjectInstall, ProjectKind, Secret, Step};
-use toml::{Table, Value};
+use tierce_spec::{
+    Project, ProjectArgumentError, ProjectArguments, ProjectInstall, ProjectKind, Secret, Step,
+    without_credentials, workspace_members,
+};
 
 impl Lowering<'_> {
     pub(super) fn uv_project(
@@ -19,7 +20,8 @@ impl Lowering<'_> {
         mode: InstallMode,
         options: &InstallOptions,
     ) -> Result<(), FlyteError> {
-        let chosen = selection::uv(options.extra_args.as_deref())?;
+        let method = "with_uv_project";
+        let chosen = read(method, options.extra_args.as_deref(), ProjectArguments::of_uv)?;
         let mut options = InstallOptions { extra_args: None, ..options.clone() };
         options.index_url = options.index_url.or(chosen.index.clone());
         options.extra_index_urls.extend(chosen.extra_indexes.iter().cloned());
@@ -29,7 +31,8 @@ impl Lowering<'_> {
         let install = install(mode, &chosen);
         let mut selection = chosen.selection;
         if chosen.all_packages {
-            selection.packages = self.members(lock);
+            let lock = self.surroundings.texts.get(lock).map(String::as_str);
+            selection.packages = workspace_members(lock.unwrap_or_default());
         }
         let has_dev = || wanted::has_dev_group(pyproject, &self.surroundings.texts);
         if chosen.dev && has_dev() {
@@ -52,7 +55,7 @@ impl Lowering<'_> {
         extra_args: Option<&str>,
         secrets: &[Secret],
     ) -> Result<(), FlyteError> {
-        let chosen = selection::poetry(extra_args)?;
+        let chosen = read("with_poetry_project", extra_args, ProjectArguments::of_poetry)?;
         let options =
             self.pip_options(&InstallOptions { secrets: secrets.to_vec(), ..Default::default() })?;
         let project = Project::new(ProjectKind::Poetry, pyproject)
@@ -69,7 +72,7 @@ impl Lowering<'_> {
         &mut self,
         pyproject: &Path,
         mode: InstallMode,
-        chosen: &Chosen,
+        chosen: &ProjectArguments,
         options: &InstallOptions,
     ) -> Result<(), FlyteError> {
         let no_lock = || FlyteError::NoLock { pyproject: pyproject.to_owned() };
@@ -88,17 +91,23 @@ impl Lowering<'_> {
         );
         self.declared(pyproject, declared, options)
     }
-
-    /// The members of a workspace, as its lock has them; none where there is but one project.
-    fn members(&self, lock: &Path) -> Vec<String> {
-        let lock = self.surroundings.texts.get(lock).and_then(|text| text.parse::<Table>().ok());
-        let members = || lock.as_ref()?.get("manifest")?.get("members")?.as_array();
-        let names = members().into_iter().flatten().filter_map(Value::as_str);
-        names.map(str::to_owned).collect()
-    }
 }
 
-fn install(mode: InstallMode, chosen: &Chosen) -> ProjectInstall {
+/// What makes sense of arguments.
+type Read = fn(&[String]) -> Result<ProjectArguments, ProjectArgumentError>;
+
+fn read(
+    method: &'static str,
+    text: Option<&str>,
+    read: Read,
+) -> Result<ProjectArguments, FlyteError> {
+    let Some(text) = text else { return Ok(ProjectArguments::default()) };
+    let unreadable = || FlyteError::ExtraArgs { text: without_credentials(text) };
+    let words = shlex::split(text).ok_or_else(unreadable)?;
+    read(&words).map_err(|source| FlyteError::ExtraArg { method, source })
+}
+
+fn install(mode: InstallMode, chosen: &ProjectArguments) -> ProjectInstall {
     match (mode, chosen.install) {
         (_, Some(said)) => said,
         (InstallMode::DependenciesOnly, None) => ProjectInstall::DependenciesOnly,

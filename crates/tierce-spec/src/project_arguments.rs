@@ -4,22 +4,43 @@
 //! how is left out, since the environment is assembled; any other is an error, for what it asks
 //! for would not be done.
 
-use crate::FlyteError;
-use tierce_spec::{Extras, Groups, ProjectInstall, Selection, without_credentials};
+use crate::{Extras, Groups, ProjectInstall, Selection};
+use tierce_oci::without_credentials;
 
-/// What arguments come to.
+/// What arguments of `uv sync` or `poetry install` come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Chosen {
+pub struct ProjectArguments {
+    /// What they choose.
     pub selection: Selection,
-    /// Where the arguments say it.
+    /// Whether the project itself is installed, where they say it.
     pub install: Option<ProjectInstall>,
     /// The package index.
     pub index: Option<String>,
+    /// Further indexes.
     pub extra_indexes: Vec<String>,
     /// Whether all members of the workspace are installed.
     pub all_packages: bool,
     /// Whether the group `dev` is asked for, if there is one.
     pub dev: bool,
+}
+
+/// An argument that can't be followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProjectArgumentError {
+    /// It asks for what can't be done where the command does not run.
+    #[error("{argument:?} has no meaning: the environment is put together from the lock")]
+    Unknown {
+        /// The argument, without credentials.
+        argument: String,
+        /// Those that say what is installed.
+        known: Vec<&'static str>,
+    },
+    /// It needs a value.
+    #[error("{argument} needs a value")]
+    NoValue {
+        /// The argument.
+        argument: String,
+    },
 }
 
 /// What an argument means.
@@ -165,51 +186,46 @@ const MAIN: &str = "main";
 /// The group that uv has words of its own for.
 const DEV: &str = "dev";
 
-/// What arguments of `uv sync` come to.
-pub(super) fn uv(text: Option<&str>) -> Result<Chosen, FlyteError> {
-    read("with_uv_project", UV, text, Chosen::add)
-}
-
-/// What arguments of `poetry install` come to.
-pub(super) fn poetry(text: Option<&str>) -> Result<Chosen, FlyteError> {
-    read("with_poetry_project", POETRY, text, Chosen::add_of_poetry)
-}
-
 /// What adds an argument; false where it makes no sense.
-type Add = fn(&mut Chosen, Means, &str) -> bool;
+type Add = fn(&mut ProjectArguments, Means, &str) -> bool;
 
 fn read(
-    method: &'static str,
     table: Table,
-    text: Option<&str>,
+    words: &[String],
     add: Add,
-) -> Result<Chosen, FlyteError> {
-    let mut chosen = Chosen::default();
-    let Some(text) = text else { return Ok(chosen) };
-    let unreadable = || FlyteError::ExtraArgs { text: without_credentials(text) };
-    let unknown = |argument: &str| FlyteError::ExtraArg {
-        method,
+) -> Result<ProjectArguments, ProjectArgumentError> {
+    let mut chosen = ProjectArguments::default();
+    let unknown = |argument: &str| ProjectArgumentError::Unknown {
         argument: without_credentials(argument),
         known: known(table),
     };
-    let mut words = shlex::split(text).ok_or_else(unreadable)?.into_iter();
+    let mut words = words.iter();
     while let Some(word) = words.next() {
-        let (option, mut value) = split(table, &word);
+        let (option, mut value) = split(table, word);
         let means = table.iter().find(|(name, _)| *name == option).map(|(_, means)| *means);
         let means = means.ok_or_else(|| unknown(option))?;
         if means.takes_value() && value.is_none() {
-            value = Some(words.next().ok_or_else(unreadable)?);
+            let no_value = || ProjectArgumentError::NoValue { argument: option.to_owned() };
+            value = Some(words.next().ok_or_else(no_value)?.clone());
         }
         let said = value.as_deref().unwrap_or_default();
         if (!means.takes_value() && value.is_some()) || !add(&mut chosen, means, said) {
-            return Err(unknown(&word));
+            return Err(unknown(word));
         }
     }
     Ok(chosen)
 }
 
+/// The members of the workspace whose `uv.lock` says `lock`; none where there is but one project.
+pub fn workspace_members(lock: &str) -> Vec<String> {
+    let lock = lock.parse::<toml::Table>().ok();
+    let members = || lock.as_ref()?.get("manifest")?.get("members")?.as_array();
+    let names = members().into_iter().flatten().filter_map(toml::Value::as_str);
+    names.map(str::to_owned).collect()
+}
+
 /// An option and the value that is in the same word: `--group=dev`, `-Edev`.
-fn split<'a>(table: Table, word: &'a str) -> (&'a str, Option<String>) {
+fn split(table: Table, word: &str) -> (&str, Option<String>) {
     if let (true, Some((option, value))) = (word.starts_with("--"), word.split_once('=')) {
         return (option, Some(value.to_owned()));
     }
@@ -233,7 +249,23 @@ fn names(text: &str) -> impl Iterator<Item = String> {
     parts.filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
-impl Chosen {
+impl ProjectArguments {
+    /// What arguments of `uv sync` come to.
+    ///
+    /// # Errors
+    /// The first that can't be followed.
+    pub fn of_uv(words: &[String]) -> Result<Self, ProjectArgumentError> {
+        read(UV, words, ProjectArguments::add)
+    }
+
+    /// What arguments of `poetry install` come to, of 1.x and 2.x.
+    ///
+    /// # Errors
+    /// The first that can't be followed.
+    pub fn of_poetry(words: &[String]) -> Result<Self, ProjectArgumentError> {
+        read(POETRY, words, ProjectArguments::add_of_poetry)
+    }
+
     fn add(&mut self, means: Means, value: &str) -> bool {
         let selection = &mut self.selection;
         match means {
@@ -284,7 +316,20 @@ impl Chosen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tierce_oci::Diagnostic;
+
+    type Found = Result<ProjectArguments, ProjectArgumentError>;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').filter(|word| !word.is_empty()).map(|word| word.replace('+', " ")).collect()
+    }
+
+    fn uv(text: &str) -> Found {
+        ProjectArguments::of_uv(&words(text))
+    }
+
+    fn poetry(text: &str) -> Found {
+        ProjectArguments::of_poetry(&words(text))
+    }
 
     fn strings(all: &[&str]) -> Vec<String> {
         all.iter().map(|name| (*name).to_owned()).collect()
@@ -308,7 +353,7 @@ mod tests {
             ("--no-default-groups --group a", selection(None, &["a"], &[])),
             ("--frozen -q --link-mode copy --no-editable", selection(Defaults, &[], &[])),
         ] {
-            assert_eq!(uv(Some(text)).unwrap().selection, expected, "{text}");
+            assert_eq!(uv(text).unwrap().selection, expected, "{text}");
         }
         for (text, expected) in [
             ("--with a,b --without c", selection(Defaults, &["a", "b"], &["c"])),
@@ -319,7 +364,7 @@ mod tests {
             ("--no-dev", selection(None, &[], &[])),
             ("--all-groups --no-interaction -vvv", selection(All, &[], &[])),
         ] {
-            assert_eq!(poetry(Some(text)).unwrap().selection, expected, "{text}");
+            assert_eq!(poetry(text).unwrap().selection, expected, "{text}");
         }
     }
 
@@ -327,7 +372,7 @@ mod tests {
     fn extras_members_and_indexes_are_understood() {
         let text = "--extra a --extra=b,c --no-extra d --all-extras --package x --all-packages \
             --dev --no-install-project -i https://a/simple --index https://b/simple";
-        let found = uv(Some(text)).unwrap();
+        let found = uv(text).unwrap();
         let Selection { extras, with_extras, without_extras, packages, .. } = &found.selection;
         assert_eq!(*extras, Extras::All);
         assert_eq!(*with_extras, strings(&["a", "b", "c"]));
@@ -336,15 +381,15 @@ mod tests {
         assert!(found.all_packages && found.dev);
         assert_eq!(found.index.as_deref(), Some("https://a/simple"));
         assert_eq!(found.extra_indexes, ["https://b/simple"]);
-        let found = poetry(Some("-E a -Eb --extras 'c d' --no-root")).unwrap();
+        let found = poetry("-E a -Eb --extras c+d --no-root").unwrap();
         assert_eq!(found.selection.with_extras, strings(&["a", "b", "c", "d"]));
         assert_eq!(found.install, Some(ProjectInstall::DependenciesOnly));
     }
 
     #[test]
     fn what_would_not_be_done_is_an_error() {
-        type Read = fn(Option<&str>) -> Result<Chosen, FlyteError>;
-        let table: &[(Read, &str, &str)] = &[
+        type Row = (fn(&str) -> Found, &'static str, &'static str);
+        let table: &[Row] = &[
             (uv, "--upgrade", "--upgrade"),
             (uv, "--no-binary-package=x", "--no-binary-package"),
             (uv, "--group a --dry-run", "--dry-run"),
@@ -354,16 +399,15 @@ mod tests {
             (poetry, "--without main", "--without"),
             (poetry, "--group a", "--group"),
         ];
-        for (read, text, argument) in table {
-            let error = read(Some(text)).unwrap_err();
-            assert_eq!(error.code(), "flyte/extra-args", "{text}");
-            assert!(error.to_string().contains(argument), "{error}");
-            assert!(error.hint().unwrap().contains("--all-groups"), "{:?}", error.hint());
+        for (read, text, expected) in table {
+            let Err(ProjectArgumentError::Unknown { argument, known }) = read(text) else {
+                panic!("{text}");
+            };
+            assert_eq!(argument, *expected);
+            assert!(known.contains(&"--all-groups") && !known.contains(&"-q"));
         }
-        for text in ["'open", "--group"] {
-            assert_eq!(uv(Some(text)).unwrap_err().code(), "flyte/invalid-extra-args");
-        }
-        let error = uv(Some("https://me:hunter2@h/x")).unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("hunter2"));
+        let argument = "--group".to_owned();
+        assert_eq!(uv("--group"), Err(ProjectArgumentError::NoValue { argument }));
+        assert!(!format!("{:?}", uv("https://me:hunter2@h/x")).contains("hunter2"));
     }
 }
