@@ -118,6 +118,8 @@ pub struct DebianConfig {
     pub mirror: Option<Address>,
     /// The mirror of the security archive.
     pub security_mirror: Option<Address>,
+    /// Where files are taken from that an archive has no more, instead of snapshot.debian.org.
+    pub snapshot: Option<Address>,
     /// A keyring that signs the archive, beside the keys that tierce ships.
     pub keyring: Option<PathBuf>,
 }

@@ -45,6 +45,8 @@ pub struct DebianSettings {
     pub mirror: Option<Url>,
     /// The mirror of the security archive.
     pub security_mirror: Option<Url>,
+    /// Where files are taken from that an archive has no more, instead of `snapshot.debian.org`.
+    pub snapshot: Option<Url>,
     /// A keyring that signs the archive, beside the keys that tierce ships.
     pub keyring: Option<PathBuf>,
 }
@@ -185,6 +187,7 @@ pub(crate) fn debian(r: &mut Resolver<'_>) -> DebianSettings {
     DebianSettings {
         mirror: mirror.map(|a| a.0),
         security_mirror: security.map(|a| a.0),
+        snapshot: r.value(&["debian", "snapshot"], None, |f| f.debian.snapshot.clone()).map(|a| a.0),
         keyring: r.value(&["debian", "keyring"], None, |f| f.debian.keyring.clone()),
     }
 }

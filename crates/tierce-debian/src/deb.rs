@@ -113,6 +113,13 @@ pub(crate) struct Conffile {
     pub md5: String,
 }
 
+/// What a package says of itself; its files are not looked at.
+pub fn read_deb_control(input: impl Read) -> Result<Paragraph, DebError> {
+    let mut archive = Archive::new(input)?;
+    expect_version(&mut archive)?;
+    Ok(read_control(&mut archive)?.0)
+}
+
 impl UnpackedDeb {
     /// Reads a package and puts its contents into the spool.
     pub fn read(input: impl Read, spool: &Arc<Spool>) -> Result<Self, DebError> {

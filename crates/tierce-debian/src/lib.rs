@@ -41,7 +41,7 @@ pub use configure::{
     ConfigurePlan, ConfigureStep, NONDETERMINISTIC_PATHS, configure_plan, package_environment,
 };
 pub use control::{ControlError, Paragraph, Paragraphs};
-pub use deb::{ControlFile, DebError, UnpackedDeb};
+pub use deb::{ControlFile, DebError, UnpackedDeb, read_deb_control};
 pub use index::PackageList;
 pub use interpreter::{Interpreter, interpreter};
 pub use keyring::{Keyring, KeyringError};
@@ -51,7 +51,7 @@ pub use package::{
 };
 pub use packages::{PackagesError, fetch_packages, unpack_packages};
 pub use relation::{Alternatives, Comparison, Constraint, Relation, RelationError};
-pub use release::{Release, ReleaseError};
+pub use release::{Release, ReleaseError, parse_snapshot_date, release_date, snapshot_date};
 pub use resolve::{Request, ResolveError, resolve};
 pub use root::{AptSource, Documentation, RootError, RootOptions, write_root_layer};
 pub use settings::{ArchiveSettings, Pocket};

@@ -155,6 +155,34 @@ fn parse_date(text: &str) -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.try_into().ok()?))
 }
 
+/// A date as snapshot.debian.org writes dates in paths: `20251115T203412Z`.
+pub fn snapshot_date(time: SystemTime) -> String {
+    format_date(time).replace(['-', ':'], "")
+}
+
+/// Reads [`snapshot_date`].
+pub fn parse_snapshot_date(text: &str) -> Option<SystemTime> {
+    let bytes = text.as_bytes();
+    let shape = bytes.len() == 16 && bytes[8] == b'T' && bytes[15] == b'Z';
+    let number = |range: std::ops::Range<usize>| -> Option<i64> {
+        let part = text.get(range)?;
+        part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
+    };
+    if !shape {
+        return None;
+    }
+    let days = days_from_civil(number(0..4)?, number(4..6)?, number(6..8)?);
+    let clock = number(9..11)? * 3600 + number(11..13)? * 60 + number(13..15)?;
+    let seconds = u64::try_from(days * 86_400 + clock).ok()?;
+    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// The date of a Release file's text, without looking at the rest.
+pub fn release_date(text: &str) -> Option<SystemTime> {
+    let line = text.lines().find_map(|line| line.strip_prefix("Date:"))?;
+    parse_date(line.trim())
+}
+
 fn format_date(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (days, clock) = ((seconds / 86_400) as i64, seconds % 86_400);
@@ -189,6 +217,16 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_snapshots_are_read_back() {
+        let time = parse_date("Sat, 11 Jul 2026 10:16:37 UTC").unwrap();
+        assert_eq!(snapshot_date(time), "20260711T101637Z");
+        assert_eq!(parse_snapshot_date("20260711T101637Z"), Some(time));
+        assert_eq!(parse_snapshot_date("20260711-101637Z"), None);
+        assert_eq!(parse_snapshot_date("20260711T10163\u{e9}"), None);
+        assert_eq!(release_date("Hash: x\nDate: Sat, 11 Jul 2026 10:16:37 UTC\n"), Some(time));
+    }
 
     #[test]
     fn dates_are_read_as_apt_reads_them() {

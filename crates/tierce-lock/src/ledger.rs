@@ -191,9 +191,22 @@ impl Ledger {
     /// What the apt step that `step` others come before installs, if it asks for `packages`.
     /// Where one of its packages is to be looked up anew, all of the step are.
     pub fn apt(&self, platform: &Platform, step: usize, packages: &[String]) -> Option<LockedApt> {
-        let apt = self.known(platform)?.apt.get(step)?;
+        let known = self.known(platform)?;
+        let apt = known.apt.get(step)?;
+        if !self.is_locked() && !self.is_as_before(known, platform, step) {
+            return None;
+        }
         let is_updated = self.is_updated(apt.debs.iter().map(|d| d.name.as_str()));
         (apt.packages == packages && !is_updated).then(|| apt.clone())
+    }
+
+    /// Whether what the apt step `step` is on top of is what it was.
+    fn is_as_before(&self, known: &LockedPlatform, platform: &Platform, step: usize) -> bool {
+        let made = lock(&self.made);
+        match made.get(platform) {
+            Some(made) => made.base == known.base && made.apt.get(..step) == known.apt.get(..step),
+            None => known.base.is_none() && step == 0,
+        }
     }
 
     /// Records what an apt step installs.

@@ -100,6 +100,9 @@ pub struct LockedDeb {
     pub version: String,
     /// `amd64`, or `all`.
     pub architecture: String,
+    /// Whether dpkg files it under its name and architecture (`Multi-Arch: same`). Only packages
+    /// of bases say so: tierce unpacks these itself.
+    pub multi_arch_same: bool,
     /// Where the `.deb` was.
     pub url: String,
     /// Its size.

@@ -71,14 +71,21 @@ struct BaseWire {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct DebWire {
     name: String,
     version: String,
     architecture: String,
+    multi_arch: Option<MultiArchWire>,
     url: String,
     size: u64,
     sha256: Hex,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum MultiArchWire {
+    Same,
 }
 
 #[derive(Deserialize)]
@@ -299,9 +306,17 @@ fn date(snapshot: Option<String>) -> Result<Option<String>, LockFileError> {
 fn debs(wire: Vec<DebWire>, place: &str) -> Result<Vec<LockedDeb>, LockFileError> {
     let debs: Result<Vec<_>, LockFileError> = wire
         .into_iter()
-        .map(|DebWire { name, version, architecture, url, size, sha256: Hex(sha256) }| {
-            let url = remote(url, &name)?;
-            Ok(LockedDeb { name, version, architecture, url, size, sha256 })
+        .map(|wire| {
+            let Hex(sha256) = wire.sha256;
+            Ok(LockedDeb {
+                url: remote(wire.url, &wire.name)?,
+                name: wire.name,
+                version: wire.version,
+                architecture: wire.architecture,
+                multi_arch_same: wire.multi_arch.is_some(),
+                size: wire.size,
+                sha256,
+            })
         })
         .collect();
     let debs = debs?;

@@ -189,11 +189,12 @@ fn conda_package(package: &LockedCondaPackage) -> String {
 }
 
 fn deb(deb: &LockedDeb) -> String {
-    let LockedDeb { name, version, architecture, url, size, sha256 } = deb;
+    let LockedDeb { name, version, architecture, multi_arch_same, url, size, sha256 } = deb;
     Fields::new()
         .text("name", name)
         .text("version", version)
         .text("architecture", architecture)
+        .option("multi-arch", multi_arch_same.then_some("same"))
         .text("url", url)
         .number("size", Some(*size))
         .text("sha256", &sha256.hex())

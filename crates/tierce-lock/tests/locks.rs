@@ -40,14 +40,9 @@ fn unique<T>(mut all: Vec<T>, key: impl Fn(&T) -> String) -> Vec<T> {
 }
 
 fn debs() -> impl Strategy<Value = Vec<LockedDeb>> {
-    let deb = (text(), text(), text(), url(), size(), digest());
-    let deb = deb.prop_map(|(name, version, architecture, url, size, sha256)| LockedDeb {
-        name,
-        version,
-        architecture,
-        url,
-        size,
-        sha256,
+    let deb = (text(), text(), text(), any::<bool>(), url(), size(), digest());
+    let deb = deb.prop_map(|(name, version, architecture, multi_arch_same, url, size, sha256)| {
+        LockedDeb { name, version, architecture, multi_arch_same, url, size, sha256 }
     });
     vec(deb, 0..4).prop_map(|debs| {
         let mut debs = unique(debs, |d| format!("{}:{}", d.name, d.architecture));
@@ -219,6 +214,7 @@ fn deb(name: &str, version: &str) -> LockedDeb {
         name: name.to_owned(),
         version: version.to_owned(),
         architecture: "amd64".to_owned(),
+        multi_arch_same: false,
         url: format!("http://deb.example/debian/pool/{name}_{version}_amd64.deb"),
         size: 7,
         sha256: Digest::of(version),
@@ -333,8 +329,15 @@ fn an_update_leaves_the_rest_alone() {
     assert_eq!(ledger.not_found(), ["nothing"]);
 
     let ledger = Ledger::updating(image.clone(), names(&["git"]));
+    let base = ledger.base(&amd64).unwrap();
+    ledger.record_base(&amd64, base.clone());
     assert!(ledger.apt(&amd64, 0, &["git".to_owned()]).is_none());
-    assert!(ledger.base(&amd64).is_some());
+
+    let ledger = Ledger::updating(image.clone(), names(&[]));
+    assert!(ledger.apt(&amd64, 0, &["git".to_owned()]).is_none(), "on another base");
+    ledger.record_base(&amd64, base);
+    assert!(ledger.apt(&amd64, 0, &["git".to_owned()]).is_some());
+    assert!(ledger.apt(&amd64, 0, &["curl".to_owned()]).is_none());
 
     let ledger = Ledger::updating(image.clone(), Update::All);
     assert!(ledger.base(&amd64).is_none() && ledger.python_preferences(&amd64).is_none());

@@ -7,6 +7,8 @@ use crate::error::NativeError;
 use crate::execute::Job;
 use crate::key::{KeyEncoder, LayerKey};
 use crate::layer::{Layer, LayerOutcome, LayerRecord};
+use crate::lock::base::LockedDebian;
+use crate::lock::debs::LockedDebs;
 use crate::plan::{Node, PlanBuilder};
 use crate::python::Interpreter;
 use crate::secret::StepSecrets;
@@ -52,6 +54,8 @@ pub struct DebianBase {
     packages: Vec<Package>,
     options: RootOptions,
     configure: ConfigurePlan,
+    /// Where the packages are kept, where they are locked.
+    locked: Option<LockedDebs>,
 }
 
 /// A resolved base: a plan with nothing on top of it yet.
@@ -104,9 +108,15 @@ impl Context {
         platform: &Platform,
         events: &Events,
     ) -> Result<ResolvedBase, NativeError> {
-        self.require_execution(platform, "a Debian base")?;
+        if !self.is_recording() {
+            self.require_execution(platform, "a Debian base")?;
+        }
         let step = events.step(StepKind::Resolve, format!("resolve debian {}", base.suite));
         let settings = self.archive_settings(base, platform)?;
+        if let Some(locked) = self.locked_debian(&base.suite, platform)? {
+            step.finish(Outcome::Cached, format!("{} packages", locked.packages.len()));
+            return self.locked_debian_base(base, platform, &settings, locked);
+        }
         let archive =
             Archive::open(&settings, &self.fetcher, &self.store, SystemTime::now()).await?;
         let mut request = Request::base();
@@ -117,12 +127,10 @@ impl Context {
             base.packages.iter().map(|name| name.parse()).collect();
         let packages = archive.resolve(&request.with_names(names?))?;
         step.finish(Outcome::Made, format!("{} packages", packages.len()));
+        let snapshot = crate::lock::base::newest(archive.releases());
+        self.record_debian_base(&base.suite, platform, &packages, snapshot);
 
-        let options = RootOptions {
-            architecture: settings.architecture.clone(),
-            apt_sources: settings.apt_sources(),
-            documentation: Documentation::Omit,
-        };
+        let options = root_options(&settings);
         let found = interpreter(&packages);
         let interpreter = found.map(|found| -> Result<_, NativeError> {
             Ok(Interpreter {
@@ -132,8 +140,29 @@ impl Context {
             })
         });
         let libc = glibc(&packages);
-        let plan = self.debian_plan(base, platform, packages, options);
+        let plan = self.debian_plan(base, platform, packages, options, None);
         let interpreter = interpreter.transpose()?;
+        Ok(ResolvedBase { plan, links: &DEBIAN_LINKS, interpreter, libc })
+    }
+
+    /// A base of the packages that a lock says.
+    fn locked_debian_base(
+        &self,
+        base: &tierce_spec::DebianBase,
+        platform: &Platform,
+        settings: &ArchiveSettings,
+        locked: LockedDebian,
+    ) -> Result<ResolvedBase, NativeError> {
+        let LockedDebian { packages, debs, interpreter } = locked;
+        let snapshot = debs.snapshot.clone();
+        self.record_debian_base(&base.suite, platform, &packages, snapshot);
+        let libc = glibc(&packages);
+        let interpreter = match interpreter {
+            Some((path, version)) => Some(Interpreter { version: version.parse()?, path, libc }),
+            None => None,
+        };
+        let options = root_options(settings);
+        let plan = self.debian_plan(base, platform, packages, options, Some(debs));
         Ok(ResolvedBase { plan, links: &DEBIAN_LINKS, interpreter, libc })
     }
 
@@ -143,6 +172,7 @@ impl Context {
         platform: &Platform,
         packages: Vec<Package>,
         options: RootOptions,
+        locked: Option<LockedDebs>,
     ) -> PlanBuilder {
         let count = packages.len();
         let key = KeyEncoder::new("debian-root")
@@ -150,7 +180,7 @@ impl Context {
             .text("compression", COMPRESSION.media_type().as_str())
             .finish();
         let configure = configure_plan(&packages);
-        let debian = Arc::new(DebianBase { packages, options, configure });
+        let debian = Arc::new(DebianBase { packages, options, configure, locked });
         let mut config = ImageConfig::scratch(platform.clone());
         config.set_env("PATH", DEFAULT_PATH);
         config.config.cmd = Some(vec!["bash".to_owned()]);
@@ -202,6 +232,9 @@ impl Context {
         base: &Arc<DebianBase>,
         step: &StepHandle,
     ) -> Result<LayerOutcome, NativeError> {
+        if let Some(locked) = &base.locked {
+            self.fetch_locked_debs(locked, step).await?;
+        }
         let total = base.packages.iter().map(|p| p.size).sum();
         // Progress comes per package as the bytes so far; people want the sum.
         let so_far: Mutex<BTreeMap<String, u64>> = Mutex::default();
@@ -258,6 +291,8 @@ impl Context {
     ) -> Result<ResolvedBase, NativeError> {
         let step = events.step(StepKind::Resolve, format!("resolve {}", reference.familiar()));
         let (digest, record, cached) = self.look_up(reference, platform).await?;
+        let of_platform = tierce_oci::Digest::of(&record.manifest);
+        self.record_registry_base(reference, platform, digest, of_platform);
         let manifest = parse_manifest(&record, reference)?;
         let config = ImageConfig::parse(record.config.as_bytes())
             .map_err(|_| NativeError::InconsistentBase(reference.familiar()))?;
@@ -281,9 +316,10 @@ impl Context {
         reference: &Reference,
         platform: &Platform,
     ) -> Result<(tierce_oci::Digest, BaseRecord, bool), NativeError> {
-        let root = match reference.digest() {
-            Some(digest) => *digest,
-            None => {
+        let root = match (reference.digest(), self.locked_digest(reference, platform)?) {
+            (Some(digest), _) => *digest,
+            (None, Some(locked)) => locked,
+            (None, None) => {
                 let found = self.registry.locate_manifest(reference).await?;
                 found.ok_or_else(|| no_base(reference))?.digest
             }
@@ -303,6 +339,15 @@ impl Context {
         };
         self.store.put_record(BASE, &key.0, &record)?;
         Ok((root, record, false))
+    }
+}
+
+/// How packages become a root file system.
+fn root_options(settings: &ArchiveSettings) -> RootOptions {
+    RootOptions {
+        architecture: settings.architecture.clone(),
+        apt_sources: settings.apt_sources(),
+        documentation: Documentation::Omit,
     }
 }
 

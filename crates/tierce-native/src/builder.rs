@@ -16,6 +16,7 @@ use tierce_engine::{
     ImageBuild, ImageBuilder, ImageChecker, LayerFact, PlanReport, PlannedLayer, PlatformBuild,
     PlatformPlan, Presence, Question, RegistryLogin, Rendering, Status, TagKind,
 };
+use tierce_lock::Toolchain;
 use tierce_oci::{Artifact, Platform, Reference};
 
 /// Builds images on this machine, without any engine.
@@ -54,8 +55,9 @@ impl NativeBuilder {
     }
 
     /// The context, with the secrets and the credentials that the image brings.
-    fn context_for(&self, request: &BuildRequest) -> Result<Arc<Context>, NativeError> {
+    pub(crate) fn context_for(&self, request: &BuildRequest) -> Result<Arc<Context>, NativeError> {
         let context = self.context.with_secrets(request.secrets.clone());
+        let context = context.with_locking(request.gathered.locking.clone());
         if request.login.is_none() {
             return Ok(Arc::new(context));
         }
@@ -271,6 +273,21 @@ impl ImageBuilder for NativeBuilder {
         };
         let plan = self.on_a_thread(request, events, work).await?;
         Ok(Rendering { plan: Some(plan), ..Rendering::default() })
+    }
+
+    fn locks(&self) -> bool {
+        true
+    }
+
+    async fn lock(
+        &self,
+        request: &BuildRequest,
+        events: &Events,
+    ) -> Result<Toolchain, BuilderError> {
+        let work = async move |me: Self, request: BuildRequest, events: Events| {
+            me.record_lock(&request, &events).await
+        };
+        self.on_a_thread(request, events, work).await
     }
 
     fn checkers(

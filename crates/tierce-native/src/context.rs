@@ -6,6 +6,7 @@ use crate::turns::Turns;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use tierce_engine::Locking;
 use tierce_fetch::Fetcher;
 use tierce_oci::{Descriptor, Platform, Reference};
 use tierce_registry::Client;
@@ -40,6 +41,8 @@ pub struct NativeSettings {
     pub debian_mirror: Option<Url>,
     /// The mirror of Debian's security archive.
     pub debian_security_mirror: Option<Url>,
+    /// Where what Debian's archives had is kept, instead of snapshot.debian.org.
+    pub debian_snapshot: Option<Url>,
     /// A keyring for Debian archives, instead of Debian's own keys.
     pub debian_keyring: Option<PathBuf>,
     /// Directories with programs, to find `docker` and `podman` in.
@@ -96,6 +99,8 @@ pub struct Context {
     pub turns: Turns,
     /// The values of the secrets of a build.
     pub secrets: Secrets,
+    /// What a build's lock says, or what one is made from.
+    pub locking: Locking,
     chosen: Arc<OnceLock<Result<Chosen, Arc<ProbeError>>>>,
     uv: Arc<OnceCell<Uv>>,
 }
@@ -121,6 +126,7 @@ impl Context {
             unpacks: Arc::new(Semaphore::new(cores)),
             turns: Turns::default(),
             secrets: Secrets::default(),
+            locking: Locking::Off,
             chosen: Arc::default(),
             uv: Arc::default(),
         }
@@ -134,6 +140,11 @@ impl Context {
     /// The same, for a build with these secrets.
     pub fn with_secrets(&self, secrets: Secrets) -> Self {
         Context { secrets, ..self.clone() }
+    }
+
+    /// The same, for a build from a lock, or for making one.
+    pub fn with_locking(self, locking: Locking) -> Self {
+        Context { locking, ..self }
     }
 
     /// The sandbox. What the machine offers is tried out once, when something first has to run.

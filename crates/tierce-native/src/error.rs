@@ -262,6 +262,7 @@ parts!(
     tierce_wheel::UvError,
     tierce_wheel::WheelError,
     crate::local_wheels::LocalWheelError,
+    crate::lock::LockedError,
 );
 
 impl Diagnostic for NativeError {

@@ -1,6 +1,6 @@
 //! Runs programs on top of layers and takes up what they changed.
 
-use crate::context::Context;
+use crate::context::{Context, SandboxScratch};
 use crate::error::NativeError;
 use crate::layer::{Layer, LayerOutcome};
 use crate::secret::StepSecrets;
@@ -29,6 +29,18 @@ pub struct Job {
     pub secrets: StepSecrets,
 }
 
+/// Commands that ran.
+pub struct Ran {
+    /// What they ran on.
+    roots: Vec<PathBuf>,
+    /// What they changed.
+    scratch: SandboxScratch,
+    /// When they began.
+    started: i64,
+    /// What they saw.
+    secrets: StepSecrets,
+}
+
 impl Context {
     /// Runs the commands on top of `lowers`; what they changed is the layer.
     pub async fn execute(
@@ -38,6 +50,32 @@ impl Context {
         lowers: Vec<Layer>,
         step: &StepHandle,
     ) -> Result<LayerOutcome, NativeError> {
+        self.execute_with(execution, title, lowers, vec![], step).await
+    }
+
+    /// The same, with `mounts` besides its caches.
+    pub async fn execute_with(
+        &self,
+        execution: &Execution,
+        title: &str,
+        lowers: Vec<Layer>,
+        mounts: Vec<Mount>,
+        step: &StepHandle,
+    ) -> Result<LayerOutcome, NativeError> {
+        let ran = self.run_all(execution, title, lowers, mounts, step).await?;
+        let Ran { roots, scratch, started, secrets } = ran;
+        self.diff(roots, scratch.path.clone(), started, execution.omit, secrets).await
+    }
+
+    /// Runs the commands on top of `lowers`.
+    pub async fn run_all(
+        &self,
+        execution: &Execution,
+        title: &str,
+        lowers: Vec<Layer>,
+        mut mounts: Vec<Mount>,
+        step: &StepHandle,
+    ) -> Result<Ran, NativeError> {
         let secrets = StepSecrets::new(&execution.secrets, &self.secrets)?;
         let roots = self.materialise(&lowers, step).await?;
         let scratch = self.scratch("step")?;
@@ -46,7 +84,6 @@ impl Context {
             false => Some(self.scratch("step-caches")?),
         };
         let mut locks = vec![];
-        let mut mounts = vec![];
         for (index, cache) in execution.caches.iter().enumerate() {
             let source = match &own_caches {
                 // Programs write what they like into them, and later steps see it: what has seen
@@ -80,7 +117,7 @@ impl Context {
             self.run(Job { process, title, secrets }, step).await?;
         }
         drop(locks);
-        self.diff(roots, scratch.path.clone(), started, execution.omit, secrets).await
+        Ok(Ran { roots, scratch, started, secrets })
     }
 
     /// Runs a program to its end; anything but success is an error with its last lines.

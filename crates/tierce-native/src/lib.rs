@@ -20,6 +20,7 @@ mod installed;
 mod key;
 mod layer;
 mod local_wheels;
+mod lock;
 mod lock_inside;
 mod make;
 mod pip;

@@ -48,6 +48,10 @@ impl Context {
         let command = uv.lock_command(&wanted)?.with_files(&input, &output);
         let file = out.join("requirements.in");
         std::fs::write(&file, &command.stdin).map_err(NativeError::io(&file))?;
+        if let Some(preferences) = &wanted.preferences {
+            let file = out.join("pylock.toml");
+            std::fs::write(&file, preferences).map_err(NativeError::io(&file))?;
+        }
 
         let argv = std::iter::once(UV.to_owned()).chain(command.args).collect();
         let mut process = Process::new(roots, scratch.path.clone(), argv);

@@ -155,6 +155,9 @@ impl Maker {
             Work::DebianRoot(base) => context.debian_root(base, step).await,
             Work::DebianConfigure(base) => context.debian_configure(base, lowers, step).await,
             Work::Execute(execution) => context.execute(execution, &node.title, lowers, step).await,
+            Work::LockedApt(install) => {
+                context.install_locked(install, &node.title, lowers, step).await
+            }
             Work::Standalone(build) => context.standalone(build, step).await,
             Work::Venv(python) => context.venv(python).await,
             Work::Wheels(python, group) => context.wheels(python, *group, step).await,

@@ -134,7 +134,12 @@ impl Context {
         self.import_local_wheels(&local).await?;
         let key = self.lock_key(request, &target, &local);
         let step = events.step(StepKind::Resolve, "resolve Python packages");
-        if !request.refresh
+        if let Some(lock) = self.locked_python(request.platform, &target)? {
+            step.finish(Outcome::Cached, format!("{} packages", lock.packages().len()));
+            return Ok(Resolution::Lock(lock));
+        }
+        let refresh = request.refresh || self.is_recording();
+        if !refresh
             && let Some(record) = self.store.record::<LockRecord>(LOCK, &key)
             && let Ok(lock) = Lock::parse(record.pylock.as_bytes(), &target)
         {
@@ -145,7 +150,9 @@ impl Context {
             environment.packages.iter().map(|p| (*p).to_owned()).collect();
         let cache = self.store.cache_dir("uv")?;
         let root = &request.gathered.root;
+        let preferences = self.python_preferences(request.platform, &target);
         let mut wanted = LockRequest::new(target, requirements.clone(), root, &cache);
+        wanted.preferences = preferences;
         wanted.requirements.extend(self.local_requirements(&local)?);
         wanted.requirement_files = environment
             .requirements
@@ -238,7 +245,8 @@ impl Context {
                 step.reporter().progress(so_far.values().sum(), None);
             }
         };
-        let wheels = fetch_wheels(lock, &self.fetcher, &self.store, settings, &observe).await?;
+        let wheels = fetch_wheels(lock, &self.fetcher, &self.store, settings, &observe).await;
+        let wheels = wheels.map_err(|error| self.unfetched(error))?;
         let fetched = wheels.iter().filter(|w| missing.contains(&w.digest)).map(|w| w.size);
         match missing.len() {
             0 => step.finish(Outcome::Cached, None),
@@ -262,7 +270,8 @@ impl Context {
         if lock.to_build().next().is_none() {
             return Ok(vec![]);
         }
-        let archives = fetch_sources(lock, &self.fetcher, &self.store, settings, &|_| {}).await?;
+        let archives = fetch_sources(lock, &self.fetcher, &self.store, settings, &|_| {}).await;
+        let archives = archives.map_err(|error| self.unfetched(error))?;
         let mut wheels = vec![];
         for package in lock.to_build() {
             let archive = archives.iter().find(|a| a.package == package.name);

@@ -174,6 +174,9 @@ impl Planner<'_> {
     async fn step(&mut self, step: ResolvedStep<'_>) -> Result<(), NativeError> {
         match step.step {
             Step::Apt(apt) if apt.packages.is_empty() => Ok(()),
+            Step::Apt(apt) if self.context.locking.ledger().is_some() => {
+                self.locked_apt(step.index, apt).await
+            }
             Step::Apt(apt) => self.apt(apt),
             Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) | Step::Project(_) => {
                 self.python(step.index).await

@@ -57,7 +57,7 @@ impl Planner<'_> {
         }
         let compile = compiles(resolved.image().bytecode(), resolved.platforms().len());
         let platform = self.builder.platform().clone();
-        if compile {
+        if compile && !self.context.is_recording() {
             self.context.require_execution(&platform, "compiling Python modules")?;
         }
         let found = self.interpreter(resolved.image().python(), &platform).await?;
@@ -70,6 +70,12 @@ impl Planner<'_> {
         let Some((lock, below)) = self.lock(&environment, installed.as_ref(), found).await? else {
             return Ok(());
         };
+        self.context.record_python(&platform, &lock);
+        self.record_python_of_base(&interpreter);
+        if self.is_last_to_lock(index) {
+            self.open_end = Some("all that is locked is known".to_owned());
+            return Ok(());
+        }
         let there = installed.clone().unwrap_or_default();
         self.remove(&there.replaced_by(&lock), &platform)?;
         let added = lock.without(&|package| there.has(package));

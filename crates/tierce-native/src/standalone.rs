@@ -97,8 +97,15 @@ impl Planner<'_> {
         let version = request.version.map(|v| v.to_string().parse()).transpose()?;
         self.refuse_other_environment(version)?;
         let context = self.context;
-        let catalog = context.settings.standalone.catalog(&context.fetcher).await?;
-        let build = Arc::new(catalog.choose(version, platform, libc)?.clone());
+        let build = match context.locked_standalone(platform, libc)? {
+            Some(build) => build,
+            None => {
+                let catalog = context.settings.standalone.catalog(&context.fetcher).await?;
+                catalog.choose(version, platform, libc)?.clone()
+            }
+        };
+        context.record_standalone(platform, &build);
+        let build = Arc::new(build);
         let path = standalone_program(build.version);
         let interpreter = Interpreter { path, version: build.version, libc };
         self.builder.layer(Node {

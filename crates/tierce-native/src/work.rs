@@ -1,6 +1,7 @@
 //! The kinds of work that make a layer.
 
 use crate::base::DebianBase;
+use crate::lock::apt::LockedInstall;
 use crate::python::PythonLayers;
 use std::sync::Arc;
 use tierce_engine::Source;
@@ -17,6 +18,8 @@ pub enum Work {
     DebianConfigure(Arc<DebianBase>),
     /// Runs commands. Executed.
     Execute(Execution),
+    /// Installs locked Debian packages. Executed.
+    LockedApt(Arc<LockedInstall>),
     /// A Python of the image's own. Assembled.
     Standalone(Arc<StandaloneBuild>),
     /// The skeleton of the Python environment. Assembled.
@@ -49,7 +52,13 @@ pub enum Work {
 impl Work {
     /// Whether something is run in the image.
     pub fn is_executed(&self) -> bool {
-        matches!(self, Work::DebianConfigure(_) | Work::Execute(_) | Work::Bytecode { .. })
+        matches!(
+            self,
+            Work::DebianConfigure(_)
+                | Work::Execute(_)
+                | Work::LockedApt(_)
+                | Work::Bytecode { .. }
+        )
     }
 }
 

@@ -160,6 +160,12 @@ impl Lock {
         Ok(Lock::new(target, pylock::read(pylock, target)?))
     }
 
+    /// A lock of these packages, each with the file that is installed. Sorted by name.
+    pub fn of(target: &Target, mut packages: Vec<LockedPackage>) -> Self {
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        Lock::new(target, packages)
+    }
+
     pub(crate) fn new(target: &Target, packages: Vec<LockedPackage>) -> Self {
         let bytes = pylock::write(target, &packages).into_bytes();
         Lock { target: target.clone(), packages, bytes }

@@ -61,6 +61,9 @@ pub struct LockRequest {
     pub requirement_files: Vec<PathBuf>,
     /// Constraints files, relative to `root` or absolute.
     pub constraint_files: Vec<PathBuf>,
+    /// A `pylock.toml` whose versions are taken where they fit: what it has not, and what does
+    /// not fit, is chosen anew.
+    pub preferences: Option<String>,
     /// The directory that relative paths refer to.
     pub root: PathBuf,
     /// The index instead of PyPI; may hold credentials.
@@ -96,6 +99,7 @@ impl LockRequest {
             requirements,
             requirement_files: Vec::new(),
             constraint_files: Vec::new(),
+            preferences: None,
             root: root.to_owned(),
             index: None,
             extra_indexes: Vec::new(),
@@ -216,10 +220,16 @@ impl LockCommand {
     /// those are not at hand: `input` has to hold [`LockCommand::stdin`], and the lock will be in
     /// `output`.
     pub fn with_files(mut self, input: &str, output: &str) -> Self {
+        let end = self.args.iter().position(|arg| arg == "--");
+        if let Some(stdin) = end.and_then(|end| self.args.get_mut(end + 1)) {
+            *stdin = input.to_owned();
+        }
+        self.with_output(output)
+    }
+
+    /// The same with the lock in a file. Versions that the file has are kept where they fit.
+    pub(crate) fn with_output(mut self, output: &str) -> Self {
         if let Some(end) = self.args.iter().position(|arg| arg == "--") {
-            if let Some(stdin) = self.args.get_mut(end + 1) {
-                *stdin = input.to_owned();
-            }
             let output = ["--output-file".to_owned(), output.to_owned()];
             self.args.splice(end..end, output);
         }

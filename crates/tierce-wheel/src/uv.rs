@@ -355,10 +355,13 @@ impl Uv {
     /// Resolves requirements for a target. uv is killed when the future is dropped.
     pub async fn lock(&self, request: &LockRequest) -> Result<Lock, LockError> {
         let command = self.lock_command(request)?;
-        let output = self
-            .run(&command)
-            .await
-            .map_err(|source| LockError::Run { program: self.program.clone(), source })?;
+        let failed = |source| LockError::Run { program: self.program.clone(), source };
+        let preferred = Preferred::write(request).map_err(failed)?;
+        let command = match &preferred {
+            Some(preferred) => command.with_output(&preferred.file.to_string_lossy()),
+            None => command,
+        };
+        let output = self.run(&command).await.map_err(failed)?;
         if !output.status.success() {
             let said = redact(&String::from_utf8_lossy(&output.stderr), request);
             let error = LockError::from_uv(&said, &request.target.to_string());
@@ -367,7 +370,12 @@ impl Uv {
                 false => error,
             });
         }
-        Uv::answer(&output.stdout, request)
+        match preferred {
+            Some(preferred) => {
+                Uv::answer(&std::fs::read(&preferred.file).map_err(failed)?, request)
+            }
+            None => Uv::answer(&output.stdout, request),
+        }
     }
 
     /// The lock that a run of [`Uv::lock_command`] wrote, wherever it ran. `request` is the one
@@ -396,6 +404,23 @@ impl Uv {
         };
         let (output, ()) = futures::join!(child.wait_with_output(), write);
         output
+    }
+}
+
+/// The versions that uv takes where they fit: it keeps those of the file that it writes to.
+struct Preferred {
+    file: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+impl Preferred {
+    fn write(request: &LockRequest) -> io::Result<Option<Self>> {
+        let Some(text) = &request.preferences else { return Ok(None) };
+        std::fs::create_dir_all(&request.cache_dir)?;
+        let directory = tempfile::tempdir_in(&request.cache_dir)?;
+        let file = directory.path().join("pylock.toml");
+        std::fs::write(&file, text)?;
+        Ok(Some(Preferred { file, _directory: directory }))
     }
 }
 

@@ -149,6 +149,7 @@ impl Tierce {
             },
             debian_mirror: settings.debian.mirror.clone(),
             debian_security_mirror: settings.debian.security_mirror.clone(),
+            debian_snapshot: settings.debian.snapshot.clone(),
             debian_keyring: settings.debian.keyring.clone(),
             search_path: settings.search_path.clone(),
         };

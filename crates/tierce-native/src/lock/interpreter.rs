@@ -1,0 +1,112 @@
+//! The Python of a locked image.
+
+use super::LockedError;
+use super::base::missing;
+use crate::context::Context;
+use crate::planner::Planner;
+use crate::python::Interpreter;
+use tierce_lock::{InterpreterProvider, LockedFile, LockedInterpreter, Place};
+use tierce_oci::Platform;
+use tierce_spec::{Base, Step};
+use tierce_wheel::{BuildLibc, Libc, STANDALONE_PREFIX, StandaloneBuild};
+use url::Url;
+
+impl Context {
+    /// The build of python-build-standalone that a lock says; `None` where one is to be chosen.
+    pub fn locked_standalone(
+        &self,
+        platform: &Platform,
+        libc: Libc,
+    ) -> Result<Option<StandaloneBuild>, LockedError> {
+        let Some(ledger) = self.locking.ledger() else { return Ok(None) };
+        let file = match ledger.interpreter(platform) {
+            Some(LockedInterpreter {
+                provider: InterpreterProvider::Standalone,
+                file: Some(LockedFile { place: Place::Url(url), sha256, .. }),
+                version,
+                ..
+            }) => (url, sha256, version),
+            _ if ledger.is_locked() => return Err(missing("standalone interpreter", platform)),
+            _ => return Ok(None),
+        };
+        let (url, digest, version) = file;
+        let impossible = |why: String| LockedError::Impossible {
+            what: format!("the interpreter {version} from {url}"),
+            why,
+        };
+        let machine = match platform.architecture.as_str() {
+            "amd64" => "x86_64",
+            "arm64" => "aarch64",
+            other => other,
+        };
+        Ok(Some(StandaloneBuild {
+            version: version
+                .parse()
+                .map_err(|e: tierce_wheel::PythonVersionError| impossible(e.to_string()))?,
+            machine: machine.to_owned(),
+            libc: BuildLibc::from(libc),
+            url: Url::parse(&url).map_err(|e| impossible(e.to_string()))?,
+            digest,
+        }))
+    }
+
+    /// Records a build of python-build-standalone's.
+    pub fn record_standalone(&self, platform: &Platform, build: &StandaloneBuild) {
+        let Some(ledger) = self.locking.record() else { return };
+        let file = LockedFile {
+            filename: build.filename(),
+            place: Place::Url(build.url.to_string()),
+            size: None,
+            sha256: build.digest,
+        };
+        let file = Some(file);
+        let provider = InterpreterProvider::Standalone;
+        ledger.record_interpreter(platform, locked(build.version.to_string(), provider, file));
+    }
+
+    /// Records an interpreter that comes with something else that is locked.
+    pub fn record_interpreter(
+        &self,
+        platform: &Platform,
+        found: &Interpreter,
+        provider: InterpreterProvider,
+    ) {
+        let Some(ledger) = self.locking.record() else { return };
+        ledger.record_interpreter(platform, locked(found.version.to_string(), provider, None));
+    }
+}
+
+impl Planner<'_> {
+    /// Records the Python that packages are installed for, where that is not done by who brought
+    /// it: by its archive, or with a conda environment.
+    pub fn record_python_of_base(&self, found: &Interpreter) {
+        let base = self.gathered.resolved.image().base();
+        let provider = match base {
+            Base::Debian(_) if found.path.starts_with("/usr/bin/") => InterpreterProvider::Debian,
+            _ => InterpreterProvider::Base,
+        };
+        if !found.path.starts_with(STANDALONE_PREFIX) {
+            self.context.record_interpreter(self.builder.platform(), found, provider);
+        }
+    }
+
+    /// Whether nothing after the step `index` has to be found out for a lock: what installs
+    /// packages by other means than Python's needs to be looked at on top of what is below it.
+    pub fn is_last_to_lock(&self, index: usize) -> bool {
+        let more = |step: &Step| match step {
+            Step::Apt(apt) => !apt.packages.is_empty(),
+            Step::Conda(_) => true,
+            _ => false,
+        };
+        let mut later = self.gathered.resolved.steps().skip(index + 1);
+        self.context.is_recording() && !later.any(|later| more(later.step))
+    }
+}
+
+fn locked(
+    version: String,
+    provider: InterpreterProvider,
+    file: Option<LockedFile>,
+) -> LockedInterpreter {
+    LockedInterpreter { implementation: "cpython".to_owned(), version, provider, file }
+}
