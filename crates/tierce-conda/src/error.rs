@@ -242,7 +242,7 @@ impl Diagnostic for FetchPackageError {
 
 /// Why a package can't be installed from.
 #[derive(Debug, thiserror::Error)]
-#[error("conda package {package} can't be used: {problem}")]
+#[error("conda package {package} can't be used")]
 pub struct PackageError {
     /// Its file name.
     pub package: String,

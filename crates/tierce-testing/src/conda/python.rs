@@ -122,6 +122,10 @@ fn with_run_path(mut elf: Vec<u8>) -> Vec<u8> {
     let path = format!("{PLACEHOLDER}/lib\0");
     let notice = find(&elf, b"Copyright (c) 2001-").expect("Python's copyright notice");
     elf[notice..notice + path.len()].copy_from_slice(path.as_bytes());
+    // The module `site` is in the program, compiled; both names are of one length.
+    while let Some(at) = find(&elf, b"dist-packages") {
+        elf[at..at + 4].copy_from_slice(b"site");
+    }
     let number = |elf: &[u8], at: usize, length: usize| {
         let mut bytes = [0; 8];
         bytes[..length].copy_from_slice(&elf[at..at + length]);
@@ -154,5 +158,12 @@ fn with_run_path(mut elf: Vec<u8>) -> Vec<u8> {
 }
 
 fn find(data: &[u8], what: &[u8]) -> Option<usize> {
-    data.windows(what.len()).position(|window| window == what)
+    let mut from = 0;
+    while let Some(at) = data[from..].iter().position(|byte| *byte == what[0]) {
+        if data[from + at..].starts_with(what) {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
+    None
 }
