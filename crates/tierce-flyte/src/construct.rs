@@ -149,6 +149,7 @@ impl FlyteImage {
             name: None,
             platform: vec![],
             python_version,
+            python_is_given: false,
             extendable: false,
             is_cloned: false,
             layers: vec![],
@@ -201,6 +202,7 @@ impl FlyteImage {
             name: name.or_else(|| image.name.clone()),
             platform,
             extendable: true,
+            python_is_given: python_version.is_some(),
             is_cloned: image.is_cloned || renamed,
             ..image
         }

@@ -152,6 +152,16 @@ pub enum FlyteError {
         /// What is wrong.
         reason: String,
     },
+    /// A script asks for another Python than the image is to have.
+    #[error("{} requires Python {requires}, and the image has {python}", script.display())]
+    ScriptPython {
+        /// The script.
+        script: PathBuf,
+        /// Its `requires-python`.
+        requires: String,
+        /// The image's.
+        python: tierce_spec::PythonVersion,
+    },
     /// A file that has to be read is not there.
     #[error("{} can't be read", path.display())]
     Unread {
@@ -214,6 +224,7 @@ impl Diagnostic for FlyteError {
             FlyteError::NoLock { .. } => "flyte/no-lock",
             FlyteError::NoHeader { .. } => "flyte/no-script-header",
             FlyteError::Header { .. } => "flyte/invalid-script-header",
+            FlyteError::ScriptPython { .. } => "flyte/script-python",
             FlyteError::Unread { .. } => "flyte/unreadable",
             FlyteError::NoTool { .. } => "flyte/no-tool",
             FlyteError::DockerLine { .. } => "flyte/docker-line",
@@ -303,6 +314,9 @@ impl Diagnostic for FlyteError {
                 "Add {} to its platforms, or name the image's: platform=(\"linux/amd64\",).",
                 missing.join(", ")
             ),
+            FlyteError::ScriptPython { .. } => {
+                "Leave python_version away, and the script's requires-python says which one it is.".to_owned()
+            }
             FlyteError::Unread { .. } => "Check the path.".to_owned(),
             FlyteError::NotAScript { .. }
             | FlyteError::NotAPlugin { .. }

@@ -83,6 +83,7 @@ impl FlyteImage {
             name,
             platform: if platform.is_empty() { self.platform.clone() } else { platform },
             python_version: python_version.unwrap_or(self.python_version),
+            python_is_given: python_version.is_some() || self.python_is_given,
             extendable: extendable.unwrap_or(self.extendable),
             is_cloned: true,
             layers: self.layers.iter().cloned().chain(addl_layer).collect(),

@@ -47,6 +47,9 @@ pub struct FlyteImage {
     pub platform: Vec<Platform>,
     /// The Python of the image.
     pub python_version: PythonVersion,
+    /// Whether the user said that it is this Python: a script may ask for another one else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub python_is_given: bool,
     /// Whether layers can be added.
     #[serde(default)]
     pub extendable: bool,

@@ -724,6 +724,33 @@ import httpx
 }
 
 #[test]
+fn scripts_choose_the_python_unless_the_caller_does() {
+    // (what the script requires, what the caller says, the image's Python)
+    for (requires, given, expected) in [
+        (">=3.9", None, Ok(host().python.to_string())),
+        ("==3.9.*", None, Ok("3.9".to_owned())),
+        (">=3.25", None, Ok("3.25".to_owned())),
+        (">=3.25.2", None, Ok("3.25".to_owned())),
+        ("==3.9.4", None, Ok("3.9.4".to_owned())),
+        (">=3.9", Some("3.10"), Ok("3.10".to_owned())),
+        (">=3.11", Some("3.10"), Err("flyte/script-python")),
+        (">=4", None, Err("flyte/invalid-script-header")),
+        ("three", None, Err("flyte/invalid-script-header")),
+    ] {
+        let python_version = given.map(|text: &str| text.parse().unwrap());
+        let options = ScriptOptions { python_version, ..ScriptOptions::new("script") };
+        let install = InstallOptions::default();
+        let image = FlyteImage::from_uv_script("s.py", options, install, &host()).unwrap();
+        let text = format!("# /// script\n# requires-python = \"{requires}\"\n# ///\n");
+        let found = match image.lower(&with_texts(&[("s.py", &text)])) {
+            Ok(lowered) => Ok(lowered.image.python().unwrap().version.unwrap().to_string()),
+            Err(error) => Err(error.code()),
+        };
+        assert_eq!(found, expected, "{requires} {given:?}");
+    }
+}
+
+#[test]
 fn pixis_environment_is_the_one_that_runs() {
     let image = own()
         .with_pixi_project("app/pixi.toml", None, InstallMode::default(), PixiOptions::default())

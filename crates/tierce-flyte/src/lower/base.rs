@@ -9,7 +9,11 @@ use tierce_spec::{
 };
 
 /// The image with nothing on it.
-pub(super) fn start(image: &FlyteImage, surroundings: &Surroundings) -> Result<Image, FlyteError> {
+pub(super) fn start(
+    image: &FlyteImage,
+    python: PythonVersion,
+    surroundings: &Surroundings,
+) -> Result<Image, FlyteError> {
     if let Some(file) = &image.dockerfile {
         return Ok(Image::from_dockerfile(DockerfileBase::new(file)));
     }
@@ -23,9 +27,9 @@ pub(super) fn start(image: &FlyteImage, surroundings: &Surroundings) -> Result<I
         // of the host.
         Some(text) => Ok(Image::from_reference(reference(text)?)),
         None => {
-            let base = default_base(&surroundings.default_base, image.python_version)?;
+            let base = default_base(&surroundings.default_base, python)?;
             let python = PythonRequest {
-                version: Some(image.python_version),
+                version: Some(python),
                 interpreter: None,
                 provider: PythonProvider::Auto,
             };

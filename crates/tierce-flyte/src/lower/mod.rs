@@ -9,6 +9,7 @@ mod options;
 mod pixi;
 mod prelude;
 mod project;
+mod requires;
 mod script;
 mod source;
 mod tools;
@@ -51,7 +52,9 @@ impl FlyteImage {
     /// # Errors
     /// What is wrong with its layers, and what they need that is not there.
     pub fn lower(&self, surroundings: &Surroundings) -> Result<Lowered, FlyteError> {
-        let image = base::named(self, base::start(self, surroundings)?, surroundings)?;
+        let python = requires::python(self, surroundings)?;
+        let image = base::start(self, python, surroundings)?;
+        let image = base::named(self, image, surroundings)?;
         if self.is_unmodified() || self.dockerfile.is_some() {
             return Ok(Lowered { image, warnings: vec![] });
         }
