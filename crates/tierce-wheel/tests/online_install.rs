@@ -682,3 +682,52 @@ async fn private_indexes_are_used_and_their_credentials_kept_out_of_the_lock() {
     assert_eq!(error.code(), "python/index-denied", "{error}");
     assert!(!error.to_string().contains("wr0ng"), "{error}");
 }
+
+/// One line for each build: version, processor, C library and path below the project's releases.
+fn build_line(version: &str, machine: &str, libc: &str, url: &str) -> String {
+    let path = url.split_once("/releases/download/").map_or(url, |(_, path)| path);
+    format!("{version} {machine} {libc} {path}")
+}
+
+#[tokio::test]
+async fn the_builds_of_python_are_those_that_the_pinned_uv_knows() {
+    let world = World::new().await;
+    let everything = ["--all-versions", "--all-platforms", "--all-arches", "--only-downloads"];
+    let output = Command::new(world.uv.program())
+        .args(["--no-config", "python", "list", "--output-format", "json"])
+        .args(everything)
+        .env_clear()
+        .env("HOME", world.dir.path())
+        .output()
+        .unwrap();
+    let list: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |build: &serde_json::Value, key: &str| build[key].as_str().unwrap().to_owned();
+    let known = list.iter().filter(|build| {
+        let is = |key: &str, value: &str| build[key] == value;
+        let released = text(build, "version").parse::<PythonVersion>();
+        is("implementation", "cpython")
+            && is("os", "linux")
+            && is("variant", "default")
+            && (is("arch", "x86_64") || is("arch", "aarch64"))
+            && (is("libc", "gnu") || is("libc", "musl"))
+            && released.is_ok()
+    });
+    let known: BTreeSet<String> = known
+        .map(|build| {
+            let [version, arch, libc, url] =
+                ["version", "arch", "libc", "url"].map(|key| text(build, key));
+            build_line(&version, &arch, &libc, &url)
+        })
+        .collect();
+    let pinned = Catalog::pinned();
+    let ours = pinned.builds().iter().map(|build| {
+        let libc = if build.libc == BuildLibc::Gnu { "gnu" } else { "musl" };
+        build_line(&build.version.to_string(), &build.machine, libc, build.url.as_str())
+    });
+    let ours: BTreeSet<String> = ours.collect();
+    assert!(
+        !known.is_empty() && known == ours,
+        "run scripts/python-builds {:?}",
+        world.uv.program()
+    );
+}
