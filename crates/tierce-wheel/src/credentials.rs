@@ -132,15 +132,36 @@ impl IndexCredentials {
     /// With those of an index called `name` at `url`, from uv's variables `UV_INDEX_NAME_USERNAME`
     /// and `UV_INDEX_NAME_PASSWORD`.
     pub fn with_name(
+        self,
+        name: &str,
+        url: &Url,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Self {
+        self.with_variables("UV_INDEX", name, url, variable)
+    }
+
+    /// With those of a source called `name` at `url`, from Poetry's variables
+    /// `POETRY_HTTP_BASIC_NAME_USERNAME` and `POETRY_HTTP_BASIC_NAME_PASSWORD`.
+    pub fn with_poetry_name(
+        self,
+        name: &str,
+        url: &Url,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Self {
+        self.with_variables("POETRY_HTTP_BASIC", name, url, variable)
+    }
+
+    fn with_variables(
         mut self,
+        start: &str,
         name: &str,
         url: &Url,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Self {
         let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
         let name: String = name.chars().map(word).collect();
-        let user = variable(&format!("UV_INDEX_{name}_USERNAME"));
-        let password = variable(&format!("UV_INDEX_{name}_PASSWORD"));
+        let user = variable(&format!("{start}_{name}_USERNAME"));
+        let password = variable(&format!("{start}_{name}_PASSWORD"));
         if user.is_some() || password.is_some() {
             self.push(
                 Rank::Name,
@@ -290,6 +311,8 @@ mod tests {
         let variable = |name: &str| match name {
             "UV_INDEX_MY_OWN_USERNAME" => Some("n".to_owned()),
             "UV_INDEX_MY_OWN_PASSWORD" => Some("by name".to_owned()),
+            "POETRY_HTTP_BASIC_MY_OWN_USERNAME" => Some("p".to_owned()),
+            "POETRY_HTTP_BASIC_MY_OWN_PASSWORD" => Some("of poetry".to_owned()),
             "TOKEN" => Some("tok".to_owned()),
             _ => None,
         };
@@ -306,6 +329,7 @@ mod tests {
                  login b password pb\n",
             )
             .with_name("my-own", &url("https://name.example/simple"), &variable)
+            .with_poetry_name("My.own", &url("https://poetry.example/simple"), &variable)
             .with_url(&url("https://u:p@url.example/one/simple"))
             .with_url(&url("https://v:q@url.example/two/simple"))
             .with_text(
@@ -323,6 +347,7 @@ mod tests {
             ("https://x:y@url.example/", "https://x:y@url.example/"),
             ("https://v@url.example/one/", "https://v:q@url.example/one/"),
             ("https://name.example/b", "https://n:by%20name@name.example/b"),
+            ("https://poetry.example/b", "https://p:of%20poetry@poetry.example/b"),
             ("https://netrc.example/", "https://u:p%2541@netrc.example/"),
             ("http://netrc.example:81/", "http://u:p%2541@netrc.example:81/"),
             ("https://port.example:8443/", "https://u:p@port.example:8443/"),
@@ -353,7 +378,7 @@ mod tests {
         ] {
             assert!(secrets.contains(&(host.to_owned(), secret.into())), "{secrets:?}");
         }
-        assert_eq!(format!("{all:?}"), "IndexCredentials { known: 10 }");
+        assert_eq!(format!("{all:?}"), "IndexCredentials { known: 11 }");
     }
 
     #[test]

@@ -158,3 +158,41 @@ fn write_string(out: &mut String, text: &str) {
     }
     out.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Poetry 2.5, 2.2 and 1.8 say of this project.
+    #[test]
+    fn hashes_are_those_of_poetry() {
+        let project = r#"
+[project]
+requires-python = ">=3.9"
+dependencies = ["b", "a \u00e9"]
+[project.optional-dependencies]
+x = ["\U0001F40D \"quoted\" \\ / \t"]
+[dependency-groups]
+z = ["q", { include-group = "y" }]
+y = []
+[tool.poetry]
+name = "n"
+[tool.poetry.dependencies]
+python = "^3.9"
+b = { version = "1", optional = true, number = 3, list = [1, 2.5, false] }
+[tool.poetry.group.g]
+optional = true
+"#;
+        let project: Table = project.parse().unwrap();
+        for (by, expected) in [
+            (HashedBy::Two, "87d2973e6185d8a908a9b00abe711e4e87dd006865ae4c8e9e4fa5aecfbcf4dc"),
+            (
+                HashedBy::EarlyTwo,
+                "19a124059bcd98f482c16bb19c7b17c1a239c626bce87a45af090720b19b94b4",
+            ),
+            (HashedBy::One, "c9c0b56250fb0571be3fe6e8c5be0bffb4641e74babf6c46c6776978e1fe22c3"),
+        ] {
+            assert_eq!(content_hash(&project, by), expected, "{by:?}");
+        }
+    }
+}

@@ -20,6 +20,7 @@ pub use error::{LocateError, PoetryError};
 pub use local::{LocalKind, LocalSource, local_sources};
 pub use locate::LocateSettings;
 
+use crate::credentials::IndexCredentials;
 use crate::lock::{LockedPackage, Source};
 use crate::name::PackageName;
 use crate::target::Target;
@@ -110,17 +111,41 @@ pub fn read(
 ) -> Result<PoetryLock, PoetryError> {
     let table = toml::Table::from_str(pyproject)
         .map_err(|error| PoetryError::Pyproject(Box::new(error)))?;
-    let manifest = Manifest::read(&table)?;
     let lock = LockFile::read(lock)?;
     let is_own = |by| content_hash::content_hash(&table, by) == lock.content_hash;
     if !lock.hashed_by.iter().copied().any(is_own) {
+        // What is wrong with a project is said first: its lock can't be made anew before.
+        Manifest::read(&table)?;
         return Err(PoetryError::Stale);
     }
+    choose(&table, &lock, target, selection)
+}
+
+/// [`read`] without comparing the `content-hash`: for fuzzing, which never gets that right.
+#[doc(hidden)]
+pub fn read_unchecked(
+    pyproject: &str,
+    lock: &str,
+    target: &Target,
+    selection: &PoetrySelection,
+) -> Result<PoetryLock, PoetryError> {
+    let table = toml::Table::from_str(pyproject)
+        .map_err(|error| PoetryError::Pyproject(Box::new(error)))?;
+    choose(&table, &LockFile::read(lock)?, target, selection)
+}
+
+fn choose(
+    pyproject: &toml::Table,
+    lock: &LockFile,
+    target: &Target,
+    selection: &PoetrySelection,
+) -> Result<PoetryLock, PoetryError> {
+    let manifest = Manifest::read(pyproject)?;
     for allowed in [Some(&lock.python), manifest.python.as_ref()].into_iter().flatten() {
         check_python(allowed, target)?;
     }
     let environment = environment(target)?;
-    let chosen = select::select(&lock, &manifest, &environment, selection)?;
+    let chosen = select::select(lock, &manifest, &environment, selection)?;
     let tags = target.tags();
     let package = |entry: &lockfile::Entry| {
         Ok(PoetryPackage {
@@ -175,18 +200,31 @@ impl PoetryLock {
         })
     }
 
-    /// The indexes that packages come from and that the lock names, each once; for their
-    /// credentials.
-    pub fn indexes(&self) -> Vec<&Url> {
-        let mut all: Vec<&Url> = vec![];
+    /// The indexes that packages come from and that the lock names, each once with the name that
+    /// Poetry knows it by.
+    pub fn indexes(&self) -> Vec<(&str, &Url)> {
+        let mut all: Vec<(&str, &Url)> = vec![];
         for package in &self.packages {
-            if let Origin::Listed(source::Listed { index: Some(index), .. }) = &package.origin
-                && !all.contains(&index)
+            if let Origin::Listed(listed) = &package.origin
+                && let Some(index) = &listed.index
+                && !all.contains(&(listed.index_name.as_str(), index))
             {
-                all.push(index);
+                all.push((&listed.index_name, index));
             }
         }
         all
+    }
+
+    /// `credentials`, with those of the lock's indexes from Poetry's variables
+    /// (`POETRY_HTTP_BASIC_NAME_USERNAME`, `POETRY_HTTP_BASIC_NAME_PASSWORD`).
+    pub fn credentials(
+        &self,
+        credentials: IndexCredentials,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> IndexCredentials {
+        self.indexes()
+            .into_iter()
+            .fold(credentials, |all, (name, url)| all.with_poetry_name(name, url, variable))
     }
 
     /// The project itself, to be built from the lock's directory; an error where it is none that
@@ -207,6 +245,7 @@ impl PoetryLock {
         let version = self.project.as_ref().ok().and_then(|(_, version)| version.clone());
         let version = version.unwrap_or_else(|| Version::new([0]));
         let origin = Origin::Settled(source);
+        self.packages.retain(|package| package.name != name);
         let at = self.packages.partition_point(|package| package.name < name);
         self.packages.insert(at, PoetryPackage { name, version, origin, requested });
         Ok(self)

@@ -40,7 +40,7 @@ pub(super) fn select<'a>(
         true => marked(lock, environment, &groups, &extras)?,
         false => walk(lock, environment, &roots)?,
     };
-    check(&entries, &roots, environment)?;
+    check(&entries, &roots, environment, own)?;
     let requested = roots.iter().map(|root| root.name.clone()).collect();
     Ok(Chosen { entries: entries.into_values().collect(), requested })
 }
@@ -76,8 +76,12 @@ fn check(
     chosen: &BTreeMap<PackageName, &Entry>,
     roots: &[&Dependency],
     environment: &Environment,
+    own: Option<&PackageName>,
 ) -> Result<(), PoetryError> {
-    let missing = |one: &Dependency| !chosen.contains_key(&one.name) && !may_be_unlocked(&one.name);
+    let missing = |one: &Dependency| {
+        let name = &one.name;
+        !chosen.contains_key(name) && !may_be_unlocked(name) && Some(name) != own
+    };
     if let Some(root) = roots.iter().find(|root| missing(root)) {
         let requirer = "pyproject.toml".to_owned();
         return Err(PoetryError::Missing { package: root.name.clone(), requirer });

@@ -28,6 +28,8 @@ pub(super) enum Origin {
 pub(super) struct Listed {
     /// The index; none is PyPI.
     pub index: Option<Url>,
+    /// What Poetry calls it.
+    pub index_name: String,
     pub filename: Filename,
     pub digest: Digest,
 }
@@ -99,6 +101,9 @@ fn repository(text: &str) -> Option<Location> {
     if text.is_empty() || text.starts_with('-') {
         return None;
     }
+    // Poetry 2 writes the host that a file has not.
+    let own = text.strip_prefix("file://None/").map(|path| format!("file:///{path}"));
+    let text = own.as_deref().unwrap_or(text);
     if text.contains("://") {
         return Location::from_lock(Some(text.to_owned()), None).ok();
     }
@@ -151,6 +156,7 @@ fn listed(
     target: &Target,
     tags: &Tags,
 ) -> Result<Listed, PoetryError> {
+    let index_name = entry.origin.reference.clone().unwrap_or_default();
     let of_version = |file: &LockedFile| {
         let filename = WheelFilename::from_str(&file.file).ok()?;
         let own = filename.name() == &entry.name && filename.version() == &entry.version;
@@ -160,7 +166,8 @@ fn listed(
         entry.files.iter().filter_map(of_version).collect();
     if let Some((filename, file)) = tags.best(&wheels, |(filename, _)| filename) {
         let digest = digest(&entry.name, &file.file, Some(file))?;
-        return Ok(Listed { index, filename: Filename::Wheel(filename.clone()), digest });
+        let filename = Filename::Wheel(filename.clone());
+        return Ok(Listed { index, index_name, filename, digest });
     }
     let rank = |file: &LockedFile| {
         let (rank, suffix) = SDIST.iter().enumerate().find(|(_, s)| file.file.ends_with(**s))?;
@@ -169,7 +176,8 @@ fn listed(
     let ranked = entry.files.iter().filter_map(|file| Some((rank(file)?, file)));
     if let Some((_, file)) = ranked.min_by_key(|(rank, file)| (*rank, file.file.clone())) {
         let digest = digest(&entry.name, &file.file, Some(file))?;
-        return Ok(Listed { index, filename: Filename::Sdist(file.file.clone()), digest });
+        let filename = Filename::Sdist(file.file.clone());
+        return Ok(Listed { index, index_name, filename, digest });
     }
     if entry.files.is_empty() {
         let (package, file) = (entry.name.clone(), "any file".to_owned());
@@ -204,6 +212,7 @@ mod tests {
             ("ssh://git@host/r", Some("ssh://host/r")),
             ("../r", Some("../r")),
             ("file:///r.git", Some("file:///r.git")),
+            ("file://None/r.git", Some("file:///r.git")),
             ("--upload-pack=x", None),
             ("ext::sh -c x", None),
             ("", None),
