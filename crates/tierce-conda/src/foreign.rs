@@ -3,7 +3,7 @@
 use crate::lock::{CondaPackage, Noarch};
 use rattler_conda_types::package::DistArchiveIdentifier;
 use std::collections::BTreeSet;
-use tierce_oci::Digest;
+use tierce_oci::{Diagnostic, Digest, ErrorKind};
 use url::Url;
 
 /// What a lock file of another tool says about one platform.
@@ -159,7 +159,40 @@ fn noarch(subdir: &str, build: &str) -> Option<Noarch> {
     }
 }
 
+/// Why an address is no package's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not the URL of a conda package")]
+pub struct UrlError(String);
+
+impl Diagnostic for UrlError {
+    fn code(&self) -> &'static str {
+        "conda/bad-lock"
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::User
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("Make the lock anew.".to_owned())
+    }
+}
+
 impl ForeignLock {
+    /// A lock of these files alone, each with its size where that is known: what they are, they say
+    /// themselves.
+    pub fn of_files<'a>(
+        files: impl IntoIterator<Item = (&'a str, Digest, Option<u64>)>,
+    ) -> Result<Self, UrlError> {
+        let file = |(url, sha256, size): (&str, Digest, Option<u64>)| {
+            let package = Url::parse(url).ok().and_then(ForeignPackage::at);
+            let package = package.ok_or_else(|| UrlError(hidden(url)))?;
+            Ok(ForeignPackage { sha256: Some(sha256), size, ..package })
+        };
+        let packages = files.into_iter().map(file).collect::<Result<_, _>>()?;
+        Ok(ForeignLock { packages, ..ForeignLock::default() })
+    }
+
     /// The Python packages as a `pylock.toml` (PEP 751), the name of the one that can't be in it
     /// where there is such a one. Folders of the host are left out.
     pub fn pylock(&self) -> Result<String, String> {
@@ -188,7 +221,7 @@ impl ForeignLock {
     pub(crate) fn twice(&self) -> Option<String> {
         let (mut conda, mut pypi) = (BTreeSet::new(), BTreeSet::new());
         let conda = self.packages.iter().find(|p| !conda.insert(&p.name)).map(|p| &p.name);
-        let again = || self.pypi.iter().find(|p| !pypi.insert(normalized(&p.name)));
+        let mut again = || self.pypi.iter().find(|p| !pypi.insert(normalized(&p.name)));
         conda.cloned().or_else(|| again().map(|p| p.name.clone()))
     }
 }
@@ -223,7 +256,10 @@ impl PypiFile {
                 let mut remote = toml::Table::new();
                 remote.insert("name".into(), file.as_str().into());
                 remote.insert("url".into(), url.as_str().into());
-                let hashes = toml::Table::from_iter([("sha256".to_owned(), digest.hex().to_string().into())]);
+                let hashes = toml::Table::from_iter([(
+                    "sha256".to_owned(),
+                    digest.hex().to_string().into(),
+                )]);
                 remote.insert("hashes".into(), hashes.into());
                 match file.ends_with(".whl") {
                     true => table.insert("wheels".into(), vec![remote].into()),

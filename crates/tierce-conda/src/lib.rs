@@ -37,11 +37,13 @@ pub use archive::{ArchiveKind, Package, PackageLimits};
 pub use channel::{Channel, ChannelAlias, ChannelError};
 pub use conda_lock::CondaLockError;
 pub use credentials::ChannelCredentials;
-pub use environment::{EnvironmentError, EnvironmentFile, PipLineError, PipLineProblem, PipRequirements};
+pub use environment::{
+    EnvironmentError, EnvironmentFile, PipLineError, PipLineProblem, PipRequirements,
+};
 pub use error::{FetchPackageError, PackageError, PackageProblem, SolveError};
 pub use exact::ExactError;
 pub use fetch::{FetchSettings, StoredPackage, fetch_packages};
-pub use foreign::{ForeignLock, ForeignPackage, PypiFile, PypiPlace};
+pub use foreign::{ForeignLock, ForeignPackage, PypiFile, PypiPlace, UrlError};
 pub use info::{EntryPointScript, PackageInfo, PackagePath, PathKind, Placeholder, PrefixMode};
 pub use install::{CondaPrefix, PrefixError, PythonInfo};
 pub use layers::{BucketPolicy, CondaLayerKind, CondaLayerPlan, INSTALL_VERSION, plan_layers};

@@ -14,7 +14,9 @@ pub enum CondaLockError {
     #[error("the conda lock file can't be read")]
     Text(#[from] TextError),
     /// It is neither format.
-    #[error("the conda lock file is neither a conda-lock.yml nor a list that begins with @EXPLICIT")]
+    #[error(
+        "the conda lock file is neither a conda-lock.yml nor a list that begins with @EXPLICIT"
+    )]
     Unknown,
     /// Its version is not known.
     #[error("the conda lock file has version {0}, only 1 is known")]

@@ -81,8 +81,12 @@ pub(super) fn parse(bytes: &[u8], subdir: &str) -> Result<ForeignLock, CondaLock
     }
     let file: File = yaml(bytes)?;
     debug_assert_eq!(file.version, 1);
-    let there: BTreeSet<String> =
-        file.metadata.platforms.into_iter().chain(file.package.iter().map(|p| p.platform.clone())).collect();
+    let there: BTreeSet<String> = file
+        .metadata
+        .platforms
+        .into_iter()
+        .chain(file.package.iter().map(|p| p.platform.clone()))
+        .collect();
     if !there.contains(subdir) {
         let (wanted, there) = (subdir.to_owned(), there.into_iter().collect());
         return Err(CondaLockError::Platform { wanted, there });

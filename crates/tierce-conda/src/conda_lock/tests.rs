@@ -65,8 +65,14 @@ fn lists_are_read() {
     for (text, expected) in [
         ("@EXPLICIT\nhttps://h/c/linux-64/a-1.0-0.conda\n", "no hash"),
         ("@EXPLICIT\nhttps://h/c/linux-64/a-1.0-0.conda#abc\n", "neither MD5"),
-        ("@EXPLICIT\nhttps://h/c/linux-64/a.zip#d7c89558ba9fa0495403155b64376d81\n", "no package's"),
-        ("@EXPLICIT\nhttps://h/c/osx-64/a-1.0-0.conda#d7c89558ba9fa0495403155b64376d81\n", "osx-64"),
+        (
+            "@EXPLICIT\nhttps://h/c/linux-64/a.zip#d7c89558ba9fa0495403155b64376d81\n",
+            "no package's",
+        ),
+        (
+            "@EXPLICIT\nhttps://h/c/osx-64/a-1.0-0.conda#d7c89558ba9fa0495403155b64376d81\n",
+            "osx-64",
+        ),
         ("x: 1\n", "neither a conda-lock.yml"),
         ("version: 3\nmetadata: {}\npackage: []\n", "version 3"),
     ] {

@@ -55,9 +55,10 @@ impl Diagnostic for EnvironmentError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            EnvironmentError::Text(_) => {
-                Some("Write it as conda does: channels, dependencies, and in these a list for pip.".to_owned())
-            }
+            EnvironmentError::Text(_) => Some(
+                "Write it as conda does: channels, dependencies, and in these a list for pip."
+                    .to_owned(),
+            ),
             EnvironmentError::Pip(error) => Some(error.hint().to_owned()),
             EnvironmentError::Installer(_) | EnvironmentError::Variable(_) => None,
         }

@@ -64,9 +64,7 @@ impl PipRequirements {
         self.requirements.is_empty()
     }
 
-    pub(crate) fn of_lines<'a>(
-        lines: impl Iterator<Item = &'a str>,
-    ) -> Result<Self, PipLineError> {
+    pub(crate) fn of_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Self, PipLineError> {
         let mut all = PipRequirements::default();
         for line in lines.flat_map(str::lines) {
             all.line(uncommented(line))?;
@@ -108,8 +106,9 @@ fn is_local(line: &str) -> bool {
 
 /// A line without its comment: `#` begins one at the start or after a space.
 fn uncommented(line: &str) -> &str {
-    let end = line.match_indices('#').map(|(at, _)| at).find(|at| {
-        *at == 0 || line.as_bytes().get(at - 1).is_some_and(u8::is_ascii_whitespace)
-    });
+    let end = line
+        .match_indices('#')
+        .map(|(at, _)| at)
+        .find(|at| *at == 0 || line.as_bytes().get(at - 1).is_some_and(u8::is_ascii_whitespace));
     line[..end.unwrap_or(line.len())].trim()
 }

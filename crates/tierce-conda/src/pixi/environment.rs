@@ -7,7 +7,7 @@ use super::{PypiOptions, spec::CondaSpec};
 use std::collections::BTreeMap;
 
 /// What an environment of a pixi manifest asks for on one platform.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PixiRequirements {
     /// Channels in the order of their priority.
     pub channels: Vec<String>,
@@ -53,9 +53,9 @@ impl PixiManifest {
         for feature in &features {
             let targets = targets(feature, subdir);
             for (name, spec) in conda(&targets) {
-                let spec = spec.match_spec(&name).map_err(|problem| {
-                    PixiError::Dependency { name: name.clone(), problem }
-                })?;
+                let spec = spec
+                    .match_spec(&name)
+                    .map_err(|problem| PixiError::Dependency { name: name.clone(), problem })?;
                 push_new(&mut all.specs, spec);
             }
             all.add_pypi(feature, &targets)?;
@@ -142,9 +142,9 @@ impl PixiRequirements {
             declared.entry(name).or_insert(spec);
         }
         for (name, spec) in declared {
-            let (requirement, index) = spec.requirement(name).map_err(|problem| {
-                PixiError::Dependency { name: name.clone(), problem }
-            })?;
+            let (requirement, index) = spec
+                .requirement(name)
+                .map_err(|problem| PixiError::Dependency { name: name.clone(), problem })?;
             push_new(&mut self.pypi, requirement);
             if let Some(index) = index {
                 push_new(&mut self.pypi_options.extra_index_urls, index);
@@ -202,12 +202,11 @@ fn targets<'a>(feature: &'a Feature, subdir: &str) -> Vec<&'a Target> {
 /// more than what is needed to build.
 fn conda(targets: &[&Target]) -> BTreeMap<String, CondaSpec> {
     let mut all = BTreeMap::new();
-    let tables: [fn(&Target) -> &BTreeMap<String, CondaSpec>; 3] =
-        [|t| &t.dependencies, |t| &t.host_dependencies, |t| &t.build_dependencies];
-    for table in tables {
-        for (name, spec) in targets.iter().flat_map(|target| table(target)) {
-            all.entry(name.clone()).or_insert_with(|| spec.clone());
-        }
+    let run = targets.iter().flat_map(|target| &target.dependencies);
+    let host = targets.iter().flat_map(|target| &target.host_dependencies);
+    let build = targets.iter().flat_map(|target| &target.build_dependencies);
+    for (name, spec) in run.chain(host).chain(build) {
+        all.entry(name.clone()).or_insert_with(|| spec.clone());
     }
     all
 }

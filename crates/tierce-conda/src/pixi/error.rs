@@ -26,7 +26,10 @@ pub enum PixiError {
         there: Vec<String>,
     },
     /// An environment is made of a feature that is not there.
-    #[error("the pixi environment {environment:?} has the feature {wanted:?}, which is not there: there are {}", none(there))]
+    #[error(
+        "the pixi environment {environment:?} has the feature {wanted:?}, which is not there: there are {}",
+        none(there)
+    )]
     Feature {
         /// The environment.
         environment: String,
@@ -120,7 +123,10 @@ pub enum PixiLockError {
         there: Vec<String>,
     },
     /// The environment is not locked for the platform.
-    #[error("the pixi lock file has nothing for {wanted} in the environment {environment:?}: it is for {}", none(there))]
+    #[error(
+        "the pixi lock file has nothing for {wanted} in the environment {environment:?}: it is for {}",
+        none(there)
+    )]
     Platform {
         /// The environment.
         environment: String,

@@ -32,7 +32,9 @@ impl ForeignLock {
             .map_err(|error| PixiLockError::Malformed(error.to_string()))?;
         if file.version() < OLDEST {
             let version = file.version();
-            return Err(PixiLockError::Malformed(format!("its version is {version}, which is too old")));
+            return Err(PixiLockError::Malformed(format!(
+                "its version is {version}, which is too old"
+            )));
         }
         let found = file.environment(environment).ok_or_else(|| {
             let mut there: Vec<String> =
@@ -46,7 +48,8 @@ impl ForeignLock {
             ..ForeignLock::default()
         };
         if let Some(indexes) = found.pypi_indexes() {
-            lock.indexes = indexes.indexes.iter().map(|i| without_credentials(i.as_str())).collect();
+            lock.indexes =
+                indexes.indexes.iter().map(|i| without_credentials(i.as_str())).collect();
         }
         for package in found.packages(platform).into_iter().flatten() {
             match package {
@@ -107,7 +110,7 @@ fn conda(data: &CondaBinaryData) -> Result<ForeignPackage, PixiLockError> {
         package.channel = format!("{}/", channel.trim_end_matches('/'));
     }
     package.sha256 = record.sha256.map(|hash| Digest::from_bytes(hash.into()));
-    package.md5 = record.md5.map(|hash| format!("{hash:x}"));
+    package.md5 = record.md5.map(|hash| crate::solve::hex(&hash));
     if package.sha256.is_none() && package.md5.is_none() {
         return Err(bad(name, "it has no hash"));
     }

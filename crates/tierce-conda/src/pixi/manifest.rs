@@ -1,11 +1,11 @@
 //! The manifest: `pixi.toml`, `[tool.pixi]` of a `pyproject.toml`, or of a script's header.
 
+use super::PypiOptions;
 use super::error::PixiError;
 use super::header::script_header;
 use super::pypi::PypiSpec;
 use super::pyproject::Pyproject;
 use super::spec::CondaSpec;
-use super::PypiOptions;
 use crate::text;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -201,7 +201,10 @@ impl PixiManifest {
             PixiFile::Script => {
                 let header = script_header(text::text(bytes)?)?;
                 let script: Script = text::toml(header.as_bytes())?;
-                PixiManifest::of_pyproject(script.pyproject())
+                let mut manifest = PixiManifest::of_pyproject(script.pyproject())?;
+                let usual = || vec![Channel::Name("conda-forge".to_owned())];
+                manifest.channels.get_or_insert_with(usual);
+                Ok(manifest)
             }
         }
     }

@@ -85,7 +85,7 @@ impl PypiSpec {
 }
 
 /// Where Python packages come from, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PypiOptions {
     /// The index instead of PyPI.
@@ -131,7 +131,12 @@ impl PypiOptions {
             let each = |option: &str| -> Option<Vec<String>> {
                 let names = value.as_array()?.iter();
                 let names: Option<Vec<&str>> = names.map(toml::Value::as_str).collect();
-                Some(names?.iter().flat_map(|name| [option.to_owned(), (*name).to_owned()]).collect())
+                Some(
+                    names?
+                        .iter()
+                        .flat_map(|name| [option.to_owned(), (*name).to_owned()])
+                        .collect(),
+                )
             };
             let said = match (name.as_str(), value) {
                 (_, toml::Value::Boolean(false)) => Some(vec![]),

@@ -1,13 +1,13 @@
 //! Whether a lock still says what the manifest asks for.
 
-use super::{PixiRequirements, PypiRequirement};
 use super::pyproject::split;
+use super::{PixiRequirements, PypiRequirement};
 use crate::foreign::{ForeignLock, ForeignPackage, normalized, without_credentials};
 use pep508_rs::{MarkerTree, Requirement, VersionOrUrl};
+use rattler_conda_types::package::BuildString;
 use rattler_conda_types::{
     MatchSpec, PackageName, ParseMatchSpecOptions, Version, VersionWithSource,
 };
-use rattler_conda_types::package::BuildString;
 use rattler_conda_types::{Matches, PackageRecord};
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -120,7 +120,9 @@ impl ForeignLock {
         let key = normalized(split(text).0);
         let conda = || self.packages.iter().find(|package| normalized(&package.name) == key);
         let found = self.pypi.iter().find(|package| normalized(&package.name) == key);
-        let Some(version) = found.map(|p| p.version.clone()).or_else(|| conda().map(|c| Some(c.version.clone()))) else {
+        let Some(version) =
+            found.map(|p| p.version.clone()).or_else(|| conda().map(|c| Some(c.version.clone())))
+        else {
             let parsed = Requirement::<url::Url>::from_str(text);
             // Where a marker says that it is not for this platform, it need not be there.
             let is_always = parsed.is_ok_and(|parsed| parsed.marker == MarkerTree::TRUE);
