@@ -58,7 +58,7 @@ impl Context {
             }
         }
         for (name, url) in &names {
-            all = all.with_name(name, url, &variable);
+            all = all.with_name(name, url, &variable).with_poetry_name(name, url, &variable);
         }
         for text in secrets.files_named(".netrc") {
             all = all.with_netrc(&text);
@@ -73,6 +73,15 @@ impl Context {
             Some(text) => all.with_netrc(&text),
             None => all,
         };
+    /// The credentials for conda channels: from secrets in netrc files, and from the user's own.
+    pub fn channel_credentials(
+        &self,
+        secrets: &StepSecrets,
+    ) -> Result<IndexCredentials, NativeError> {
+        let own = secrets.files_named(".netrc");
+        self.user_credentials(own.fold(IndexCredentials::new(), |all, text| all.with_netrc(&text)))
+    }
+
         Ok(match read(files.uv.as_deref())? {
             Some(text) => all.with_uv_file(&text),
             None => all,

@@ -17,9 +17,6 @@ pub enum NativeError {
     /// A part that tierce is made of failed; it says itself what, why and what next.
     #[error(transparent)]
     Part(AnyDiagnostic),
-    /// Conda packages can't be installed by this builder.
-    #[error("conda packages can't be installed by this builder")]
-    Conda,
     /// A command ended with anything but success.
     #[error("step failed: {title} ({})", ending(exit))]
     StepFailed {
@@ -260,8 +257,20 @@ parts!(
     tierce_wheel::LockError,
     tierce_wheel::StandaloneError,
     tierce_wheel::UvError,
+    tierce_wheel::PylockError,
     tierce_wheel::WheelError,
     crate::local_wheels::LocalWheelError,
+    crate::conda::CondaError,
+    tierce_conda::ChannelError,
+    tierce_conda::ExactError,
+    tierce_conda::FetchPackageError,
+    tierce_conda::LayerError,
+    tierce_conda::LockFormatError,
+    tierce_conda::PrefixError,
+    tierce_conda::SolveError,
+    tierce_conda::UnsupportedSubdir,
+    tierce_conda::UrlError,
+    tierce_conda::VirtualPackageError,
     crate::lock::LockedError,
 );
 
@@ -278,7 +287,6 @@ impl Diagnostic for NativeError {
             NativeError::DamagedBlob(_) => "store/damaged-blob",
             NativeError::NoExecution(_) => "build/no-execution",
             NativeError::ForeignPlatform { .. } => "build/foreign-platform",
-            NativeError::Conda => "conda/unsupported",
             NativeError::NoInterpreter => "python/no-interpreter",
             NativeError::WrongPython { .. } => "python/wrong-version",
             NativeError::UnsupportedPython(_) => "python/unsupported-version",
@@ -321,8 +329,7 @@ impl Diagnostic for NativeError {
             | NativeError::StoreFull { .. }
             | NativeError::NoEngine
             | NativeError::Load { .. } => ErrorKind::Environment,
-            NativeError::Conda
-            | NativeError::NoInterpreter
+            NativeError::NoInterpreter
             | NativeError::WrongPython { .. }
             | NativeError::UnsupportedPython(_)
             | NativeError::UnsupportedPlatform(_)

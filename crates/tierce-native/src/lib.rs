@@ -8,6 +8,7 @@ mod apt;
 mod assembled;
 mod base;
 mod builder;
+mod conda;
 mod context;
 mod credentials;
 mod draft;

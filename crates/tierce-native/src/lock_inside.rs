@@ -44,6 +44,12 @@ impl Context {
         let uv = Uv::fetch(&self.fetcher, &self.store, &self.uv_index()).await?;
         let mut wanted = seen_inside(&inside.request, &request.interpreter.path)?;
         wanted.requirements.extend(inside.local.requirements_below(WHEELS));
+        if let Some(provided) = &inside.provided {
+            let directory = out.join("provided");
+            std::fs::create_dir_all(&directory).map_err(NativeError::io(&directory))?;
+            let seen_at = Path::new(OUT).join("provided");
+            wanted.constraint_files.push(provided.write(&directory, &seen_at)?);
+        }
         let (input, output) = (format!("{OUT}/requirements.in"), format!("{OUT}/pylock.toml"));
         let command = uv.lock_command(&wanted)?.with_files(&input, &output);
         let file = out.join("requirements.in");

@@ -159,6 +159,8 @@ impl Maker {
                 context.install_locked(install, &node.title, lowers, step).await
             }
             Work::Standalone(build) => context.standalone(build, step).await,
+            Work::Conda(layers, index) => context.conda_layer(layers, *index).await,
+            Work::CondaHistory(layers) => context.conda_history(layers).await,
             Work::Venv(python) => context.venv(python).await,
             Work::Wheels(python, group) => context.wheels(python, *group, step).await,
             Work::Environment(python) => context.environment(python).await,

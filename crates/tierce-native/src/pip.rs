@@ -1,5 +1,6 @@
 //! Resolving, fetching and building an image's Python packages.
 
+use crate::conda::{CondaError, Provided};
 use crate::context::Context;
 use crate::credentials::without_credentials;
 use crate::error::NativeError;
@@ -7,7 +8,7 @@ use crate::execute::Job;
 use crate::key::KeyEncoder;
 use crate::layer::{Layer, LayerOutcome};
 use crate::local_wheels::LocalWheels;
-use crate::python::{Interpreter, PREFIX, PythonLayers, Together};
+use crate::python::{Interpreter, PythonLayers, Together};
 use crate::secret::{StepSecrets, key_parts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use tierce_engine::{Events, Gathered, Outcome, StepHandle, StepKind};
 use tierce_oci::{Digest, Platform};
 use tierce_sandbox::{Mount, Process};
 use tierce_spec::PythonEnvironment;
-use tierce_store::RecordKind;
+use tierce_store::{RecordKind, ScratchDir};
 use tierce_wheel::{
     BucketPolicy, BuildIndexes, BuildJob, BuildPaths, CompileJob, FetchEvent, FetchSettings,
     IndexCredentials, InstallPlan, InstallTarget, Lock, LockError, LockRequest, LockedPackage,
@@ -60,6 +61,8 @@ pub struct InsideRequest {
     pub request: LockRequest,
     /// The wheels of the host that come with it.
     pub local: LocalWheels,
+    /// What conda installs.
+    pub provided: Option<Provided>,
     /// The key to remember the answer by.
     pub key: Digest,
 }
@@ -78,6 +81,10 @@ pub struct PipRequest<'a> {
     pub refresh: bool,
     /// Whether something else is asked for where this has no solution.
     pub is_attempt: bool,
+    /// Where the environment is.
+    pub prefix: &'a str,
+    /// What conda installs there.
+    pub provided: Option<&'a Provided>,
     /// What resolving and building see.
     pub secrets: StepSecrets,
     /// Who asks indexes.
@@ -99,7 +106,7 @@ impl Context {
         let mut wheels = self.fetch(&lock, &settings, events).await?;
         wheels.extend(self.build_sources(&lock, &settings, request, below, events).await?);
         let version = request.interpreter.version;
-        let target = InstallTarget::new(PREFIX, version).expect("a valid prefix");
+        let target = InstallTarget::new(request.prefix, version).map_err(CondaError::from)?;
         let interpreter = request.interpreter.clone();
         let layers = Arc::new(PythonLayers::new(lock, interpreter, target, wheels, policy)?);
         let together = self.together(&layers).await?;
@@ -167,7 +174,10 @@ impl Context {
         wanted.sources = SourcePolicy::Allow;
         wanted.env = self.uv_environment(request);
         wanted.secrets = self.seen_by_uv(request).hidden().clone();
-        match self.uv().await?.lock(&wanted).await {
+        let provided = self.provided(request, &mut wanted)?;
+        let answer = self.uv().await?.lock(&wanted).await;
+        drop(provided);
+        match answer {
             Ok(lock) => {
                 let lock = lock.without_local_paths();
                 self.remember_lock(&key, &lock, &self.seen_by_uv(request))?;
@@ -177,7 +187,9 @@ impl Context {
             Err(LockError::NeedsBuild { .. }) => {
                 step.finish(Outcome::Made, "packages must be built to know more".to_owned());
                 wanted.requirements = requirements;
-                let inside = InsideRequest { request: wanted, local, key };
+                wanted.constraint_files.clear();
+                let provided = request.provided.cloned();
+                let inside = InsideRequest { request: wanted, local, provided, key };
                 Ok(Resolution::Inside(Box::new(inside)))
             }
             Err(error @ LockError::Unsatisfiable { .. }) if request.is_attempt => {
@@ -186,6 +198,19 @@ impl Context {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Tells uv what conda installs; what is given has to live as long as uv runs.
+    fn provided(
+        &self,
+        request: &PipRequest<'_>,
+        wanted: &mut LockRequest,
+    ) -> Result<Option<ScratchDir>, NativeError> {
+        let Some(provided) = request.provided else { return Ok(None) };
+        let directory = self.store.scratch_dir("conda-provides")?;
+        let file = provided.write(directory.path(), directory.path())?;
+        wanted.constraint_files.push(file);
+        Ok(Some(directory))
     }
 
     /// Remembers what a request resolved to.
@@ -211,7 +236,7 @@ impl Context {
         let index = options.index.as_ref().map(ToString::to_string);
         let index =
             index.or_else(|| self.settings.index.as_ref().map(|i| without_credentials(i.as_str())));
-        KeyEncoder::new("python-lock")
+        let key = KeyEncoder::new("python-lock")
             .text("target", &target.to_string())
             .list("packages", &environment.packages)
             .list("files", files.iter().map(|d| *d.as_bytes()))
@@ -220,9 +245,14 @@ impl Context {
             .list("extra-indexes", options.extra_indexes.iter().map(ToString::to_string))
             .text("pre", if options.pre { "yes" } else { "no" })
             .list("extra-args", &options.extra_args)
-            .list("secrets", key_parts(&options.secrets))
-            .finish()
-            .0
+            .list("secrets", key_parts(&options.secrets));
+        // Not where there is none: those keys are what they always were.
+        match request.provided {
+            Some(provided) => key.list("provided", provided.key_parts()),
+            None => key,
+        }
+        .finish()
+        .0
     }
 
     async fn fetch(

@@ -3,6 +3,7 @@
 use crate::apt;
 use crate::assembled::COMPRESSION;
 use crate::base::ResolvedBase;
+use crate::conda::CondaState;
 use crate::context::Context;
 use crate::draft::{DEFAULT_PATH, Draft};
 use crate::error::NativeError;
@@ -89,6 +90,8 @@ pub struct Planner<'a> {
     pub found: Option<(Interpreter, Foundation)>,
     /// The layer that the environment's skeleton is in, where there is one.
     pub venv: Option<usize>,
+    /// The image's conda environments.
+    pub conda: CondaState,
     /// Why the plan ends here.
     pub open_end: Option<String>,
     /// The base itself.
@@ -149,9 +152,11 @@ impl Context {
             libc,
             found: None,
             venv: None,
+            conda: CondaState::default(),
             open_end,
         };
         planner.label_python();
+        planner.conda_of_base();
         planner.standalone_first().await?;
         for step in gathered.resolved.steps() {
             if planner.open_end.is_some() {
@@ -181,7 +186,7 @@ impl Planner<'_> {
             Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) | Step::Project(_) => {
                 self.python(step.index).await
             }
-            Step::Conda(_) => Err(NativeError::Conda),
+            Step::Conda(_) => self.conda(step.index).await,
             // Decided about before the image was resolved.
             Step::CodeBundle(_) => Ok(()),
             Step::SourceFolder(_) | Step::SourceFile(_) => self.source(step),

@@ -1,6 +1,7 @@
 //! The Python environment of an image: from requirements to wheels to layers.
 
 use crate::assembled::COMPRESSION;
+use crate::conda::CondaError;
 use crate::error::NativeError;
 use crate::key::KeyEncoder;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use tierce_wheel::{
     StoredWheel, Target, TopLayer, Venv, WheelInfo, plan_layers,
 };
 
-/// Where the environment is in every image.
+/// Where the environment is in every image whose Python is not conda's.
 pub const PREFIX: &str = "/opt/venv";
 
 /// A lock with no packages (PEP 751).
@@ -97,10 +98,14 @@ impl PythonLayers {
     }
 
     /// An environment with nothing in it.
-    pub fn empty(interpreter: Interpreter, platform: &Platform) -> Result<Self, NativeError> {
+    pub fn empty(
+        interpreter: Interpreter,
+        platform: &Platform,
+        prefix: &str,
+    ) -> Result<Self, NativeError> {
         let target = Target::new(interpreter.version, platform, interpreter.libc)?;
         let lock = Lock::parse(EMPTY_LOCK.as_bytes(), &target).expect("a valid lock");
-        let target = InstallTarget::new(PREFIX, interpreter.version).expect("a valid prefix");
+        let target = InstallTarget::new(prefix, interpreter.version).map_err(CondaError::from)?;
         PythonLayers::new(lock, interpreter, target, vec![], &BucketPolicy::default())
     }
 

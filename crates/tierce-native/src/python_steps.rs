@@ -1,6 +1,7 @@
 //! From an image's Python steps to the layers that make its environment.
 
 use crate::assembled::COMPRESSION;
+use crate::conda::{CondaError, Provided};
 use crate::draft::DEFAULT_PATH;
 use crate::error::NativeError;
 use crate::installed::{Installed, removal};
@@ -17,7 +18,7 @@ use crate::work::{Execution, Omit, Work};
 use std::sync::Arc;
 use tierce_oci::{Diagnostic, Platform};
 use tierce_spec::{Bytecode, Network, PythonEnvironment, PythonRequest};
-use tierce_wheel::{BucketPolicy, LayerKind, Lock, LockedPackage, PackageName};
+use tierce_wheel::{BucketPolicy, LayerKind, Lock, LockedPackage, PackageName, Target};
 
 /// The code of the error that there is no solution.
 const UNSATISFIABLE: &str = "python/unsatisfiable";
@@ -27,6 +28,10 @@ const UNSATISFIABLE: &str = "python/unsatisfiable";
 struct Found<'a> {
     interpreter: &'a Interpreter,
     platform: &'a Platform,
+    /// Where it goes.
+    prefix: &'a str,
+    /// What conda installs there.
+    provided: Option<&'a Provided>,
     /// Whether something else is asked for where there is no solution.
     is_attempt: bool,
 }
@@ -47,6 +52,10 @@ impl Planner<'_> {
     pub async fn python(&mut self, index: usize) -> Result<(), NativeError> {
         let resolved = &self.gathered.resolved;
         let Some(environment) = resolved.python_environment() else { return Ok(()) };
+        self.conda_ahead().await?;
+        if self.open_end.is_some() {
+            return Ok(());
+        }
         let is_here = environment.position == index;
         if environment.skeleton == Some(index) || (is_here && environment.is_empty()) {
             return self.skeleton().await;
@@ -55,6 +64,21 @@ impl Planner<'_> {
         if !is_here {
             return Ok(());
         }
+        self.install_python(&environment).await
+    }
+
+    /// Plans what an environment has, and what conda's files want to have in it.
+    pub(crate) async fn install_python(
+        &mut self,
+        environment: &PythonEnvironment<'_>,
+    ) -> Result<(), NativeError> {
+        let resolved = &self.gathered.resolved;
+        let conda = self.conda.python.clone();
+        let environment = match &conda {
+            Some(conda) => conda.join(environment),
+            None => environment.clone(),
+        };
+        let (index, prefix) = (environment.position, self.prefix());
         let compile = compiles(resolved.image().bytecode(), resolved.platforms().len());
         let platform = self.builder.platform().clone();
         if compile && !self.context.is_recording() {
@@ -66,7 +90,14 @@ impl Planner<'_> {
         if self.open_end.is_some() {
             return Ok(());
         }
-        let found = Found { interpreter: &interpreter, platform: &platform, is_attempt: false };
+        let (provided, is_attempt) = (None, false);
+        let found = Found {
+            interpreter: &interpreter,
+            platform: &platform,
+            prefix: &prefix,
+            provided,
+            is_attempt,
+        };
         let Some((lock, below)) = self.lock(&environment, installed.as_ref(), found).await? else {
             return Ok(());
         };
@@ -108,7 +139,7 @@ impl Planner<'_> {
             return Ok(());
         }
         if installed.is_none() {
-            let empty = PythonLayers::empty(found.0.clone(), &platform)?;
+            let empty = PythonLayers::empty(found.0.clone(), &platform, &self.prefix())?;
             let placement = Placement { requested: 0, compile: None, is_new: true };
             self.place(&Arc::new(empty), &Together::default(), placement);
         }
@@ -122,7 +153,8 @@ impl Planner<'_> {
     /// plan has to end because of it.
     async fn installed(&mut self, platform: &Platform) -> Result<Option<Installed>, NativeError> {
         let config = self.builder.config();
-        if config.env("VIRTUAL_ENV").as_deref() != Some(PREFIX) {
+        let is_venv = config.env("VIRTUAL_ENV").as_deref() == Some(PREFIX);
+        if self.conda.python.is_none() && !is_venv {
             return Ok(None);
         }
         if let Some(known) = config.labelled(crate::PACKAGES_LABEL) {
@@ -136,7 +168,13 @@ impl Planner<'_> {
             return Ok(None);
         }
         let below = self.make_below().await?;
-        self.context.probe_installed(&below, runs.err(), self.events).await
+        let prefix = self.prefix();
+        self.context.probe_installed(&prefix, &below, runs.err(), self.events).await
+    }
+
+    /// Where the environment goes.
+    fn prefix(&self) -> String {
+        self.conda.python.as_ref().map_or(PREFIX, |conda| conda.prefix.as_str()).to_owned()
     }
 
     fn request<'b>(
@@ -161,6 +199,8 @@ impl Planner<'_> {
             platform: found.platform,
             refresh: self.mode.refresh().is_wanted(),
             is_attempt: found.is_attempt,
+            prefix: found.prefix,
+            provided: found.provided,
         })
     }
 
@@ -172,6 +212,9 @@ impl Planner<'_> {
         installed: Option<&Installed>,
         found: Found<'_>,
     ) -> Result<Option<(Lock, Vec<Layer>)>, NativeError> {
+        if self.conda.python.is_some() {
+            return self.lock_beside_conda(environment, installed, found).await;
+        }
         let wanted = &environment.packages;
         let mut attempts = installed.map_or_else(|| vec![vec![]], |i| i.attempts(wanted));
         loop {
@@ -179,8 +222,41 @@ impl Planner<'_> {
             let mut whole = environment.clone();
             whole.packages.extend(more.iter().map(String::as_str));
             let is_attempt = !attempts.is_empty();
-            match self.lock_once(&whole, installed, Found { is_attempt, ..found }).await {
+            match self.lock_once(&whole, installed, Found { is_attempt, ..found }, &[]).await {
                 Err(error) if error.code() == UNSATISFIABLE && !attempts.is_empty() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// The same where conda's packages are there: they stay as they are, unless another version of
+    /// one is asked for by its name.
+    async fn lock_beside_conda(
+        &mut self,
+        environment: &PythonEnvironment<'_>,
+        installed: Option<&Installed>,
+        found: Found<'_>,
+    ) -> Result<Option<(Lock, Vec<Layer>)>, NativeError> {
+        let Some(conda) = self.conda.python.clone() else { return Ok(None) };
+        let nothing = Installed::default();
+        let there = installed.unwrap_or(&nothing);
+        let Interpreter { version, libc, .. } = *found.interpreter;
+        let target = Target::new(version, found.platform, libc)?;
+        let exact = conda.exact(&target)?;
+        let mut attempts = conda.attempts(there, &environment.packages, &exact);
+        loop {
+            let provided = attempts.remove(0);
+            let is_attempt = !attempts.is_empty();
+            let found = Found { is_attempt, provided: Some(&provided), ..found };
+            let result = match environment.is_empty() {
+                true => self.with_below(Lock::of(&target, exact.clone()), installed, None).await,
+                false => self.lock_once(environment, installed, found, &exact).await,
+            };
+            match result {
+                Err(error) if error.code() == UNSATISFIABLE && is_attempt => {}
+                Err(error) if error.code() == UNSATISFIABLE => {
+                    return Err(CondaError::Conflict(Arc::new(error)).into());
+                }
                 result => return result,
             }
         }
@@ -191,6 +267,7 @@ impl Planner<'_> {
         environment: &PythonEnvironment<'_>,
         installed: Option<&Installed>,
         found: Found<'_>,
+        exact: &[LockedPackage],
     ) -> Result<Option<(Lock, Vec<Layer>)>, NativeError> {
         let request = self.request(environment, found)?;
         let mut below = None;
@@ -208,6 +285,25 @@ impl Planner<'_> {
                 self.context.lock_inside(&inside, &request, layers, self.events).await?
             }
         };
+        let lock = match found.provided {
+            None => lock,
+            Some(provided) => {
+                let is_exact = |p: &&LockedPackage| exact.iter().any(|e| e.name == p.name);
+                let added = lock.packages().iter().filter(|p| !provided.has(&p.name));
+                let added = added.filter(|p| !is_exact(p)).cloned();
+                Lock::of(lock.target(), exact.iter().cloned().chain(added).collect())
+            }
+        };
+        self.with_below(lock, installed, below).await
+    }
+
+    /// A lock, and the layers that what has to be built is built on, made already or not.
+    async fn with_below(
+        &mut self,
+        lock: Lock,
+        installed: Option<&Installed>,
+        below: Option<Vec<Layer>>,
+    ) -> Result<Option<(Lock, Vec<Layer>)>, NativeError> {
         let is_there = |p: &&LockedPackage| installed.is_some_and(|installed| installed.has(p));
         let to_build: Vec<&str> =
             lock.to_build().filter(|p| !is_there(p)).map(|p| p.name.as_str()).collect();
@@ -238,10 +334,11 @@ impl Planner<'_> {
             return Ok(());
         }
         let names = packages.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ");
-        let title = format!("remove {names} from {PREFIX}");
+        let prefix = self.prefix();
+        let title = format!("remove {names} from {prefix}");
         self.context.require_execution(platform, &title)?;
         let execution = Execution {
-            commands: vec![removal(packages)],
+            commands: vec![removal(&prefix, packages)],
             env: environment(self.builder.config()),
             cwd: "/".to_owned(),
             user: String::new(),
@@ -314,7 +411,10 @@ impl Planner<'_> {
                 work: Work::Environment(python.clone()),
             });
         }
-        self.builder.activate_venv(PREFIX);
+        // Conda's is in the search path by itself.
+        if self.conda.python.is_none() {
+            self.builder.activate_venv(PREFIX);
+        }
     }
 
     /// Makes everything planned so far, since something has to run on it now.

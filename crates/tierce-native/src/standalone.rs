@@ -39,6 +39,10 @@ impl Planner<'_> {
     pub async fn standalone_first(&mut self) -> Result<(), NativeError> {
         let resolved = &self.gathered.resolved;
         let Some(request) = resolved.image().python() else { return Ok(()) };
+        if resolved.image().steps().iter().any(|step| matches!(step, Step::Conda(_))) {
+            // Conda may bring it.
+            return Ok(());
+        }
         let platform = self.builder.platform().clone();
         let needed = match request.provider {
             PythonProvider::Base => false,

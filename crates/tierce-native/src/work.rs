@@ -1,6 +1,7 @@
 //! The kinds of work that make a layer.
 
 use crate::base::DebianBase;
+use crate::conda::CondaLayers;
 use crate::lock::apt::LockedInstall;
 use crate::python::PythonLayers;
 use std::sync::Arc;
@@ -22,6 +23,10 @@ pub enum Work {
     LockedApt(Arc<LockedInstall>),
     /// A Python of the image's own. Assembled.
     Standalone(Arc<StandaloneBuild>),
+    /// Conda packages. Assembled.
+    Conda(Arc<CondaLayers>, usize),
+    /// What makes a conda environment one for conda. Assembled.
+    CondaHistory(Arc<CondaLayers>),
     /// The skeleton of the Python environment. Assembled.
     Venv(Arc<PythonLayers>),
     /// The wheels of one group. Assembled.

@@ -7,7 +7,6 @@ use crate::error::NativeError;
 use crate::key::KeyEncoder;
 use crate::layer::Layer;
 use crate::probe::Question;
-use crate::python::PREFIX;
 use std::collections::BTreeMap;
 use std::fmt;
 use tierce_engine::{Events, Outcome, StepKind};
@@ -93,6 +92,18 @@ impl Installed {
     }
 }
 
+impl Installed {
+    /// The packages and their versions.
+    pub fn versions(&self) -> impl Iterator<Item = (&PackageName, &str)> {
+        self.0.iter().map(|(name, version)| (name, version.text.as_str()))
+    }
+}
+
+/// The names that requirements start with.
+pub fn names_of(requirements: &[&str]) -> Vec<PackageName> {
+    requirements.iter().filter_map(|requirement| name_of(requirement)).collect()
+}
+
 /// The name that a requirement (PEP 508) starts with.
 fn name_of(requirement: &str) -> Option<PackageName> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -113,13 +124,13 @@ impl fmt::Display for Installed {
 }
 
 /// The command that removes packages from the environment.
-pub fn removal(packages: &[&PackageName]) -> Vec<String> {
-    let argv = [&python(), "-I", "-c", REMOVE].map(str::to_owned);
+pub fn removal(prefix: &str, packages: &[&PackageName]) -> Vec<String> {
+    let argv = [&python(prefix), "-I", "-c", REMOVE].map(str::to_owned);
     argv.into_iter().chain(packages.iter().map(ToString::to_string)).collect()
 }
 
-fn python() -> String {
-    format!("{PREFIX}/bin/python")
+fn python(prefix: &str) -> String {
+    format!("{prefix}/bin/python")
 }
 
 impl Context {
@@ -128,11 +139,13 @@ impl Context {
     /// is the failure where they do not tell.
     pub async fn probe_installed(
         &self,
+        prefix: &str,
         layers: &[Layer],
         foreign: Option<NativeError>,
         events: &Events,
     ) -> Result<Option<Installed>, NativeError> {
         let key = KeyEncoder::new("installed")
+            .text("prefix", prefix)
             .list("layers", layers.iter().map(|l| *l.record.diff_id.0.as_bytes()))
             .finish();
         let step = events.step(StepKind::Execute, "look for the base's Python packages");
@@ -141,9 +154,9 @@ impl Context {
             return Ok(Some(Installed::parse(&answer)));
         }
         let found = match foreign {
-            Some(error) => self.read_installed(layers, &step).await?.ok_or(error)?,
+            Some(error) => self.read_installed(prefix, layers, &step).await?.ok_or(error)?,
             None => {
-                let argv = [&python(), "-I", "-c", QUESTION].map(str::to_owned).to_vec();
+                let argv = [&python(prefix), "-I", "-c", QUESTION].map(str::to_owned).to_vec();
                 let question = Question { argv, env: vec![], longest: 4 << 20 };
                 let answer = self.ask(question, layers, &step).await?;
                 answer.map(|answer| Installed::parse(&answer))

@@ -5,7 +5,6 @@ use super::Installed;
 use crate::context::Context;
 use crate::error::NativeError;
 use crate::layer::Layer;
-use crate::python::PREFIX;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
@@ -17,8 +16,10 @@ use tierce_layer::{Entry, EntryKind, LayerPath, LayerReader, ReadError, Whiteout
 const INFO: &str = ".dist-info";
 
 /// The files of an environment that tell what is in it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Files {
+    /// Where the environment is, without a leading slash.
+    prefix: String,
     paths: BTreeSet<LayerPath>,
     /// A directory above them is a link: what it leads to is not looked at.
     is_elsewhere: bool,
@@ -29,13 +30,15 @@ impl Context {
     /// an environment that can't be read, the inner one for no environment.
     pub async fn read_installed(
         &self,
+        prefix: &str,
         layers: &[Layer],
         step: &StepHandle,
     ) -> Result<Option<Option<Installed>>, NativeError> {
         let fetched = layers.iter().map(|layer| self.blob_file(layer, step));
         let blobs = futures::future::try_join_all(fetched).await?;
+        let prefix = prefix.to_owned();
         let read = move || {
-            let mut files = Files::default();
+            let mut files = Files::of(&prefix);
             for blob in &blobs {
                 let failed = |error: ReadError| NativeError::io(blob)(std::io::Error::other(error));
                 let file = File::open(blob).map_err(NativeError::io(blob))?;
@@ -48,6 +51,11 @@ impl Context {
 }
 
 impl Files {
+    fn of(prefix: &str) -> Self {
+        let prefix = prefix.trim_start_matches('/').to_owned();
+        Files { prefix, paths: BTreeSet::new(), is_elsewhere: false }
+    }
+
     /// Puts a layer on top.
     fn add(&mut self, layer: impl Read) -> Result<(), ReadError> {
         let mut reader = LayerReader::new(layer)?;
@@ -56,7 +64,7 @@ impl Files {
             match entry.path.whiteout() {
                 // It hides what is below this layer, wherever in it it stands.
                 Ok(Some(whiteout)) => self.remove(&whiteout),
-                Ok(None) if concerns(&entry.path) => added.push(entry),
+                Ok(None) if concerns(&self.prefix, &entry.path) => added.push(entry),
                 Ok(None) | Err(_) => {}
             }
         }
@@ -77,7 +85,8 @@ impl Files {
         }
         // What is no directory any more has nothing in it.
         self.paths.retain(|path| !path.starts_with(&entry.path));
-        let is_above = !is_interpreter(&entry.path) && dist_info(&entry.path).is_none();
+        let is_above = !is_interpreter(&self.prefix, &entry.path)
+            && dist_info(&self.prefix, &entry.path).is_none();
         match entry.kind {
             EntryKind::Symlink { .. } if is_above => self.is_elsewhere = true,
             _ if is_above => {}
@@ -88,10 +97,10 @@ impl Files {
     }
 
     fn installed(&self) -> Option<Installed> {
-        self.paths.iter().find(|path| is_interpreter(path))?;
+        self.paths.iter().find(|path| is_interpreter(&self.prefix, path))?;
         // Of a package: whether it came from elsewhere than from an index.
         let mut packages: BTreeMap<&str, bool> = BTreeMap::new();
-        for (package, file) in self.paths.iter().filter_map(dist_info) {
+        for (package, file) in self.paths.iter().filter_map(|path| dist_info(&self.prefix, path)) {
             *packages.entry(package).or_default() |= file == "direct_url.json";
         }
         let word = |(package, is_direct): (&str, bool)| {
@@ -104,27 +113,28 @@ impl Files {
 }
 
 /// Whether a path is one of the files that tell, or above them.
-fn concerns(path: &LayerPath) -> bool {
+fn concerns(prefix: &str, path: &LayerPath) -> bool {
     let text = path.as_path();
-    let environment = Path::new(PREFIX.trim_start_matches('/'));
+    let environment = Path::new(prefix);
     let library = environment.join("lib");
-    let is_library = text.starts_with(&library) && path.components().count() <= 5;
+    let is_library = text.starts_with(&library)
+        && path.components().count() <= environment.components().count() + 3;
     environment.starts_with(text)
         || text == library
         || text == environment.join("bin")
         || is_library
-        || is_interpreter(path)
-        || dist_info(path).is_some()
+        || is_interpreter(prefix, path)
+        || dist_info(prefix, path).is_some()
 }
 
-fn is_interpreter(path: &LayerPath) -> bool {
-    path.as_path() == Path::new(PREFIX.trim_start_matches('/')).join("bin/python")
+fn is_interpreter(prefix: &str, path: &LayerPath) -> bool {
+    path.as_path() == Path::new(prefix).join("bin/python")
 }
 
 /// `name-version` and `METADATA`, or `direct_url.json`, of
 /// `opt/venv/lib/python3.11/site-packages/name-version.dist-info/METADATA`.
-fn dist_info(path: &LayerPath) -> Option<(&str, &str)> {
-    let inside = path.as_path().strip_prefix(PREFIX.trim_start_matches('/')).ok()?;
+fn dist_info<'p>(prefix: &str, path: &'p LayerPath) -> Option<(&'p str, &'p str)> {
+    let inside = path.as_path().strip_prefix(prefix).ok()?;
     let parts: Vec<&str> = inside.iter().map(|part| part.to_str()).collect::<Option<_>>()?;
     let ["lib", python, "site-packages", info, file] = parts[..] else { return None };
     let is_known = python.starts_with("python") && matches!(file, "METADATA" | "direct_url.json");
@@ -157,7 +167,7 @@ mod tests {
     }
 
     fn read(layers: &[&[&str]]) -> Option<Option<String>> {
-        let mut files = Files::default();
+        let mut files = Files::of(crate::python::PREFIX);
         for paths in layers {
             files.add(&layer(paths)[..]).unwrap();
         }
