@@ -65,6 +65,7 @@ pub mod optional {
     optional_parameters! {
         base_image: convert::text => String,
         dist: convert::path => PathBuf,
+        exclude: convert::texts => Vec<String>,
         extendable: convert::flag => bool,
         extra_args: convert::text => String,
         extra_index_urls: convert::texts => Vec<String>,

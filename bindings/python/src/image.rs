@@ -8,7 +8,7 @@ use crate::convert;
 use crate::image_text;
 use crate::layer::Layer;
 use crate::plan::Plan;
-use crate::{error, host, lower, plan, session};
+use crate::{environment, error, host, lower, plan, session};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
@@ -134,6 +134,71 @@ impl Image {
             platform: platform.unwrap_or_default(),
         };
         Ok(Image(FlyteImage::from_debian_base(options, &host)))
+    }
+
+    /// All that is installed for this Python, on a Debian with that Python.
+    ///
+    /// Packages of an index are pinned to their versions, and those of URLs and repositories to
+    /// what was installed from there. What was installed from a folder, in place or not, is built
+    /// from that folder when the image is built; archives are installed as they are. What can't
+    /// be pinned is left out with a warning, which names it: what another package manager has
+    /// installed, or what was installed from a folder that is gone. So are, as in `pip freeze`,
+    /// pip and what else environments begin with.
+    ///
+    /// Args:
+    ///     name: The image's name.
+    ///     registry: Where the image is pushed.
+    ///     registry_secret: The credentials of that.
+    ///     platform: What it is built for; by default this machine's platform.
+    ///     exclude: Packages that are left out.
+    ///     python_version: Can't be given: it is this program's.
+    ///     index_url: The package index instead of PyPI.
+    ///     extra_index_urls: Further indexes.
+    ///     pre: Whether pre-releases may be chosen.
+    ///     extra_args: Further arguments to uv.
+    ///     secret_mounts: What installing needs to see.
+    ///
+    /// Example:
+    ///     >>> import warnings
+    ///     >>> import tierce
+    ///     >>> with warnings.catch_warnings():
+    ///     ...     warnings.simplefilter("ignore")
+    ///     ...     image = tierce.Image.from_env(name="same", exclude=["tierce"])
+    ///     >>> image.name
+    ///     'same'
+    #[classmethod]
+    #[pyo3(signature = (
+        *, name=None, registry=None, registry_secret=None, platform=None, exclude=None,
+        python_version=None, index_url=None, extra_index_urls=None, pre=false, extra_args=None,
+        secret_mounts=None,
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn from_env(
+        cls: &Bound<'_, PyType>,
+        #[pyo3(from_py_with = optional::name)] name: Option<String>,
+        #[pyo3(from_py_with = optional::registry)] registry: Option<String>,
+        #[pyo3(from_py_with = optional::registry_secret)] registry_secret: Option<Secret>,
+        #[pyo3(from_py_with = optional::platform)] platform: Option<Vec<Platform>>,
+        #[pyo3(from_py_with = optional::exclude)] exclude: Option<Vec<String>>,
+        #[pyo3(from_py_with = optional::python_version)] python_version: Option<PythonVersion>,
+        #[pyo3(from_py_with = optional::index_url)] index_url: Option<String>,
+        #[pyo3(from_py_with = optional::extra_index_urls)] extra_index_urls: Option<Vec<String>>,
+        #[pyo3(from_py_with = required::pre)] pre: bool,
+        #[pyo3(from_py_with = optional::extra_args)] extra_args: Option<String>,
+        #[pyo3(from_py_with = optional::secret_mounts)] secret_mounts: Option<Vec<Secret>>,
+    ) -> PyResult<Self> {
+        let py = cls.py();
+        environment::no_python_version(py, python_version)?;
+        let found = environment::environment(py, &exclude.unwrap_or_default())?;
+        let base = DebianOptions {
+            registry: said(registry),
+            registry_secret,
+            name: said(name),
+            platform: platform.unwrap_or_default(),
+            ..DebianOptions::new()
+        };
+        let install = install(index_url, extra_index_urls, pre, extra_args, secret_mounts);
+        made(py, FlyteImage::from_environment(&found, base, install, &host::host(py)))
     }
 
     /// An image of a registry, as it is.

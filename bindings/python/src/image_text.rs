@@ -100,6 +100,9 @@ pub fn call(layer: &Layer) -> String {
             call.item(package);
             call.install(options);
         }
+        Layer::LocalPackages { packages } => {
+            packages.iter().for_each(|package| call.item(&package.path.to_string_lossy()));
+        }
         Layer::UvProject { pyproject, lock: _, mode, options } => {
             call.item(&pyproject.to_string_lossy());
             call.install(options);

@@ -8,6 +8,7 @@ mod checkers;
 mod contexts;
 mod convert;
 mod engine;
+mod environment;
 mod error;
 mod exists;
 mod flyte;

@@ -1,6 +1,6 @@
 //! The constructors.
 
-use crate::{FlyteError, FlyteImage, Host, InstallOptions, Layer, release};
+use crate::{Environment, FlyteError, FlyteImage, Host, InstallOptions, Layer, release};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use tierce_oci::Platform;
@@ -82,6 +82,31 @@ impl DebianOptions {
     /// For these platforms.
     pub fn with_platform(self, platform: impl IntoIterator<Item = Platform>) -> Self {
         DebianOptions { platform: platform.into_iter().collect(), ..self }
+    }
+}
+
+impl FlyteImage {
+    /// An image with all that `environment` has, on `options`' Debian. Flyte is in it if it is in
+    /// the environment.
+    ///
+    /// # Errors
+    /// As of the layers.
+    pub fn from_environment(
+        environment: &Environment,
+        options: DebianOptions,
+        install: InstallOptions,
+        host: &Host,
+    ) -> Result<Self, FlyteError> {
+        let options = DebianOptions { install_flyte: false, ..options };
+        let image = FlyteImage::from_debian_base(options, host);
+        let image = match environment.packages.as_slice() {
+            [] => image,
+            packages => image.with_pip_packages(packages.iter().cloned(), install)?,
+        };
+        match environment.local.as_slice() {
+            [] => Ok(image),
+            packages => image.with_layer(Layer::LocalPackages { packages: packages.to_vec() }),
+        }
     }
 }
 

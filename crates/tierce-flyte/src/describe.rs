@@ -1,6 +1,6 @@
 //! Layers in a few words, for people.
 
-use crate::{InstallMode, InstallOptions, Layer, SourceKind};
+use crate::{InstallMode, InstallOptions, Layer, LocalPackage, SourceKind};
 use std::fmt;
 use std::path::Path;
 use tierce_spec::{CopyStyle, Secret, hide_address, hide_credentials};
@@ -12,6 +12,7 @@ impl Layer {
             Layer::PipPackages { .. } => "with_pip_packages",
             Layer::Requirements { .. } => "with_requirements",
             Layer::Wheels { .. } => "with_wheels",
+            Layer::LocalPackages { .. } => "from_env",
             Layer::UvProject { .. } => "with_uv_project",
             Layer::PoetryProject { .. } => "with_poetry_project",
             Layer::PixiProject { .. } => "with_pixi_project",
@@ -41,6 +42,10 @@ impl Layer {
             }
             Layer::Wheels { dir, package, options } => {
                 format!("wheel {package} of {}{}", dir.display(), install(options))
+            }
+            Layer::LocalPackages { packages } => {
+                let packages: Vec<String> = packages.iter().map(LocalPackage::describe).collect();
+                format!("local {}", some(&packages))
             }
             Layer::UvProject { pyproject, mode, options, lock: _ } => {
                 format!("uv project {}{}{}", folder(pyproject), installed(*mode), install(options))

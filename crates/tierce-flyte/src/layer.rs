@@ -36,6 +36,11 @@ pub enum Layer {
         #[serde(default)]
         options: InstallOptions,
     },
+    /// Packages that are built from folders of the host, and archives of it; ours, not Flyte's.
+    LocalPackages {
+        /// The packages.
+        packages: Vec<LocalPackage>,
+    },
     /// A project that uv manages.
     UvProject {
         /// Its `pyproject.toml`.
@@ -167,6 +172,21 @@ pub enum Layer {
         /// The lines: `LABEL` and `ENV` are understood.
         lines: Vec<String>,
     },
+}
+
+/// A package of the host's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalPackage {
+    /// Its name, as indexes compare names.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The project's folder, or an archive.
+    pub path: PathBuf,
+    /// The digest of an archive; none of a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// How packages are installed: the options that Flyte's package layers share.

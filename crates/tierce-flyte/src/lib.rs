@@ -11,6 +11,7 @@
 
 mod construct;
 mod describe;
+mod environment;
 mod error;
 mod extend;
 mod host;
@@ -21,10 +22,11 @@ mod release;
 mod surroundings;
 
 pub use construct::{DEFAULT_REF_NAME, DebianOptions, PixiOptions, ScriptOptions};
+pub use environment::{Distribution, Environment};
 pub use error::FlyteError;
 pub use extend::CloneOptions;
 pub use host::Host;
 pub use image::{FlyteImage, Prelude};
-pub use layer::{InstallMode, InstallOptions, Layer, SourceKind};
+pub use layer::{InstallMode, InstallOptions, Layer, LocalPackage, SourceKind};
 pub use lower::{Lowered, ToolsWanted, Warning};
 pub use surroundings::{DefaultBase, Surroundings, Tools};

@@ -12,6 +12,8 @@ pub struct Surroundings {
     /// The texts of [`crate::FlyteImage::wanted`], of files that are there: scripts, whose headers
     /// count, and what says what a project depends on.
     pub texts: BTreeMap<PathBuf, String>,
+    /// The folder that has the files of [`crate::FlyteImage::written`].
+    pub written: PathBuf,
     /// Where images go that have no registry of their own. What has been named by Flyte without one
     /// gets it in its name, and knows itself by that name.
     pub registry: Option<String>,

@@ -525,7 +525,8 @@ const LOCKED: [(&str, &str); 2] = [
 fn projects_are_what_their_locks_say() {
     let image = uv_project(InstallMode::DependenciesOnly);
     let wanted: Vec<PathBuf> = image.wanted(&BTreeMap::new()).into_iter().collect();
-    assert_eq!(wanted, [Path::new("app/pyproject.toml"), Path::new("app/uv.lock")]);
+    assert!(wanted.contains(&"app/pyproject.toml".into()), "{wanted:?}");
+    assert!(wanted.contains(&"app/uv.lock".into()) && wanted.contains(&"app/../uv.lock".into()));
     assert_eq!(image.wanted_tools(), ToolsWanted::default());
     let bare = Surroundings { tools: Tools::default(), ..with_texts(&LOCKED) };
     for (image, install) in [
@@ -541,6 +542,14 @@ fn projects_are_what_their_locks_say() {
         assert_eq!(lowered.image.steps(), [Step::Project(expected)]);
         assert!(lowered.warnings.is_empty(), "{:?}", lowered.warnings);
     }
+    // The lock of a workspace is beside its root.
+    let workspace = [
+        ("app/../pyproject.toml", "[tool.uv.workspace]\nmembers = ['app']\n"),
+        ("app/../uv.lock", "version = 1\n"),
+    ];
+    let image = uv_project(InstallMode::DependenciesOnly);
+    let lowered = lower_in(&image, &with_texts(&workspace)).image;
+    assert_eq!(projects(&lowered)[0].lock.as_deref(), Some(Path::new("app/../uv.lock")));
     let elsewhere = own()
         .with_uv_project(
             "app/pyproject.toml",

@@ -124,6 +124,22 @@ class Image:
         platform: _Texts | None = None,
     ) -> Image: ...
     @classmethod
+    def from_env(
+        cls,
+        *,
+        name: str | None = None,
+        registry: str | None = None,
+        registry_secret: str | Secret | None = None,
+        platform: _Texts | None = None,
+        exclude: _Texts | None = None,
+        python_version: _PythonVersion | None = None,
+        index_url: str | None = None,
+        extra_index_urls: _Texts | None = None,
+        pre: bool = False,
+        extra_args: str | None = None,
+        secret_mounts: _SecretRequest | None = None,
+    ) -> Image: ...
+    @classmethod
     def from_base(cls, image_uri: str) -> Image: ...
     @classmethod
     def from_dockerfile(

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use super::name::{TargetName, split};
-use crate::{DefaultBase, FlyteError, FlyteImage, Layer, Prelude, Surroundings};
+use crate::{DefaultBase, FlyteError, FlyteImage, InstallMode, Layer, Prelude, Surroundings};
 use tierce_oci::{Platform, Reference};
 use tierce_spec::{
     Base, DebianBase, DockerfileBase, Image, PythonProvider, PythonRequest, PythonVersion,
@@ -125,10 +125,13 @@ impl FlyteImage {
         self.layers.iter().any(|layer| match layer {
             Layer::Commands { commands, .. } => !commands.is_empty(),
             Layer::AptPackages { packages, .. } => !packages.is_empty(),
-            Layer::UvProject { .. }
-            | Layer::PoetryProject { .. }
-            | Layer::PixiProject { .. }
-            | Layer::PixiScript { .. } => true,
+            // What is built from its sources is built by programs.
+            Layer::UvProject { mode, .. } | Layer::PoetryProject { mode, .. } => {
+                *mode == InstallMode::InstallProject
+            }
+            Layer::LocalPackages { .. } | Layer::PixiProject { .. } | Layer::PixiScript { .. } => {
+                true
+            }
             Layer::PipPackages { .. }
             | Layer::Requirements { .. }
             | Layer::Wheels { .. }

@@ -17,12 +17,14 @@ mod variables;
 mod wanted;
 mod words;
 
+use crate::environment::pylock;
 use crate::{FlyteError, FlyteImage, Layer, Prelude, Surroundings};
 use options::Indexes;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tierce_spec::{
-    CopyStyle, Image, Network, Secret, SourceOptions, Step, Wheels, join_image_path,
+    CopyStyle, Image, Network, Project, ProjectKind, Secret, SourceOptions, Step, Wheels,
+    join_image_path,
 };
 use variables::Variables;
 
@@ -144,6 +146,12 @@ impl<'a> Lowering<'a> {
             Layer::PipPackages { packages, options } => self.pip(packages, options),
             Layer::Requirements { file, options } => self.requirements(file, options),
             Layer::Wheels { dir, package, options } => self.wheels(dir, package, options),
+            Layer::LocalPackages { packages } => {
+                let name = wanted::pylock_name(&pylock(packages));
+                let lock = self.surroundings.written.join(name);
+                self.add(Step::Project(Project::new(ProjectKind::Pylock, lock)));
+                Ok(())
+            }
             Layer::UvProject { pyproject, lock, mode, options } => {
                 let lock = self.sibling(lock.as_ref(), pyproject, "uv.lock");
                 self.uv_project(pyproject, lock.as_deref(), *mode, options)

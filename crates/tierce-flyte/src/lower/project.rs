@@ -25,13 +25,15 @@ impl Lowering<'_> {
         let mut options = InstallOptions { extra_args: None, ..options.clone() };
         options.index_url = options.index_url.or(chosen.index.clone());
         options.extra_index_urls.extend(chosen.extra_indexes.iter().cloned());
-        let Some(lock) = lock else {
+        let texts = &self.surroundings.texts;
+        let workspace = || wanted::workspace_lock(pyproject, texts);
+        let Some(lock) = lock.map(Path::to_owned).or_else(workspace) else {
             return self.unlocked(pyproject, mode, &chosen, &options);
         };
         let install = install(mode, &chosen);
         let mut selection = chosen.selection;
         if chosen.all_packages {
-            let lock = self.surroundings.texts.get(lock).map(String::as_str);
+            let lock = self.surroundings.texts.get(&lock).map(String::as_str);
             selection.packages = workspace_members(lock.unwrap_or_default());
         }
         let has_dev = || wanted::has_dev_group(pyproject, &self.surroundings.texts);
@@ -43,7 +45,7 @@ impl Lowering<'_> {
             .with_install(install)
             .with_selection(selection)
             .with_options(options);
-        self.add(Step::Project(with_lock(project, lock)));
+        self.add(Step::Project(with_lock(project, &lock)));
         Ok(())
     }
 

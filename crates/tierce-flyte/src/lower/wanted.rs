@@ -1,8 +1,11 @@
 //! What has to be read before an image can be lowered.
 
+use crate::environment::pylock;
 use crate::{FlyteImage, Layer, Prelude};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use tierce_oci::Digest;
+use tierce_spec::{digest_word, locked::is_workspace_root};
 use toml::Table;
 
 /// The texts that are known.
@@ -44,6 +47,7 @@ impl FlyteImage {
                 Layer::PipPackages { .. }
                 | Layer::Requirements { .. }
                 | Layer::Wheels { .. }
+                | Layer::LocalPackages { .. }
                 | Layer::PoetryProject { .. }
                 | Layer::AptPackages { .. }
                 | Layer::Commands { .. }
@@ -57,6 +61,23 @@ impl FlyteImage {
         }
         all
     }
+}
+
+impl FlyteImage {
+    /// The files that have to be in [`crate::Surroundings::written`]: their names, which say what
+    /// is in them, and their texts.
+    pub fn written(&self) -> BTreeMap<String, String> {
+        let text = |layer: &Layer| match layer {
+            Layer::LocalPackages { packages } => Some(pylock(packages)),
+            _ => None,
+        };
+        self.layers.iter().filter_map(text).map(|text| (pylock_name(&text), text)).collect()
+    }
+}
+
+/// What a `pylock.toml` of this text is called (PEP 751: `pylock.NAME.toml`).
+pub(super) fn pylock_name(text: &str) -> String {
+    format!("pylock.{}.toml", digest_word('e', &Digest::of(text)))
 }
 
 /// Which programs of the host an image needs in [`crate::Surroundings::tools`].
@@ -95,9 +116,31 @@ impl FlyteImage {
     }
 }
 
-/// The manifest and the lock of a project of uv's.
-fn uv_project(pyproject: &Path, lock: Option<&Path>) -> [PathBuf; 2] {
-    [pyproject.to_owned(), beside(lock, pyproject, "uv.lock")]
+/// The manifest and the lock of a project of uv's, and of the workspaces that it may be in.
+fn uv_project(pyproject: &Path, lock: Option<&Path>) -> Vec<PathBuf> {
+    let mut all = vec![pyproject.to_owned(), beside(lock, pyproject, "uv.lock")];
+    if lock.is_none() {
+        all.extend(above(pyproject).flatten());
+    }
+    all
+}
+
+/// The manifests and locks of the folders above that of a project.
+fn above(pyproject: &Path) -> impl Iterator<Item = [PathBuf; 2]> {
+    const HIGHEST: usize = 4;
+    let folder = pyproject.parent().unwrap_or(Path::new("")).to_owned();
+    (1..=HIGHEST).map(move |levels| {
+        let up: PathBuf = folder.iter().chain(std::iter::repeat_n("..".as_ref(), levels)).collect();
+        ["pyproject.toml", "uv.lock"].map(|name| up.join(name))
+    })
+}
+
+/// The lock of the workspace that a project of uv's is in.
+pub(super) fn workspace_lock(pyproject: &Path, texts: &Texts) -> Option<PathBuf> {
+    above(pyproject).find_map(|[manifest, lock]| {
+        let is_root = texts.get(&manifest).is_some_and(|text| is_workspace_root(text));
+        (is_root && texts.contains_key(&lock)).then_some(lock)
+    })
 }
 
 fn beside(named: Option<&Path>, file: &Path, name: &str) -> PathBuf {

@@ -40,6 +40,7 @@ pub fn flyte_unfetched(
     let surroundings = Surroundings {
         default_base,
         texts,
+        written: write(image, settings)?,
         registry: settings.registry.clone(),
         tools,
         runnable: Some(runnable()),
@@ -69,6 +70,26 @@ fn texts(image: &FlyteImage, root: &Path) -> BTreeMap<PathBuf, String> {
             asked.insert(path);
         }
     }
+}
+
+/// Writes the files that the image is lowered with; the folder that they are in. Their names say
+/// what is in them, so that those that are there need not be written again.
+fn write(image: &FlyteImage, settings: &Settings) -> Result<PathBuf, FrontError> {
+    let files = image.written();
+    if files.is_empty() {
+        return Ok(PathBuf::new());
+    }
+    let store = Store::open(&settings.store).map_err(OpenError::from)?;
+    let folder = store.cache_dir("environments")?;
+    for (name, text) in files {
+        let file = folder.join(name);
+        if !std::fs::read(&file).is_ok_and(|there| there == text.as_bytes()) {
+            let unwritten =
+                |source| FrontError::Write { file: file.clone(), source: Arc::new(source) };
+            std::fs::write(&file, text).map_err(unwritten)?;
+        }
+    }
+    Ok(folder)
 }
 
 /// The platforms whose programs run here, this machine's own first.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tierce_native::NativeError;
 use tierce_oci::{Diagnostic, ErrorKind};
 use tierce_spec::{Image, SecretId};
+use tierce_store::StoreError;
 use tierce_wheel::{PINNED_VERSION, UvError};
 
 /// The image that somebody described in other words, and what is to be known about it.
@@ -75,6 +76,17 @@ pub enum FrontError {
     /// There is no uv for steps that need it.
     #[error(transparent)]
     Uv(Arc<NativeError>),
+    /// A file can't be written that the image is described in.
+    #[error("{} can't be written", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// The store has no place for it.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
     /// This machine has no more threads or files.
     #[error("programs for steps can't be looked for")]
     Runtime(#[source] Arc<io::Error>),
@@ -83,6 +95,12 @@ pub enum FrontError {
 impl From<OpenError> for FrontError {
     fn from(error: OpenError) -> Self {
         FrontError::Open(Arc::new(error))
+    }
+}
+
+impl From<StoreError> for FrontError {
+    fn from(error: StoreError) -> Self {
+        FrontError::Store(Arc::new(error))
     }
 }
 
@@ -105,14 +123,18 @@ impl FrontError {
             FrontError::Flyte(error) => error,
             FrontError::Open(error) => error.as_ref(),
             FrontError::Uv(error) => error.as_ref(),
-            FrontError::Runtime(_) => return None,
+            FrontError::Store(error) => error.as_ref(),
+            FrontError::Write { .. } | FrontError::Runtime(_) => return None,
         })
     }
 }
 
 impl Diagnostic for FrontError {
     fn code(&self) -> &'static str {
-        self.inner().map_or("front/runtime", Diagnostic::code)
+        match self {
+            FrontError::Write { .. } => "front/unwritable",
+            _ => self.inner().map_or("front/runtime", Diagnostic::code),
+        }
     }
 
     fn kind(&self) -> ErrorKind {
