@@ -178,5 +178,10 @@ mod tests {
         assert_eq!(find_anchor(html, "uv-1.whl").unwrap(), "../../a/uv-1.whl#sha256=0");
         assert_eq!(find_anchor(html, "uv-2+x.whl").unwrap(), "https://x/b?c=1&d=2");
         assert_eq!(find_anchor(html, "uv-3.whl"), None);
+        // One page with the files of all projects.
+        let html = "<a href=\"cpu/torch-2.0%2Bcpu-py3-none-any.whl#sha256=AB\">cpu/torch-2.0+cpu-py3-none-any.whl</a>";
+        let link = find_anchor(html, "torch-2.0+cpu-py3-none-any.whl").unwrap();
+        assert_eq!(fragment_hash(&link)["sha256"], "ab");
+        assert!(fragment_hash("a.whl#md5").is_empty());
     }
 }
