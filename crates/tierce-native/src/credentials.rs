@@ -51,6 +51,13 @@ impl Context {
         let named = indexes.filter_map(|i| Some((i.name()?.to_owned(), i.as_url().clone())));
         let mut names: Vec<(String, Url)> = named.collect();
         names.extend(self.settings.index_credentials.names.iter().cloned());
+        for (step, _) in &environment.projects {
+            let Some(project) = gathered.projects.get(step) else { continue };
+            names.extend(crate::projects::named_indexes(project));
+            for text in crate::projects::texts(project) {
+                all = all.with_text(text, &variable);
+            }
+        }
         for (name, value) in &own {
             if INDEX_VARIABLES.contains(&name.as_str()) {
                 all = all.with_text(value, &variable);
@@ -66,13 +73,6 @@ impl Context {
         self.user_credentials(all)
     }
 
-    /// With those of the user's own files.
-    fn user_credentials(&self, all: IndexCredentials) -> Result<IndexCredentials, NativeError> {
-        let files = &self.settings.index_credentials;
-        let all = match read(files.netrc.as_deref())? {
-            Some(text) => all.with_netrc(&text),
-            None => all,
-        };
     /// The credentials for conda channels: from secrets in netrc files, and from the user's own.
     pub fn channel_credentials(
         &self,
@@ -82,6 +82,13 @@ impl Context {
         self.user_credentials(own.fold(IndexCredentials::new(), |all, text| all.with_netrc(&text)))
     }
 
+    /// With those of the user's own files.
+    fn user_credentials(&self, all: IndexCredentials) -> Result<IndexCredentials, NativeError> {
+        let files = &self.settings.index_credentials;
+        let all = match read(files.netrc.as_deref())? {
+            Some(text) => all.with_netrc(&text),
+            None => all,
+        };
         Ok(match read(files.uv.as_deref())? {
             Some(text) => all.with_uv_file(&text),
             None => all,

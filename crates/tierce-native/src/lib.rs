@@ -28,6 +28,7 @@ mod pip;
 mod plan;
 mod planner;
 mod probe;
+mod projects;
 mod python;
 mod python_steps;
 mod rootfs;

@@ -190,7 +190,7 @@ impl Context {
 }
 
 /// Makes `place` the same file as `blob`.
-fn link(blob: &Path, place: &Path) -> io::Result<()> {
+pub fn link(blob: &Path, place: &Path) -> io::Result<()> {
     if let Some(parent) = place.parent() {
         std::fs::create_dir_all(parent)?;
     }

@@ -50,6 +50,7 @@ impl Context {
             let seen_at = Path::new(OUT).join("provided");
             wanted.constraint_files.push(provided.write(&directory, &seen_at)?);
         }
+        let pinned = self.pin_inside(&inside.pinned, &out, OUT, &mut wanted)?;
         let (input, output) = (format!("{OUT}/requirements.in"), format!("{OUT}/pylock.toml"));
         let command = uv.lock_command(&wanted)?.with_files(&input, &output);
         let file = out.join("requirements.in");
@@ -70,6 +71,7 @@ impl Context {
         let cache = self.build_cache(own_cache.as_ref(), below)?;
         process.mounts = lock_mounts(uv.program(), &project, &out, cache);
         process.mounts.extend(self.local_mounts(&inside.local, WHEELS));
+        process.mounts.extend(pinned);
         process.ca_bundle.clone_from(&self.settings.ca_bundle);
         process.time_limit = Some(crate::execute::TIME_LIMIT);
         seen.give(&mut process);

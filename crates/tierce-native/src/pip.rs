@@ -8,6 +8,7 @@ use crate::execute::Job;
 use crate::key::KeyEncoder;
 use crate::layer::{Layer, LayerOutcome};
 use crate::local_wheels::LocalWheels;
+use crate::projects::{FOLDER, Folder, Pinned, check_built, source_key, with_versions};
 use crate::python::{Interpreter, PythonLayers, Together};
 use crate::secret::{StepSecrets, key_parts};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,8 @@ pub struct InsideRequest {
     pub request: LockRequest,
     /// The wheels of the host that come with it.
     pub local: LocalWheels,
+    /// What it has to go with.
+    pub pinned: Pinned,
     /// What conda installs.
     pub provided: Option<Provided>,
     /// The key to remember the answer by.
@@ -89,6 +92,8 @@ pub struct PipRequest<'a> {
     pub secrets: StepSecrets,
     /// Who asks indexes.
     pub credentials: IndexCredentials,
+    /// What the resolution has to go with.
+    pub pinned: Pinned,
 }
 
 impl Context {
@@ -104,7 +109,10 @@ impl Context {
         let mut settings = FetchSettings::new(&request.gathered.root);
         settings.credentials = request.credentials.clone();
         let mut wheels = self.fetch(&lock, &settings, events).await?;
-        wheels.extend(self.build_sources(&lock, &settings, request, below, events).await?);
+        let built = self.build_sources(&lock, &settings, request, below, events).await?;
+        check_built(&lock, &built)?;
+        let lock = with_versions(&lock, &built);
+        wheels.extend(built);
         let version = request.interpreter.version;
         let target = InstallTarget::new(request.prefix, version).map_err(CondaError::from)?;
         let interpreter = request.interpreter.clone();
@@ -175,6 +183,7 @@ impl Context {
         wanted.env = self.uv_environment(request);
         wanted.secrets = self.seen_by_uv(request).hidden().clone();
         let provided = self.provided(request, &mut wanted)?;
+        let _pins = self.pin(&request.pinned, &mut wanted)?;
         let answer = self.uv().await?.lock(&wanted).await;
         drop(provided);
         match answer {
@@ -189,7 +198,8 @@ impl Context {
                 wanted.requirements = requirements;
                 wanted.constraint_files.clear();
                 let provided = request.provided.cloned();
-                let inside = InsideRequest { request: wanted, local, provided, key };
+                let pinned = request.pinned.clone();
+                let inside = InsideRequest { request: wanted, local, pinned, provided, key };
                 Ok(Resolution::Inside(Box::new(inside)))
             }
             Err(error @ LockError::Unsatisfiable { .. }) if request.is_attempt => {
@@ -241,6 +251,7 @@ impl Context {
             .list("packages", &environment.packages)
             .list("files", files.iter().map(|d| *d.as_bytes()))
             .list("wheels", local.key_parts())
+            .list("pinned", request.pinned.key_parts())
             .text("index", index.as_deref().unwrap_or_default())
             .list("extra-indexes", options.extra_indexes.iter().map(ToString::to_string))
             .text("pre", if options.pre { "yes" } else { "no" })
@@ -255,7 +266,8 @@ impl Context {
         .0
     }
 
-    async fn fetch(
+    /// Brings the wheels of `lock` into the store.
+    pub async fn fetch(
         &self,
         lock: &Lock,
         settings: &FetchSettings,
@@ -289,7 +301,7 @@ impl Context {
     }
 
     /// Builds what has no wheel, one package after the other: each has the cores to itself.
-    async fn build_sources(
+    pub async fn build_sources(
         &self,
         lock: &Lock,
         settings: &FetchSettings,
@@ -305,12 +317,14 @@ impl Context {
         let mut wheels = vec![];
         for package in lock.to_build() {
             let archive = archives.iter().find(|a| a.package == package.name);
-            let source = match (&package.source, archive) {
-                (Source::Sdist { .. }, Some(archive)) => BuildSource::Archive {
+            let folder = self.folder_of(package, request).await?;
+            let source = match (folder, &package.source, archive) {
+                (Some(folder), _, _) => BuildSource::Folder(folder),
+                (None, Source::Sdist { .. }, Some(archive)) => BuildSource::Archive {
                     path: archive.path.clone(),
                     name: archive.filename.clone(),
                 },
-                (Source::Vcs(_), _) => BuildSource::Checkout,
+                (None, Source::Vcs(_), _) => BuildSource::Checkout,
                 _ => {
                     let (package, kind) = (package.name.to_string(), "a local directory");
                     return Err(NativeError::Unbuildable { package, kind });
@@ -335,7 +349,7 @@ impl Context {
         let seen = self.seen_by_uv(request);
         let (index, extra) = self.index_urls(request);
         let indexes = index.iter().chain(&extra).map(|url| without_credentials(url));
-        let key = built_key(package, request, below, indexes.collect());
+        let key = built_key(package, &source, request, below, indexes.collect());
         let step = events.step(StepKind::Execute, &title);
         if !request.refresh
             && let Some(record) = self.store.record::<BuiltRecord>(BUILT, &key)
@@ -348,7 +362,11 @@ impl Context {
             return Ok(StoredWheel { package, filename, digest, path, size });
         }
         self.require_execution(request.platform, &title)?;
-        let roots = self.materialise(below, &step).await?;
+        let mut layers = below.to_vec();
+        if let BuildSource::Folder(folder) = &source {
+            layers.extend(self.folder_layer(folder).await?);
+        }
+        let roots = self.materialise(&layers, &step).await?;
         let scratch = self.scratch("wheel")?;
         let host = self.store.scratch_dir("wheel-out")?;
         let paths = BuildPaths {
@@ -359,10 +377,17 @@ impl Context {
             cache: "/run/tierce/build/cache",
         };
         let indexes = BuildIndexes { index: index.as_deref(), extra: &extra, exclude_newer: None };
-        let Some(job) = BuildJob::new(package, &paths, &indexes) else {
+        let from = match &source {
+            BuildSource::Folder(folder) => folder.package(package),
+            _ => package.clone(),
+        };
+        let Some(mut job) = BuildJob::new(&from, &paths, &indexes) else {
             let (package, kind) = (package.name.to_string(), "its version control system");
             return Err(NativeError::Unbuildable { package, kind });
         };
+        if let BuildSource::Folder(folder) = &source {
+            job.env.extend(folder.variables());
+        }
         let out = host.path().join("out");
         std::fs::create_dir_all(&out).map_err(NativeError::io(&out))?;
         let own_cache = self.own_cache(&seen)?;
@@ -501,6 +526,8 @@ enum BuildSource {
     Archive { path: PathBuf, name: String },
     /// A repository that the build checks out.
     Checkout,
+    /// A folder, which is a layer below the build.
+    Folder(Folder),
 }
 
 impl BuildSource {
@@ -509,6 +536,7 @@ impl BuildSource {
         match self {
             BuildSource::Archive { name, .. } => format!("/run/tierce/build/{name}"),
             BuildSource::Checkout => "/tmp/tierce-checkout".to_owned(),
+            BuildSource::Folder(_) => FOLDER.to_owned(),
         }
     }
 }
@@ -516,18 +544,20 @@ impl BuildSource {
 /// A wheel depends on its source, on the interpreter, and on what the image offers to build with.
 fn built_key(
     package: &LockedPackage,
+    source: &BuildSource,
     request: &PipRequest<'_>,
     below: &[Layer],
     indexes: Vec<String>,
 ) -> Digest {
-    let source = match &package.source {
-        Source::Sdist { file, .. } => file.digest.to_string(),
-        Source::Vcs(vcs) => vcs.commit.clone(),
-        Source::Wheel { file, .. } => file.digest.to_string(),
-        Source::Directory { path, .. } => path.display().to_string(),
+    let folder = match source {
+        BuildSource::Folder(folder) => Some(folder),
+        BuildSource::Archive { .. } | BuildSource::Checkout => None,
     };
+    let source = source_key(package, folder);
+    // What is asked for by its place says itself what it is called.
+    let name = if package.source.is_direct() { "" } else { package.name.as_str() };
     KeyEncoder::new("built-wheel")
-        .text("package", package.name.as_str())
+        .text("package", name)
         .text("source", &source)
         .text("python", &request.interpreter.version.to_string())
         .text("interpreter", &request.interpreter.path)

@@ -8,9 +8,10 @@ use crate::installed::{Installed, removal};
 use crate::key::{KeyEncoder, LayerKey};
 use crate::layer::Layer;
 use crate::make::Maker;
-use crate::pip::{PipRequest, Resolution};
+use crate::pip::PipRequest;
 use crate::plan::Node;
 use crate::planner::{Foundation, Planner, environment};
+use crate::projects::Pinned;
 use crate::python::{Interpreter, PREFIX, PythonLayers, Together};
 use crate::secret::StepSecrets;
 use crate::standalone::fits;
@@ -199,6 +200,7 @@ impl Planner<'_> {
             platform: found.platform,
             refresh: self.mode.refresh().is_wanted(),
             is_attempt: found.is_attempt,
+            pinned: Pinned::default(),
             prefix: found.prefix,
             provided: found.provided,
         })
@@ -269,22 +271,9 @@ impl Planner<'_> {
         found: Found<'_>,
         exact: &[LockedPackage],
     ) -> Result<Option<(Lock, Vec<Layer>)>, NativeError> {
-        let request = self.request(environment, found)?;
+        let mut request = self.request(environment, found)?;
         let mut below = None;
-        let lock = match self.context.python_lock(&request, self.events).await? {
-            Resolution::Lock(lock) => lock,
-            Resolution::Inside(_) if self.mode.is_show() => {
-                self.open_end = Some(
-                    "packages must be built to know what they require; what follows depends on it"
-                        .to_owned(),
-                );
-                return Ok(None);
-            }
-            Resolution::Inside(inside) => {
-                let layers = below.insert(self.make_below().await?);
-                self.context.lock_inside(&inside, &request, layers, self.events).await?
-            }
-        };
+        let Some(lock) = self.resolve(&mut request, &mut below).await? else { return Ok(None) };
         let lock = match found.provided {
             None => lock,
             Some(provided) => {

@@ -51,7 +51,7 @@ pub use location::{Location, LocationError};
 pub use lock::{ArchiveFile, Lock, LockedPackage, Source, VcsSource, WheelFile};
 pub use lock_error::LockError;
 pub use name::{FilenameError, NameError, PackageName, WheelFilename};
-pub use pylock::PylockError;
+pub use pylock::{PylockError, required_python};
 pub use record::{RecordError, RecordHash, RecordRow};
 pub use request::{
     Connection, LockCommand, LockInterpreter, LockRequest, Prereleases, SourcePolicy,

@@ -399,3 +399,11 @@ fn quote(text: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+/// What a `pylock.toml` says of interpreters (`requires-python`), where the target's is not
+/// allowed.
+pub fn required_python(pylock: &[u8], target: &Target) -> Option<String> {
+    let table: toml::Table = std::str::from_utf8(pylock).ok()?.parse().ok()?;
+    let requires = table.get("requires-python")?.as_str()?;
+    (!crate::uv_project::allows(requires, target)).then(|| requires.to_owned())
+}

@@ -279,7 +279,7 @@ fn requirement(text: &str) -> Option<Requirement<Url>> {
 }
 
 fn name_of(requirement: &Requirement<Url>) -> Option<PackageName> {
-    PackageName::new(&requirement.name.to_string()).ok()
+    PackageName::new(requirement.name.as_ref()).ok()
 }
 
 fn specifiers(all: &VersionSpecifiers) -> BTreeSet<String> {
