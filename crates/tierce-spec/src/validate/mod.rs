@@ -182,6 +182,8 @@ fn may_have_python(image: &Image) -> bool {
         || image.python().is_some()
         || image.steps().iter().any(|step| match step {
             Step::Apt(apt) => apt.packages.iter().any(is_python),
+            // Most of its packages need one.
+            Step::Conda(_) => true,
             _ => false,
         })
 }
