@@ -195,7 +195,8 @@ fn a_file_of_two_packages_is_that_of_one_with_a_warning() {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].path, "share/both");
         let layers: Vec<Vec<u8>> = plans.iter().map(|p| layer(p, &target).unwrap()).collect();
-        let last = layers.iter().filter_map(|l| entries(l).remove("opt/conda/share/both")).last();
+        let last =
+            layers.iter().filter_map(|l| entries(l).remove("opt/conda/share/both")).next_back();
         assert_eq!(last.unwrap().1, found[0].winner.as_bytes());
     }
 }
