@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{
-    ORDINARY, Outcome, Project, Registry, Tierce, give_away, is_root, ordinary_user, tool, unpack,
+    ORDINARY, Outcome, Project, Registry, Tierce, crun, give_away, is_root, ordinary_user, unpack,
     user_with_subordinate_ids,
 };
 
@@ -334,47 +333,8 @@ fn crun_runs_what_is_built() {
         return;
     };
     let built = build(&project);
-    let (Some(crun), Some(unpacked)) = (tool("crun"), unpack(&project.path("out"), tag(&built)))
-    else {
-        return;
-    };
-    // umoci asks for a terminal, which tests have none of.
-    let config = unpacked.path().join("config.json");
-    let mut spec: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
-    spec["process"]["terminal"] = json!(false);
-    // Control groups are the machine's affair: crun does not know every kind.
-    spec["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "cgroup");
-    spec["linux"].as_object_mut().unwrap().remove("resources");
-    let namespaces = spec["linux"]["namespaces"].as_array_mut().unwrap();
-    namespaces.retain(|namespace| namespace["type"] != "cgroup");
-    fs::write(&config, spec.to_string()).unwrap();
-    let state = project.beside("crun");
-    let name = format!("tierce-test-{}", std::process::id());
-    // crun refuses machines with control groups of both versions, even where it uses none: it is
-    // shown none.
-    let hide = "mount -t tmpfs none /sys/fs/cgroup; exec \"$0\" \"$@\"";
-    let mut command = match is_root() {
-        true => Command::new("unshare"),
-        false => Command::new("env"),
-    };
-    if is_root() {
-        command.args(["--mount", "sh", "-c", hide]);
-    }
-    let output = command
-        .arg(crun)
-        .args(["--cgroup-manager=disabled", "--root"])
-        .arg(&state)
-        .args(["run", "--bundle"])
-        .arg(unpacked.path())
-        .arg(name)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let outcome = Outcome::of(output);
-    if !is_root() && outcome.stderr.contains("cgroups in hybrid mode not supported") {
-        eprintln!("skipped: crun does not run beside control groups of both versions");
-        return;
-    }
+    let Some(unpacked) = unpack(&project.path("out"), tag(&built)) else { return };
+    let Some(outcome) = crun(&unpacked, &project.beside("crun"), &[]) else { return };
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "crun says 0\n"), "{outcome}");
 }
 

@@ -144,7 +144,8 @@ fn what_debian_does_not_have_is_an_error() {
             &["127.0.0.1:1", "hint: "],
         ),
         (
-            "base = { debian = 'bookworm', python = true }\npython = '3.12'\npip = ['six']",
+            "base = { debian = 'bookworm', python = true }\n\
+             python = { version = '3.12', provider = 'base' }\npip = ['six']",
             2,
             "python/wrong-version",
             &["Python 3.11", "not 3.12", "hint: "],

@@ -16,5 +16,5 @@ pub use index::{Index, Request};
 pub use project::{Project, shared_store};
 pub use registry::{PASSWORD, Registry, USER};
 pub use tierce::{Outcome, Tierce};
-pub use tools::{Unpacked, busybox, copy, executable, inspect, is_root, run, tool, unpack};
+pub use tools::{Unpacked, busybox, copy, crun, executable, inspect, is_root, run, tool, unpack};
 pub use users::{ORDINARY, give_away, mounting, ordinary_user, user_with_subordinate_ids};

@@ -1,12 +1,12 @@
 //! Programs of other people that read, check and run what tierce makes.
 
 use super::Outcome;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// Whether the tests run as root.
@@ -89,6 +89,46 @@ impl Unpacked {
         list(&root, &root, &mut all);
         all
     }
+}
+
+/// What crun makes of an image: its own command, or `argv`. `None`, with a printed reason, where it
+/// does not run; `state` is a directory of its own.
+#[track_caller]
+pub fn crun(unpacked: &Unpacked, state: &Path, argv: &[&str]) -> Option<Outcome> {
+    let crun = tool("crun")?;
+    // umoci asks for a terminal, which tests have none of.
+    let config = unpacked.path().join("config.json");
+    let text = fs::read(&config).expect("a configuration");
+    let mut spec: Value = serde_json::from_slice(&text).expect("JSON of umoci");
+    spec["process"]["terminal"] = json!(false);
+    if !argv.is_empty() {
+        spec["process"]["args"] = json!(argv);
+    }
+    // Control groups are the machine's affair: crun does not know every kind.
+    spec["mounts"].as_array_mut().expect("mounts").retain(|mount| mount["type"] != "cgroup");
+    spec["linux"].as_object_mut().expect("an object").remove("resources");
+    let namespaces = spec["linux"]["namespaces"].as_array_mut().expect("namespaces");
+    namespaces.retain(|namespace| namespace["type"] != "cgroup");
+    fs::write(&config, spec.to_string()).expect("a file");
+    // crun refuses machines with control groups of both versions, even where it uses none: it is
+    // shown none.
+    let hide = "mount -t tmpfs none /sys/fs/cgroup; exec \"$0\" \"$@\"";
+    let mut command = match is_root() {
+        true => Command::new("unshare"),
+        false => Command::new("env"),
+    };
+    if is_root() {
+        command.args(["--mount", "sh", "-c", hide]);
+    }
+    command.arg(crun).args(["--cgroup-manager=disabled", "--root"]).arg(state);
+    command.args(["run", "--bundle"]).arg(unpacked.path());
+    command.arg(format!("tierce-test-{}", std::process::id())).stdin(Stdio::null());
+    let outcome = Outcome::of(command.output().expect("it starts"));
+    if !is_root() && outcome.stderr.contains("cgroups in hybrid mode not supported") {
+        eprintln!("skipped: crun does not run beside control groups of both versions");
+        return None;
+    }
+    Some(outcome)
 }
 
 fn list(root: &Path, directory: &Path, all: &mut BTreeMap<String, String>) {
