@@ -141,7 +141,10 @@ fn of_uv(project: &Project, place: &Path, lock: &Table) -> Result<Named, LockedE
         roots.extend(packages.iter().filter(|package| is_own(package)).map(|p| p.name));
         let groups = manifest.and_then(|m| m.get("dependency-groups")?.as_table());
         let items = groups.into_iter().flat_map(Table::values).filter_map(Value::as_array);
-        reached.extend(items.flatten().filter_map(|item| item.get("name")?.as_str()));
+        // A script's lock has its requirements there.
+        let of_script = manifest.and_then(|m| m.get("requirements")?.as_array());
+        let items = items.chain(of_script).flatten();
+        reached.extend(items.filter_map(|item| item.get("name")?.as_str()));
     }
     let mut open: Vec<&str> = roots.iter().copied().chain(reached.iter().copied()).collect();
     reached.extend(&roots);

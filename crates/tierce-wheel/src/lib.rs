@@ -64,7 +64,7 @@ pub use standalone::{
 pub use target::{Libc, PythonVersion, PythonVersionError, Tags, Target, UnsupportedPlatform};
 pub use top::{Conflict, FileConflict, TopLayer};
 pub use uv::{MINIMUM_VERSION, PINNED_VERSION, Uv, UvError, UvSettings};
-pub use uv_project::{ExportSettings, UvProject, UvProjectError};
+pub use uv_project::{ExportSettings, UvProject, UvProjectError, UvScript};
 pub use venv::{InterpreterError, Venv};
 pub use wheel::{DEFAULT_UNPACKED_LIMIT, Root, Wheel, WheelError, WheelProblem, WheelWarning};
 pub use write::{LayerError, write_wheel_layer};

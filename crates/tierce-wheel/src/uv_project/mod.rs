@@ -2,15 +2,18 @@
 //! a directory that holds nothing but their texts. Nothing is resolved, built or asked for there.
 
 mod error;
+mod script;
 mod stale;
 
 pub use error::UvProjectError;
+pub use script::UvScript;
 
 use crate::lock::Lock;
 use crate::target::Target;
 use crate::{Uv, standin};
 use pep440_rs::{Version, VersionSpecifiers};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
 use std::str::FromStr;
@@ -130,11 +133,26 @@ impl Uv {
         project: &UvProject,
         settings: &ExportSettings,
     ) -> Result<Lock, UvProjectError> {
+        let place = |scratch: &Path| ["--project".into(), scratch.join(&project.place).into()];
+        let lock = self.read_lock(settings, &|scratch| project.write(scratch), &place).await?;
+        Ok(match project.requested() {
+            Some(names) => lock.with_requested(&names),
+            None => lock,
+        })
+    }
+
+    /// Reads a lock in a directory with what `write` writes there; `place` says to uv where it is.
+    async fn read_lock(
+        &self,
+        settings: &ExportSettings,
+        write: &(dyn Fn(&Path) -> std::io::Result<()> + Sync),
+        place: &(dyn Fn(&Path) -> [OsString; 2] + Sync),
+    ) -> Result<Lock, UvProjectError> {
         let ExportSettings { arguments, target, cache_dir } = settings;
         let failed = |source| UvProjectError::Run { program: self.program().to_owned(), source };
         let python = standin::install(&cache_dir.join("standin"), target).map_err(failed)?;
         let scratch = tempfile::tempdir_in(cache_dir).map_err(failed)?;
-        project.write(scratch.path()).map_err(failed)?;
+        write(scratch.path()).map_err(failed)?;
         let mut command = Command::new(self.program());
         command
             .args(["export", "--format", "pylock.toml", "--frozen", "--no-editable"])
@@ -144,8 +162,7 @@ impl Uv {
             .arg(cache_dir.join("uv"))
             .arg("--python")
             .arg(python)
-            .arg("--project")
-            .arg(scratch.path().join(&project.place))
+            .args(place(scratch.path()))
             .args(arguments)
             .env_clear()
             .current_dir(scratch.path())
@@ -159,11 +176,7 @@ impl Uv {
             let said = said.replace(&format!("{place}/"), "").replace(&place, "the project");
             return Err(UvProjectError::of_uv(&said));
         }
-        let mut lock = Lock::parse(&output.stdout, target)?;
-        if let Some(names) = project.requested() {
-            lock = lock.with_requested(&names);
-        }
-        Ok(lock)
+        Ok(Lock::parse(&output.stdout, target)?)
     }
 }
 
