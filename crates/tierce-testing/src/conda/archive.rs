@@ -77,29 +77,37 @@ pub(super) fn conda(stem: &str, info: &[TarEntry], pkg: &[TarEntry]) -> Vec<u8> 
     ])
 }
 
+/// Stored, the archives with 64-bit sizes although they are small: rattler-build writes all of its
+/// packages so.
 fn stored_zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (mut out, mut directory) = (vec![], vec![]);
     for (name, content) in files {
-        let size = u32::try_from(content.len()).expect("a small file").to_le_bytes();
+        let length = content.len() as u64;
+        let (size, extra) = match name.ends_with(".tar.zst") {
+            true => (u32::MAX, [&[1, 0, 16, 0][..], &[length.to_le_bytes(); 2].concat()].concat()),
+            false => (u32::try_from(length).expect("a small file"), vec![]),
+        };
         let mut common = vec![];
-        for field in [20_u16, 0, 0, 0, 33] {
+        for field in [45_u16, 0, 0, 0, 33] {
             common.extend(field.to_le_bytes());
         }
         common.extend(crc32fast::hash(content).to_le_bytes());
-        common.extend([size, size].concat());
+        common.extend([size.to_le_bytes(); 2].concat());
         common.extend(u16::try_from(name.len()).expect("a short name").to_le_bytes());
-        common.extend(0_u16.to_le_bytes());
+        common.extend((extra.len() as u16).to_le_bytes());
         let offset = u32::try_from(out.len()).expect("a small archive");
         out.extend(b"PK\x03\x04");
         out.extend(&common);
         out.extend(name.as_bytes());
+        out.extend(&extra);
         out.extend(content);
-        directory.extend(b"PK\x01\x02\x14\x03");
+        directory.extend(b"PK\x01\x02\x2d\x03");
         directory.extend(&common);
         directory.extend([0; 6]);
         directory.extend((0o100_644_u32 << 16).to_le_bytes());
         directory.extend(offset.to_le_bytes());
         directory.extend(name.as_bytes());
+        directory.extend(&extra);
     }
     let count = u16::try_from(files.len()).expect("few files").to_le_bytes();
     let start = u32::try_from(out.len()).expect("a small archive");
