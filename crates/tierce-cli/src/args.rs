@@ -2,11 +2,13 @@
 
 mod build;
 mod builder;
+mod lock;
 mod python;
 mod render;
 
 pub use build::BuildArgs;
 pub use builder::{BuilderCommand, FlavorCommand, RegisterArgs, TestArgs, UpdateArgs};
+pub use lock::{LockArgs, LockedArgs, UpdateArgs as LockUpdateArgs};
 pub use python::{CodeArgs, CopyStyle, NameArgs, PythonArgs};
 pub use render::RenderArgs;
 
@@ -27,6 +29,8 @@ Examples:
   tierce build app.py train             build one of them, by its name
   tierce run -- python -c 'print(1)'    build it if need be and run a command in it
   tierce plan                           show what a build would do, and why
+  tierce lock                           write tierce.lock: exactly what it is built from
+  tierce build --locked                 build exactly that, anywhere, next year too
 
 Exit codes: 0 done; 2 the specification or the command line is wrong; 3 this machine lacks
 something; 4 a registry, index or archive failed; 5 a build step failed; 130 interrupted.";
@@ -47,6 +51,8 @@ pub enum Command {
     Key(KeyArgs),
     /// Show what a build would make, take from the cache and execute, and why
     Plan(PlanArgs),
+    /// Write down exactly what an image is built from, for builds with --locked
+    Lock(LockArgs),
     /// Print the Dockerfile and the build context that other builders would get
     Render(RenderArgs),
     /// Run a command in an image, without any container engine
@@ -177,6 +183,8 @@ pub struct KeyArgs {
     #[command(flatten)]
     pub naming: NamingArgs,
     #[command(flatten)]
+    pub locked: LockedArgs,
+    #[command(flatten)]
     pub settings: SettingArgs,
     #[command(flatten)]
     pub python: PythonArgs,
@@ -195,6 +203,8 @@ pub struct PlanArgs {
     pub name: NameArgs,
     #[command(flatten)]
     pub naming: NamingArgs,
+    #[command(flatten)]
+    pub locked: LockedArgs,
     #[command(flatten)]
     pub settings: SettingArgs,
     #[command(flatten)]

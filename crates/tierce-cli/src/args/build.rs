@@ -1,6 +1,6 @@
 //! `tierce build`
 
-use super::{CodeArgs, Format, NamingArgs, Progress, PythonArgs, SettingArgs};
+use super::{CodeArgs, Format, LockedArgs, NamingArgs, Progress, PythonArgs, SettingArgs};
 use clap::Args;
 use std::path::PathBuf;
 use tierce::Export;
@@ -20,6 +20,13 @@ pub struct BuildArgs {
     pub python: PythonArgs,
     #[command(flatten)]
     pub code: CodeArgs,
+    #[command(flatten)]
+    pub locked: LockedArgs,
+    /// Make or refresh the lock first, and build what it says: look for a newer version of this
+    /// package, or without one of everything; may be repeated. See `tierce lock`
+    #[arg(long, value_name = "PACKAGE", num_args = 0..=1, default_missing_value = "",
+          conflicts_with_all = ["detach", "dry_run"])]
+    pub update: Vec<String>,
     /// Look for Python files in the directories below, too
     #[arg(short, long)]
     pub recursive: bool,

@@ -3,8 +3,8 @@
 use super::failure::{CliError, Failure};
 use super::project::{Ask, Project};
 use super::python::{self, BuildRequest, Handover, InImage, PythonError};
-use super::{Done, print_json, print_line, project};
-use crate::args::{BuildArgs, Format, NamingArgs, Progress};
+use super::{Done, lock, print_json, print_line, project};
+use crate::args::{BuildArgs, Format, LockUpdateArgs, LockedArgs, NamingArgs, Progress};
 use crate::ui::{self, units};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -28,8 +28,12 @@ pub struct Prepared {
 
 pub fn run(args: BuildArgs) -> Done {
     let (detach, progress, format) = (args.detach, args.progress, args.format);
+    refresh_lock(&args)?;
     let Prepared { settings, projects, python, handover } = prepare(&args)?;
     if let Some((group, handover)) = handover {
+        if args.locked.locked || args.locked.lock.is_some() {
+            return Err(lock::refuse_handover(&handover.builder));
+        }
         let names = handover.labels.clone();
         return show(&names, hand_over(&args, &group, handover)?, format);
     }
@@ -49,6 +53,24 @@ pub fn run(args: BuildArgs) -> Done {
         Ok(build_all(&tierce, projects, &events).await)
     })?;
     show_all(&names, &builds, format)
+}
+
+/// Makes the locks anew that are built from then, where that is asked for.
+fn refresh_lock(args: &BuildArgs) -> Result<(), Failure> {
+    let update = LockUpdateArgs { update: args.update.clone() };
+    if !update.is_wanted() {
+        return Ok(());
+    }
+    let Prepared { settings, mut projects, handover, .. } = load(args)?;
+    if let Some((_, handover)) = handover {
+        return Err(lock::refuse_handover(&handover.builder));
+    }
+    if let Some(path) = &args.locked.lock {
+        projects.iter_mut().for_each(|project| project.lock.file.clone_from(path));
+    }
+    let locked = lock::make(settings, &projects, update.update(), args.progress)?;
+    lock::report(&locked);
+    Ok(())
 }
 
 /// Has Python build what builders that are written in Python build.
@@ -96,8 +118,15 @@ fn ask<'a>(args: &'a BuildArgs, group: &'a Group, naming: &'a NamingArgs) -> Ask
     }
 }
 
-/// What is to be built, and with which settings.
+/// What is to be built, with which settings, and from which locks.
 pub fn prepare(args: &BuildArgs) -> Result<Prepared, Failure> {
+    let mut prepared = load(args)?;
+    let locked = args.locked.locked || !args.update.is_empty();
+    lock::pin(&mut prepared.projects, &LockedArgs { locked, ..args.locked.clone() })?;
+    Ok(prepared)
+}
+
+fn load(args: &BuildArgs) -> Result<Prepared, Failure> {
     let (naming, recursive) = (&args.naming, args.recursive);
     let mut all: Option<Settings> = None;
     let (mut projects, mut python, mut handover) = (vec![], None, None);

@@ -1,7 +1,7 @@
 //! `tierce key`
 
 use super::project::Ask;
-use super::{Done, print_json, print_line, project};
+use super::{Done, lock, print_json, print_line, project};
 use crate::args::{Format, KeyArgs, Progress};
 use crate::ui;
 use serde_json::json;
@@ -9,13 +9,14 @@ use tierce::spec::Base;
 use tierce::{Events, Reference, offline};
 
 pub fn run(args: KeyArgs) -> Done {
-    let (settings, project) = project::load_one(&Ask::one(
+    let (settings, mut project) = project::load_one(&Ask::one(
         args.spec.spec.as_deref(),
         &args.name,
         &args.naming,
         &args.settings,
         (&args.python, args.code),
     ))?;
+    lock::pin(std::slice::from_mut(&mut project), &args.locked)?;
     project.warn(&Events::new(ui::sink(Progress::Plain)));
     if let (Base::Registry(reference), true) = (project.image.base(), project.image.is_unmodified())
     {

@@ -10,6 +10,7 @@ mod failure;
 mod imagespec;
 mod inspect;
 mod key;
+mod lock;
 mod plan;
 mod project;
 mod python;
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Build(args) => build::run(args),
         Command::Key(args) => key::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Lock(args) => lock::run(args),
         Command::Render(args) => render::run(args),
         Command::Run(args) => run::run(args),
         Command::Inspect(args) => inspect::run(args),

@@ -1,6 +1,7 @@
 //! What the commands that work on a specification have in common.
 
 use super::failure::{CliError, Failure, Pythons};
+use super::lock::LockPlace;
 use super::{imagespec, python, trust};
 use crate::args::{CodeArgs, CopyStyle, NameArgs, NamingArgs, Progress, PythonArgs, SettingArgs};
 use crate::ui;
@@ -93,6 +94,8 @@ pub struct Project {
     pub warnings: Vec<FrontWarning>,
     /// The files that the specification itself names for its secrets, by their variables.
     pub secret_files: BTreeMap<String, PathBuf>,
+    /// Where its lock is.
+    pub lock: LockPlace,
     /// Which secrets are used.
     secrets: Vec<String>,
 }
@@ -104,8 +107,8 @@ impl Project {
         let options = BuildOptions { force, ..options };
         let secret_files = secret_files.into_iter().map(|(id, path)| (id.variable(), path));
         let secret_files = secret_files.collect();
-        let (of_python, secrets) = (false, vec![]);
-        Project { spec, of_python, image, options, pushes, warnings, secret_files, secrets }
+        let (of_python, secrets, lock) = (false, vec![], LockPlace::default());
+        Project { spec, of_python, image, options, pushes, warnings, secret_files, lock, secrets }
     }
 
     /// A failure with this image, which says so where that is not clear.
@@ -199,6 +202,7 @@ pub fn load(ask: &Ask<'_>) -> Result<Loaded, Failure> {
             project.options.code = CodeSource::Runner;
         }
     }
+    project.lock = LockPlace::of_file(&file);
     project.rename(ask.naming);
     settings.secrets.files.extend(std::mem::take(&mut project.secret_files));
     project.warnings.extend(trust::outside(&project.image, &root, &settings));

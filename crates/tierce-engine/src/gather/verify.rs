@@ -88,7 +88,12 @@ impl Gathered {
     pub fn verify(&self, cache: &GatherCache) -> Result<(), VerifyError> {
         let place = Place::new(&self.root);
         let now = gather_at(self.resolved.image(), place, cache).map_err(gone)?;
-        if now.resolved == self.resolved {
+        // What is locked is no input that could change.
+        let pinned = match self.resolved.lock() {
+            Some(lock) => now.resolved.clone().with_lock(lock),
+            None => now.resolved.clone(),
+        };
+        if pinned == self.resolved {
             return Ok(());
         }
         let (path, change) =

@@ -1,6 +1,6 @@
 //! Making a lock.
 
-use super::{LockError, LockUse, Locking, below_of, check_locks, declared};
+use super::{LockError, LockUse, Locking, below_of, declared};
 use crate::builder::{ImageBuild, Status};
 use crate::engine::ImageBuildEngine;
 use crate::error::BuildError;
@@ -104,6 +104,9 @@ impl Maker<'_> {
                     return Ok(());
                 }
             };
+            if !job.builder.builder.locks() {
+                return Err(LockError::Builder { builder: job.builder.name.clone() }.into());
+            }
             let below = self.below(&job, &options, &name).await?;
             self.job(&job, below, name).await
         }
@@ -154,9 +157,6 @@ impl Maker<'_> {
         name: String,
     ) -> Result<(), BuildError> {
         job.check_able()?;
-        if !job.builder.builder.locks() {
-            return Err(LockError::Builder { builder: job.builder.name.clone() }.into());
-        }
         let wanted = job.image().secrets();
         let secrets = match wanted.is_empty() {
             true => Secrets::default(),
@@ -173,7 +173,6 @@ impl Maker<'_> {
         };
         let ledger = Arc::new(ledger);
         request.gathered.locking = Locking::Record(ledger.clone());
-        check_locks(&job.builder, &request.gathered)?;
         let events = self.events.redacted(&secrets);
         let toolchain = job.builder.builder.lock(&request, &events).await;
         self.locked.toolchain =

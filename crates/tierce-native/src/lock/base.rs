@@ -74,11 +74,10 @@ impl Context {
         let is_python = |deb: &LockedDeb| deb.name == "python3";
         let interpreter = match (debs.iter().any(is_python), ledger.interpreter(platform)) {
             (false, _) => None,
-            (true, Some(LockedInterpreter { provider, version, .. }))
-                if provider == InterpreterProvider::Debian =>
-            {
-                Some((debian_python(&version), version))
-            }
+            (
+                true,
+                Some(LockedInterpreter { provider: InterpreterProvider::Debian, version, .. }),
+            ) => Some((debian_python(&version), version)),
             (true, _) => debs.iter().find_map(python_of),
         };
         let debs = LockedDebs { debs, snapshot };

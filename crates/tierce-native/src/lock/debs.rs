@@ -134,6 +134,10 @@ impl Context {
                     return Ok(());
                 }
                 Err(error @ FetchError::Write { .. }) => return Err(error.into()),
+                // Somewhere else it may be the right one; if not, this says the most.
+                Err(
+                    error @ (FetchError::DigestMismatch { .. } | FetchError::SizeMismatch { .. }),
+                ) => first = Some(error),
                 Err(error) => {
                     first.get_or_insert(error);
                 }

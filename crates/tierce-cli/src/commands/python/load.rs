@@ -8,6 +8,7 @@ use super::select::{self, Selected};
 use super::{files, loader};
 use crate::args::CopyStyle;
 use crate::commands::failure::{CliError, Failure};
+use crate::commands::lock::LockPlace;
 use crate::commands::project::{self, Ask, Loaded, Project};
 use std::path::{Path, PathBuf};
 use tierce::fronts::FrontWarning;
@@ -212,7 +213,8 @@ fn images(
         };
         let context = Context { ask, settings: &settings, root, file, package };
         let project = lower::project(&context, image, label.clone());
-        let project = project.map_err(|failure| InImage::of(&label, failure))?;
+        let mut project = project.map_err(|failure| InImage::of(&label, failure))?;
+        project.lock = LockPlace::of_python(&file.path, &select::label(image));
         if !projects.iter().any(|known| is_same(known, &project)) {
             projects.push(project);
         }
