@@ -129,6 +129,12 @@ impl Context {
         let mut env: Vec<_> =
             users.filter(|(name, _)| !own.iter().any(|(n, _)| n == name)).cloned().collect();
         env.extend(own);
+        // Where git is, for requirements that are repositories.
+        if let Ok(path) = std::env::join_paths(&self.settings.search_path)
+            && !env.iter().any(|(name, _)| name == "PATH")
+        {
+            env.push(("PATH".to_owned(), path.to_string_lossy().into_owned()));
+        }
         env
     }
 
