@@ -102,6 +102,12 @@ impl Context {
             step.finish(Outcome::Cached, format!("{} locked packages", lock.packages.len()));
             return Ok(lock);
         }
+        if locking.locked().is_some() {
+            let what = format!("conda environment {prefix}");
+            return Err(crate::lock::base::missing(&what, platform).into());
+        }
+        // A lock that is made says what there is now.
+        let refresh = refresh || locking.record().is_some();
         let pinned = match locking.ledger().and_then(|l| l.conda_preferences(platform, prefix)) {
             Some(before) => self.of_ledger(&before, sources).await?.packages,
             None => vec![],

@@ -5,6 +5,7 @@ use super::base::missing;
 use crate::context::Context;
 use crate::planner::Planner;
 use crate::python::Interpreter;
+use std::path::Path;
 use tierce_lock::{InterpreterProvider, LockedFile, LockedInterpreter, Place};
 use tierce_oci::Platform;
 use tierce_spec::{Base, Step};
@@ -81,7 +82,14 @@ impl Planner<'_> {
     /// it: by its archive, or with a conda environment.
     pub fn record_python_of_base(&self, found: &Interpreter) {
         let base = self.gathered.resolved.image().base();
+        let is_conda = |step: &Step| match step {
+            Step::Conda(conda) => Path::new(&found.path).starts_with(conda.prefix()),
+            _ => false,
+        };
         let provider = match base {
+            _ if self.gathered.resolved.steps().any(|step| is_conda(step.step)) => {
+                InterpreterProvider::Conda
+            }
             Base::Debian(_) if found.path.starts_with("/usr/bin/") => InterpreterProvider::Debian,
             _ => InterpreterProvider::Base,
         };
