@@ -70,9 +70,8 @@ def test_projects_are_installed_as_they_are_locked(
     lock(cwd=here / "app")
     image = Image.from_base(PYTHON).clone(name="locked", registry=registry.host, extendable=True)
     arguments = "--no-dev --group docs"
-    mode = "install_project"
     image = image.with_uv_project(
-        "app/pyproject.toml", extra_args=arguments, project_install_mode=mode
+        "app/pyproject.toml", extra_args=arguments, project_install_mode="install_project"
     )
     uri = built(image)
     names = ("app", "lib", "iniconfig", "packaging", "toolz")

@@ -35,10 +35,10 @@ def _distributions() -> Iterator[Distribution]:
 
 def _text(found: metadata.Distribution, name: str) -> str | None:
     try:
-        text: str | None = found.read_text(name)
+        text = found.read_text(name)
     except (OSError, UnicodeDecodeError):
         return None
-    return text
+    return None if text is None else str(text)
 
 
 def _develop(found: metadata.Distribution) -> str | None:
