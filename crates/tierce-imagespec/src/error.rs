@@ -117,11 +117,10 @@ pub enum ImageSpecError {
         /// The builder.
         builder: String,
     },
-    /// Conda packages are asked for.
-    #[error("conda_packages are not supported yet")]
-    CondaPackages,
-    /// The base has no Python, and only conda could bring one.
-    #[error("the base image {base:?} has no python, and none is installed into it yet")]
+    /// The base has no Python, and nothing says which one the image is to have.
+    #[error(
+        "the base image {base:?} has no python, and no python_version says which one to put in"
+    )]
     NoPython {
         /// The base.
         base: String,
@@ -151,9 +150,7 @@ impl Diagnostic for ImageSpecError {
             ImageSpecError::Base { .. } => "imagespec/invalid-base",
             ImageSpecError::BaseSpec { source, .. } => source.code(),
             ImageSpecError::Cuda { .. } => "imagespec/cuda-unsupported",
-            ImageSpecError::CondaPackages | ImageSpecError::NoPython { .. } => {
-                "imagespec/conda-unsupported"
-            }
+            ImageSpecError::NoPython { .. } => "imagespec/conda-unsupported",
             ImageSpecError::ExtraArgs(_) => "imagespec/extra-args",
             ImageSpecError::NothingToReturn => "imagespec/noop-base",
         }
@@ -176,11 +173,8 @@ impl Diagnostic for ImageSpecError {
             ImageSpecError::Cuda { .. } => Some(
                 "Python packages bring the CUDA libraries that they need; for others, start from a base_image that has CUDA.".into(),
             ),
-            ImageSpecError::CondaPackages => Some(
-                "Name packages of PyPI in packages, or of Debian in apt_packages.".into(),
-            ),
             ImageSpecError::NoPython { .. } => Some(
-                "Start from a base_image with Python, as \"python:3.12-slim\", leave base_image out, or add python3 to apt_packages.".into(),
+                "Give python_version, start from a base_image with Python, as \"python:3.12-slim\", leave base_image out, or add python3 to apt_packages.".into(),
             ),
             ImageSpecError::ExtraArgs(ProjectArgumentError::Unknown { known, .. }) => Some(format!(
                 "Leave it out. Those that say what of a lock is installed are {}.",

@@ -3,15 +3,15 @@
 use crate::base::{default_base, is_bare, reference};
 use crate::error::ImageSpecError;
 use crate::{
-    BaseImage, Field, Fields, ImageSpec, SourceCopyMode, Surroundings, TagFormat, Warning,
-    commands, locked, options, runtime, words,
+    BaseImage, DefaultBase, Field, Fields, ImageSpec, SourceCopyMode, Surroundings, TagFormat,
+    Warning, commands, locked, options, runtime, words,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tierce_oci::Digest;
 use tierce_spec::{
-    Base, Image, Network, PipOptions, PythonProvider, PythonRequest, SearchPath, Secret, SecretId,
-    SourceOptions, Step, digest_word,
+    Base, Conda, CondaSource, DebianBase, Image, Network, PipOptions, PythonProvider,
+    PythonRequest, SearchPath, Secret, SecretId, SourceOptions, Step, digest_word,
 };
 
 /// The group of secrets that are files of the host, by [`Lowered::secret_files`].
@@ -20,6 +20,10 @@ const SECRET_GROUP: &str = "file";
 const IMAGE_ID: &str = "_F_IMG_ID";
 /// The environment that Python packages are installed into.
 const VENV: &str = "/opt/venv";
+/// The same where conda brings Python, as in flytekit.
+const CONDA: &str = "/opt/micromamba/envs/runtime";
+/// The channel that is asked first.
+const CHANNEL: &str = "conda-forge";
 
 /// The image that a spec describes, and what is to be known about it.
 #[derive(Clone, Debug)]
@@ -132,10 +136,7 @@ impl<'a> Lowering<'a> {
             let (fields, builder) = (cuda.join(" and "), rules.name.clone());
             return Err(ImageSpecError::Cuda { fields, builder });
         }
-        match self.fields.says(Field::CondaPackages) {
-            true => Err(ImageSpecError::CondaPackages),
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     fn finish(mut self) -> Result<Lowered, ImageSpecError> {
@@ -182,7 +183,8 @@ impl<'a> Lowering<'a> {
         let rules = &self.surroundings.builder;
         let mut ignored: Vec<Field> =
             rules.unsupported.iter().copied().filter(|f| self.fields.says(*f)).collect();
-        if self.fields.says(Field::CondaChannels) && !ignored.contains(&Field::CondaChannels) {
+        let only_channels = self.fields.says(Field::CondaChannels) && !self.has_conda();
+        if only_channels && !ignored.contains(&Field::CondaChannels) {
             ignored.push(Field::CondaChannels);
         }
         ignored.sort();
@@ -214,6 +216,32 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    fn has_conda(&self) -> bool {
+        self.fields.says(Field::CondaPackages)
+    }
+
+    /// Where Python and its packages are.
+    fn place(&self) -> &'static str {
+        if self.has_conda() { CONDA } else { VENV }
+    }
+
+    /// Conda's packages with a Python among them.
+    fn conda(&self, image: Image) -> Image {
+        if !self.has_conda() {
+            return image;
+        }
+        let python = match self.fields.python_version {
+            Some(version) => format!("python={version}"),
+            None => "python".to_owned(),
+        };
+        let packages = [python].into_iter().chain(self.fields.conda_packages.iter().cloned());
+        let channels = [CHANNEL.to_owned()].into_iter();
+        let others = self.fields.conda_channels.iter().filter(|channel| *channel != CHANNEL);
+        let conda = Conda::new(CondaSource::Packages(packages.collect()));
+        let conda = conda.with_channels(channels.chain(others.cloned())).with_prefix(CONDA);
+        image.with_step(Step::Conda(conda))
+    }
+
     fn installs_python(&self) -> bool {
         self.requirements.is_some() || !self.packages.is_empty()
     }
@@ -234,14 +262,24 @@ impl<'a> Lowering<'a> {
             }
             Some(BaseImage::Reference(text)) => {
                 let reference = reference(text)?;
+                // A version that is said is put in where the base has none.
                 let has_python = self.fields.apt_packages.iter().any(|p| p.starts_with("python3"))
-                    || self.fields.python_exec.is_some();
+                    || self.fields.python_exec.is_some()
+                    || self.has_conda()
+                    || self.fields.python_version.is_some();
                 if self.installs_python() && !has_python && is_bare(&reference) {
                     return Err(ImageSpecError::NoPython { base: text.clone() });
                 }
                 Ok(Base::Registry(reference))
             }
-            None => default_base(&self.surroundings.default_base, self.fields.python_version),
+            None => match (&self.surroundings.default_base, self.has_conda()) {
+                // Conda brings Python.
+                (DefaultBase::Suite(suite), true) => {
+                    let debian = DebianBase::new(suite);
+                    Ok(Base::Debian(debian.with_packages(["ca-certificates"])))
+                }
+                (base, _) => default_base(base, self.fields.python_version),
+            },
         }
     }
 
@@ -265,7 +303,8 @@ impl<'a> Lowering<'a> {
              else adduser -D {user}; fi"
         );
         let profile = format!(
-            "echo 'export PATH=\"{VENV}/bin:$PATH:{}\"' >> /home/{user}/.profile",
+            "echo 'export PATH=\"{}/bin:$PATH:{}\"' >> /home/{user}/.profile",
+            self.place(),
             NVIDIA_PATH.join(":")
         );
         let own = format!("chown -R {user} /root /home");
@@ -276,7 +315,7 @@ impl<'a> Lowering<'a> {
     fn env(&self, image: Image) -> Image {
         let mut vars = BTreeMap::from(
             [
-                ("UV_PYTHON", "/opt/venv/bin/python"),
+                ("UV_PYTHON", format!("{}/bin/python", self.place()).as_str()),
                 ("UV_COMPILE_BYTECODE", "1"),
                 ("UV_LINK_MODE", "copy"),
                 ("FLYTE_SDK_RICH_TRACEBACKS", "0"),
@@ -285,7 +324,7 @@ impl<'a> Lowering<'a> {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        if !self.installs_python() {
+        if !self.installs_python() && !self.has_conda() {
             vars.remove("UV_PYTHON");
         }
         vars.extend(self.fields.env.clone());
@@ -306,6 +345,7 @@ impl<'a> Lowering<'a> {
             Some(request) => image.with_python(request),
             None => image,
         };
+        let image = self.conda(image);
         if !self.installs_python() {
             return Ok(image);
         }

@@ -8,7 +8,9 @@ use tierce_imagespec::{
     SecretMount, SourceCopyMode, Surroundings,
 };
 use tierce_oci::{Diagnostic, Platform};
-use tierce_spec::{Base, Command, Groups, Image, ProjectInstall, ProjectKind, Step};
+use tierce_spec::{
+    Base, Command, Conda, CondaSource, Groups, Image, ProjectInstall, ProjectKind, Step,
+};
 
 /// A spec with a base, without flytekit.
 fn fields() -> Fields {
@@ -234,11 +236,11 @@ fn bases() {
     assert_eq!(inner.name(), Some("below"));
     assert_eq!(nested.secret_files.values().collect::<Vec<_>>(), [Path::new("key")]);
     assert!(nested.warnings[0].message.starts_with("base_image \"below\": "), "{nested:?}");
-    let broken = spec(Fields { conda_packages: vec!["a".into()], ..fields() });
+    let broken = spec(Fields { cuda: Some("12".into()), ..fields() });
     let error = spec(Fields { base_image: Some(broken.into()), ..fields() })
         .lower(&Surroundings::default())
         .unwrap_err();
-    assert_eq!(error.code(), "imagespec/conda-unsupported");
+    assert_eq!(error.code(), "imagespec/cuda-unsupported");
     assert!(matches!(error, ImageSpecError::BaseSpec { .. }));
 
     // Bases that flytekit would bring a Python to.
@@ -339,10 +341,26 @@ fn packages() {
 #[test]
 fn what_conda_and_cuda_would_bring() {
     let a = || Some("12".to_owned());
-    assert_eq!(
-        codes(Fields { conda_packages: vec!["a".into()], ..fields() }),
-        ["imagespec/conda-unsupported"]
-    );
+    let conda = Fields {
+        conda_packages: vec!["gdal >=3".into()],
+        conda_channels: vec!["nvidia".into(), "conda-forge".into()],
+        python_version: Some("3.12".parse().unwrap()),
+        packages: vec!["a".into()],
+        base_image: None,
+        ..fields()
+    };
+    let lowered = lower(conda);
+    assert!(lowered.warnings.is_empty(), "{lowered:?}");
+    assert!(matches!(lowered.image.base(), Base::Debian(debian) if !debian.python));
+    let found = lowered.image.steps().iter().find_map(|step| match step {
+        Step::Conda(conda) => Some(conda.clone()),
+        _ => None,
+    });
+    let wanted = ["python=3.12", "gdal >=3"].map(str::to_owned).to_vec();
+    let expected = Conda::new(CondaSource::Packages(wanted))
+        .with_channels(["conda-forge", "nvidia"])
+        .with_prefix("/opt/micromamba/envs/runtime");
+    assert_eq!(found, Some(expected));
     let channels = lower(Fields { conda_channels: vec!["nvidia".into()], ..fields() });
     assert!(channels.warnings[0].message.ends_with("ignored: conda_channels"), "{channels:?}");
     for (cuda, cudnn, named) in [

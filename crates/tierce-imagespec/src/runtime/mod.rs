@@ -17,7 +17,7 @@ const SCRIPT: &str = include_str!("entry.sh");
 /// The line that ends the program where it is written.
 const END: &str = "TIERCE_ENTRY";
 /// Where Python packages may be.
-const PREFIXES: &str = "/opt/venv /opt/conda";
+const PREFIXES: &str = "/opt/venv /opt/conda /opt/micromamba/envs/runtime";
 
 /// The variables that containers need.
 pub(crate) fn env(fields: &Fields) -> BTreeMap<String, String> {
