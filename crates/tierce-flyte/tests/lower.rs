@@ -8,8 +8,8 @@ use tierce_flyte::{
 };
 use tierce_oci::{Diagnostic, Platform};
 use tierce_spec::{
-    Base, Command, CopyStyle, Groups, Image, Project, ProjectInstall, ProjectKind, Secret,
-    Selection, Step,
+    Base, Command, Conda, CondaSource, CopyStyle, Groups, Image, PixiEnvironment, Project,
+    ProjectInstall, ProjectKind, Secret, Selection, Step,
 };
 
 fn host() -> Host {
@@ -759,45 +759,68 @@ fn scripts_choose_the_python_unless_the_caller_does() {
     }
 }
 
+fn pixi_of(image: &Image) -> (Conda, PixiEnvironment) {
+    let found = image.steps().iter().find_map(|step| match step {
+        Step::Conda(conda) => Some(conda.clone()),
+        _ => None,
+    });
+    let conda = found.expect("a conda step");
+    let CondaSource::Pixi(pixi) = conda.source.clone() else { panic!("{conda:?}") };
+    (conda, pixi)
+}
+
 #[test]
 fn pixis_environment_is_the_one_that_runs() {
     let image = own()
         .with_pixi_project("app/pixi.toml", None, InstallMode::default(), PixiOptions::default())
-        .and_then(|i| i.with_pip_packages(["six", "a b"], InstallOptions::default()))
+        .and_then(|i| i.with_pip_packages(["six"], InstallOptions::default()))
         .and_then(|i| i.with_requirements("requirements.txt", InstallOptions::default()))
         .unwrap();
-    let wanted = image.wanted_tools();
-    assert_eq!(wanted, ToolsWanted { uv_to_install: true, uv_for_commands: false, pixi: true });
-    let lowered = lower_in(&image, &with_texts(&[("app/pixi.lock", "")])).image;
-    let all = lines(&lowered);
+    // No program of the host is needed.
+    assert_eq!(image.wanted_tools(), ToolsWanted::default());
+    let none = Surroundings {
+        tools: Tools { uv: None, pixi: None },
+        ..with_texts(&[("app/pixi.lock", "")])
+    };
+    let lowered = lower_in(&image, &none).image;
+    let (conda, pixi) = pixi_of(&lowered);
+    assert_eq!(conda.prefix(), "/opt/pixi-project/.pixi/envs/default");
+    assert_eq!(pixi, PixiEnvironment::new("app/pixi.toml"));
+    let all = lines(&lowered).join("\n");
+    for part in [
+        "VIRTUAL_ENV=/opt/pixi-project/.pixi/envs/default",
+        "UV_PYTHON=/opt/pixi-project/.pixi/envs/default/bin/python",
+        "PIXI_PROJECT_MANIFEST=/opt/pixi-project/pixi.toml",
+    ] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    // Other packages come into the same environment.
+    let environment = lowered.python_environment().unwrap();
     assert_eq!(
-        all[..3],
-        [
-            "file /host/pixi /usr/local/bin/pixi",
-            "file app/pixi.toml /opt/pixi-project/pixi.toml",
-            "file app/pixi.lock /opt/pixi-project/pixi.lock",
-        ]
+        (environment.packages.as_slice(), environment.requirements.len()),
+        (&["six"][..], 1)
     );
-    assert!(all[3].contains("pixi install --manifest-path /opt/pixi-project/pixi.toml --environment default --locked"), "{}", all[3]);
-    assert_eq!(all[5], "env PATH=/opt/pixi-project/.pixi/envs/default/bin:$PATH");
-    assert!(all[7].ends_with("uv pip install --python \"$UV_PYTHON\" -- six 'a b'"), "{}", all[7]);
-    assert_eq!(lowered.python_environment(), None);
-    let frozen = PixiOptions { extra_args: Some("--frozen".into()), ..PixiOptions::default() };
-    let frozen = own().with_pixi_project(
-        "pixi.toml",
-        Some("pixi.lock".into()),
-        InstallMode::default(),
-        frozen,
-    );
-    assert!(!lines(&lower(&frozen.unwrap()).image)[3].contains("--locked"));
-    let none = Surroundings { tools: Tools { uv: None, pixi: None }, ..surroundings() };
-    let error = image.lower(&none).unwrap_err();
-    assert_eq!(error.code(), "flyte/no-tool");
-    assert!(error.hint().unwrap().contains("pixi"));
+
+    let options = |arguments: &str| PixiOptions {
+        extra_args: Some(arguments.into()),
+        ..PixiOptions::default()
+    };
+    let project = |arguments: &str| {
+        let lock = Some("locks/pixi.lock".into());
+        let mode = InstallMode::InstallProject;
+        own().with_pixi_project("app/pyproject.toml", lock, mode, options(arguments)).unwrap()
+    };
+    let (conda, pixi) = pixi_of(&lower(&project("--frozen --environment gpu")).image);
+    assert_eq!(conda.prefix(), "/opt/pixi-project/.pixi/envs/gpu");
+    assert_eq!(pixi.lock, Some("locks/pixi.lock".into()));
+    assert_eq!(pixi.install, ProjectInstall::InstallProject);
+    let error = project("--concurrent-solves 2").lower(&surroundings()).unwrap_err();
+    assert_eq!(error.code(), "flyte/extra-args");
+    assert!(error.hint().unwrap().contains("--environment"), "{:?}", error.hint());
 }
 
 #[test]
-fn scripts_of_pixi_become_manifests() {
+fn scripts_of_pixi_are_manifests() {
     let script = "\
 # /// script
 # requires-python = \">=3.12\"
@@ -811,24 +834,9 @@ fn scripts_of_pixi_become_manifests() {
         let options = ScriptOptions { platform, ..ScriptOptions::new("geo") };
         FlyteImage::from_pixi_script("geo.py", options, PixiOptions::default(), &host()).unwrap()
     };
-    let lowered =
-        lower_in(&image("arm64"), &with_texts(&[("geo.py", script), ("geo.py.pixi.lock", "")]))
-            .image;
-    let all = lines(&lowered);
-    assert!(
-        all.contains(&"file geo.py.pixi.lock /opt/pixi-project/pixi.lock".to_owned()),
-        "{all:?}"
-    );
-    for part in [
-        "channels = [\"conda-forge\"]",
-        "platforms = [\"linux-aarch64\"]",
-        "gdal = \"*\"",
-        "python = \">=3.12\"",
-        "flyte = \"*\"",
-        "--locked",
-    ] {
-        assert!(all[2].contains(part), "{part}: {}", all[2]);
-    }
+    let texts = with_texts(&[("geo.py", script), ("geo.py.pixi.lock", "")]);
+    let (_, pixi) = pixi_of(&lower_in(&image("arm64"), &texts).image);
+    assert_eq!(pixi, PixiEnvironment::new("geo.py"));
     let declared = script.replace(
         "# [tool.pixi.dep",
         "# [tool.pixi.workspace]\n# platforms = [\"linux-64\"]\n# [tool.pixi.dep",
@@ -837,6 +845,9 @@ fn scripts_of_pixi_become_manifests() {
     assert_eq!(error.code(), "flyte/pixi-platform");
     assert!(error.to_string().contains("linux-aarch64"), "{error}");
     lower_in(&image("amd64"), &with_texts(&[("geo.py", &declared)]));
+    let secret = script.replace("flyte\"", "a @ https://me:pw@h/a.whl\"");
+    let error = image("amd64").lower(&with_texts(&[("geo.py", &secret)])).unwrap_err();
+    assert_eq!(error.code(), "flyte/credentials");
 }
 
 #[test]

@@ -76,15 +76,6 @@ impl FlyteImage {
     }
 }
 
-/// Where Python packages go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Environment {
-    /// Into the image's environment: layers that need not run anything.
-    Assembled,
-    /// Into an environment of pixi's, by running uv.
-    Pixi,
-}
-
 /// An image on its way.
 struct Lowering<'a> {
     source: &'a FlyteImage,
@@ -97,11 +88,8 @@ struct Lowering<'a> {
     workdir: Option<String>,
     /// Directories that are known to be there.
     directories: BTreeSet<String>,
-    environment: Environment,
     /// Programs of the host that are in the image.
     tools: BTreeSet<&'static str>,
-    /// How many scratch directories there were.
-    scratches: usize,
 }
 
 /// Directories that all systems have, and the home of Flyte's user.
@@ -119,9 +107,7 @@ impl<'a> Lowering<'a> {
             indexes: Indexes::of(&source.layers),
             workdir: None,
             directories: DIRECTORIES.map(str::to_owned).into(),
-            environment: Environment::Assembled,
             tools: BTreeSet::new(),
-            scratches: 0,
         }
     }
 
@@ -209,9 +195,6 @@ impl<'a> Lowering<'a> {
         package: &str,
         options: &crate::InstallOptions,
     ) -> Result<(), FlyteError> {
-        if self.environment == Environment::Pixi {
-            return self.wheels_by_uv(dir, package, options);
-        }
         let options = self.pip_options(options)?;
         let packages = vec![package.to_owned()];
         self.add(Step::Wheels(Wheels { dir: dir.to_owned(), packages, options }));

@@ -1,6 +1,6 @@
 //! How packages are installed.
 
-use super::{Environment, Lowering};
+use super::Lowering;
 use crate::{FlyteError, InstallOptions, Layer};
 use std::path::Path;
 use tierce_spec::{PipOptions, ServiceUrl, Step, without_credentials};
@@ -120,9 +120,6 @@ impl Lowering<'_> {
         if packages.is_empty() {
             return Ok(());
         }
-        if self.environment == Environment::Pixi {
-            return self.pip_by_uv(packages, options);
-        }
         let options = self.pip_options(options)?;
         self.image = self.image.with_pip_packages(packages, options);
         Ok(())
@@ -133,9 +130,6 @@ impl Lowering<'_> {
         file: &Path,
         options: &InstallOptions,
     ) -> Result<(), FlyteError> {
-        if self.environment == Environment::Pixi {
-            return self.requirements_by_uv(file, options);
-        }
         let options = self.pip_options(options)?;
         let file = file.to_owned();
         self.add(Step::Requirements(tierce_spec::Requirements { file, options }));
@@ -188,34 +182,6 @@ pub(super) fn address(parameter: &'static str, text: &str) -> Result<ServiceUrl,
         text: without_credentials(text),
         source,
     })
-}
-
-/// The options as arguments of a command line of uv's.
-///
-/// # Errors
-/// [`FlyteError::Credentials`]: what is on a command line is in the image's history.
-pub(super) fn arguments(options: &InstallOptions) -> Result<Vec<String>, FlyteError> {
-    let InstallOptions { index_url, extra_index_urls, pre, extra_args, secrets: _ } = options;
-    let mut all = vec![];
-    let mut index =
-        |parameter, option: &str, text: &str| match address(parameter, text)?.has_credentials() {
-            true => Err(FlyteError::Credentials { parameter }),
-            false => {
-                all.extend([option.to_owned(), text.to_owned()]);
-                Ok(())
-            }
-        };
-    if let Some(text) = index_url {
-        index("index_url", "--index-url", text)?;
-    }
-    for text in extra_index_urls {
-        index("extra_index_urls", "--extra-index-url", text)?;
-    }
-    if *pre {
-        all.push("--prerelease=allow".to_owned());
-    }
-    all.extend(words(extra_args.as_deref())?);
-    Ok(all)
 }
 
 /// Further arguments as words.

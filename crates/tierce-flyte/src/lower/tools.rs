@@ -4,9 +4,6 @@ use super::Lowering;
 use crate::FlyteError;
 use std::path::PathBuf;
 
-/// Where scratch directories are.
-const SCRATCH: &str = "/var/tmp/tierce";
-
 impl Lowering<'_> {
     /// Makes sure that uv is in the image.
     pub(super) fn uv(&mut self, layer: &'static str) -> Result<(), FlyteError> {
@@ -28,15 +25,4 @@ impl Lowering<'_> {
         }
         Ok(())
     }
-
-    /// A new scratch directory.
-    pub(super) fn scratch(&mut self) -> String {
-        self.scratches += 1;
-        format!("{SCRATCH}/{}", self.scratches)
-    }
-}
-
-/// A command whose first line, which is what people see of it, says what it is for.
-pub(super) fn titled(title: &str, command: &str) -> String {
-    format!("# {}\n{command}", title.replace(char::is_control, " "))
 }

@@ -17,14 +17,12 @@ impl FlyteImage {
     /// Files that are not there are left out of the texts.
     pub fn wanted(&self, known: &BTreeMap<PathBuf, String>) -> BTreeSet<PathBuf> {
         let mut all = BTreeSet::new();
-        let mut in_pixi = false;
         for layer in &self.layers {
             match layer {
                 Layer::UvProject { pyproject, lock, .. } => {
                     all.extend(uv_project(pyproject, lock.as_deref()));
                 }
                 Layer::PixiProject { manifest, lock, .. } => {
-                    in_pixi = true;
                     all.insert(manifest.clone());
                     all.insert(beside(lock.as_deref(), manifest, "pixi.lock"));
                 }
@@ -36,13 +34,8 @@ impl FlyteImage {
                     all.extend(projects.iter().flat_map(|pyproject| uv_project(pyproject, None)));
                 }
                 Layer::PixiScript { script, .. } => {
-                    in_pixi = true;
                     all.insert(script.clone());
                     all.insert(super::pixi::script_lock(script));
-                }
-                // A step in the image reads it.
-                Layer::Requirements { file, .. } if in_pixi => {
-                    all.insert(file.clone());
                 }
                 Layer::PipPackages { .. }
                 | Layer::Requirements { .. }
@@ -99,19 +92,6 @@ impl FlyteImage {
             return wanted;
         }
         wanted.uv_for_commands = self.prelude() == Prelude::Flyte && self.calls_programs();
-        for layer in &self.layers {
-            match layer {
-                Layer::PixiProject { .. } | Layer::PixiScript { .. } => wanted.pixi = true,
-                // Into an environment of pixi's uv installs.
-                Layer::UvScript { .. }
-                | Layer::PipPackages { .. }
-                | Layer::Requirements { .. }
-                | Layer::Wheels { .. } => {
-                    wanted.uv_to_install |= wanted.pixi;
-                }
-                _ => {}
-            }
-        }
         wanted
     }
 }
