@@ -14,6 +14,7 @@ mod context;
 mod dialect;
 mod dockerfile;
 mod error;
+mod projects;
 mod python;
 mod quote;
 mod render;

@@ -2,6 +2,7 @@
 
 use crate::context::BuildContext;
 use crate::error::RenderError;
+use crate::projects::Tools;
 use crate::quote;
 use crate::render::{RenderOptions, Renderer};
 use crate::run::Run;
@@ -84,13 +85,34 @@ impl Renderer<'_> {
         if authorities.is_some() {
             commands.push(format!("export SSL_CERT_FILE={PLACE}/ca/{AUTHORITIES}"));
         }
-        commands.extend(install(environment, self.gathered, self.options, &inputs, &uv.program));
+        let tools = Tools {
+            uv: &uv.program,
+            prefix: PREFIX,
+            place: &format!("{PLACE}/projects"),
+            compile: compiles(self.gathered),
+        };
+        let projects = self.projects(environment, &tools)?;
+        let installed = projects.as_ref().map(|projects| projects.commands.as_slice());
+        let installed = installed.unwrap_or_default();
+        commands.extend(install(
+            environment,
+            self.gathered,
+            self.options,
+            &inputs,
+            &uv.program,
+            installed,
+        ));
         self.as_root(|renderer| {
             // An environment with nothing in it is made from nothing.
-            let has_inputs = !environment.is_empty();
+            let has_inputs = has_more(environment);
             if dialect.mounts {
                 if has_inputs {
                     run.mounts.push(format!("type=bind,source={directory},target={PLACE}/python"));
+                }
+                if let Some(projects) = &projects {
+                    let directory = &projects.directory;
+                    run.mounts
+                        .push(format!("type=bind,source={directory},target={PLACE}/projects"));
                 }
                 run.mounts.push(uv.mount);
                 if let Some(directory) = authorities {
@@ -100,6 +122,9 @@ impl Renderer<'_> {
             } else {
                 if has_inputs {
                     renderer.copy(&directory, &format!("{PLACE}/python/"));
+                }
+                if let Some(projects) = &projects {
+                    renderer.copy(&projects.directory, &format!("{PLACE}/projects/"));
                 }
                 renderer.copy_from(uv.from.as_deref(), &uv.source, &uv.target);
                 if let Some(directory) = authorities {
@@ -279,6 +304,7 @@ fn install(
     options: &RenderOptions,
     inputs: &Inputs,
     uv: &str,
+    projects: &[String],
 ) -> Vec<String> {
     let image = gathered.resolved.image();
     let found = |name: &str| format!("\"$({name} -I -S -c '{INTERPRETER}')\"");
@@ -296,6 +322,10 @@ fn install(
         return vec![format!("[ -e {python} ] || {make}")];
     }
     let mut commands = vec![make];
+    commands.extend(projects.iter().cloned());
+    if !has_more(environment) {
+        return commands;
+    }
     let lock = match options.python.lock {
         Some(_) => format!("{PLACE}/python/pylock.toml"),
         None => {
@@ -306,6 +336,13 @@ fn install(
                 words.push("--prerelease=allow".to_owned());
             }
             words.extend(environment.options.extra_args.iter().map(|arg| without_credentials(arg)));
+            if !projects.is_empty() {
+                // What projects lock stays as it is.
+                let known = format!("{PREFIX}/locked.txt");
+                let list = format!("{uv} pip list --quiet --format freeze --python {python}");
+                commands.push(format!("{list} > {known}"));
+                words.extend(["--constraints".to_owned(), known]);
+            }
             words.extend(["--output-file".to_owned(), lock.clone(), "--".to_owned()]);
             words.extend(inputs.arguments.iter().map(|name| format!("{PLACE}/python/{name}")));
             let words: Vec<String> = words.iter().map(|word| quote::shell(word)).collect();
@@ -313,17 +350,28 @@ fn install(
             lock
         }
     };
-    let compile = match image.bytecode() {
+    let compile = if compiles(gathered) { " --compile-bytecode" } else { "" };
+    commands.push(format!("{uv} pip install --python {python}{compile} --requirements {lock}"));
+    if options.python.lock.is_none() {
+        let known = if projects.is_empty() { "" } else { " /opt/venv/locked.txt" };
+        commands.push(format!("rm {lock}{known}"));
+    }
+    commands
+}
+
+/// Whether modules are compiled.
+fn compiles(gathered: &Gathered) -> bool {
+    match gathered.resolved.image().bytecode() {
         Bytecode::Compile => true,
         Bytecode::Skip => false,
         Bytecode::Auto => gathered.resolved.platforms().len() == 1,
-    };
-    let compile = if compile { " --compile-bytecode" } else { "" };
-    commands.push(format!("{uv} pip install --python {python}{compile} --requirements {lock}"));
-    if options.python.lock.is_none() {
-        commands.push(format!("rm {lock}"));
     }
-    commands
+}
+
+/// Whether anything is installed beside what projects lock.
+fn has_more(environment: &PythonEnvironment<'_>) -> bool {
+    let PythonEnvironment { packages, requirements, wheels, .. } = environment;
+    !packages.is_empty() || !requirements.is_empty() || !wheels.is_empty()
 }
 
 /// What the environment is made from, without credentials.
@@ -333,7 +381,7 @@ fn inputs(
     options: &RenderOptions,
 ) -> Result<Inputs, RenderError> {
     let mut inputs = Inputs::default();
-    if environment.is_empty() {
+    if !has_more(environment) {
         return Ok(inputs);
     }
     let pip = &environment.options;
@@ -374,6 +422,10 @@ fn inputs(
 /// digested: flat, without comments and credentials.
 fn requirements(step: usize, gathered: &Gathered, inputs: &mut Inputs) -> Result<(), RenderError> {
     let Some(root) = gathered.requirements.get(&step) else { return Ok(()) };
+    if gathered.locals.get(&step).is_some_and(|locals| !locals.is_empty()) {
+        let what = "a requirements file that installs from this machine";
+        return Err(RenderError::Step { what });
+    }
     let read = tierce_spec::requirements::gather(root, |file| std::fs::read(file))?;
     check(gathered, step, read.digest, root)?;
     let mut names: BTreeMap<(PathBuf, bool), String> = BTreeMap::new();

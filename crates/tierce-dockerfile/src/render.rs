@@ -156,9 +156,8 @@ impl<'a> Renderer<'a> {
     fn step(&mut self, step: ResolvedStep<'_>) -> Result<(), RenderError> {
         match step.step {
             Step::Apt(Apt { packages, secrets }) => self.apt(packages, secrets),
-            Step::Project(_) => Err(RenderError::Step { what: "a locked project" }),
             Step::Conda(_) => Err(RenderError::Step { what: "a conda environment" }),
-            Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) => {
+            Step::Pip(_) | Step::Requirements(_) | Step::Wheels(_) | Step::Project(_) => {
                 let resolved = &self.gathered.resolved;
                 match resolved.python_environment() {
                     Some(environment) if environment.skeleton == Some(step.index) => {
@@ -174,7 +173,9 @@ impl<'a> Renderer<'a> {
                         let packages: Vec<String> = packages.collect();
                         let files = environment.requirements.iter().chain(&environment.wheels);
                         let files = files.map(|(_, path)| path.display().to_string());
-                        let all: Vec<String> = packages.into_iter().chain(files).collect();
+                        let projects = environment.projects.iter();
+                        let projects = projects.map(|(_, p)| p.manifest.display().to_string());
+                        let all: Vec<String> = projects.chain(packages).chain(files).collect();
                         self.text.push(&quote::comment(&format!("Python: {}", all.join(", "))));
                         self.python(&environment)
                     }
