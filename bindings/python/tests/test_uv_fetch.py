@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -47,15 +48,21 @@ def silent(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("TIERCE_INDEX", index.url)
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'a'\nversion = '1'\n")
     monkeypatch.chdir(tmp_path)
     yield index
     index.close()
 
 
 def image() -> tierce.Image:
-    base = tierce.Image.from_debian_base((3, 11), install_flyte=False, name="app")
-    return base.with_uv_project("pyproject.toml")
+    """An image that Flyte named, whose command may call uv."""
+    document = {
+        "python_version": "3.11",
+        "name": "app",
+        "extendable": True,
+        "uri": "app:0123",
+        "layers": [{"layer": "commands", "commands": ["uv --version"]}],
+    }
+    return tierce.Image._from_document(json.dumps(document))
 
 
 @pytest.mark.parametrize(
