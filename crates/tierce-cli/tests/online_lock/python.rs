@@ -182,6 +182,32 @@ fn locks_that_are_not_as_they_were_made_are_refused() {
 }
 
 #[test]
+fn an_image_below_has_its_own_part_of_the_lock() {
+    let index = PackageIndex::start();
+    index.add_wheel(&WheelSpec::new("alpha", "1.0"));
+    index.add_wheel(&WheelSpec::new("beta", "1.0"));
+    let above =
+        spec(&index, "'beta'").replace("base = 'scratch'", "base = { spec = 'below.toml' }");
+    let below = spec(&index, "'alpha'").replace("'packages'", "'below'");
+    let project = Project::new(&above).file("below.toml", below).file("app/main.py", "1\n");
+    let made = tierce(&project, ["lock"]).ok();
+    assert!(made.stderr.contains("2 images"), "{made}");
+    let first = digest(&tierce(&project, LOCKED).ok());
+    index.add_wheel(&WheelSpec::new("alpha", "1.1"));
+    index.add_wheel(&WheelSpec::new("beta", "1.1"));
+    assert_eq!(digest(&elsewhere(&project, LOCKED).ok()), first);
+    let updated = tierce(&project, ["lock", "--update", "alpha"]).ok();
+    assert_eq!(
+        updated.stdout,
+        "image:\n  - alpha 1.0\n  + alpha 1.1\nimage/base:\n  - alpha 1.0\n  + alpha 1.1\n"
+    );
+    // Only the image below asks for it.
+    project.write("below.toml", spec(&index, "'alpha', 'beta'").replace("'packages'", "'below'"));
+    let stale = tierce(&project, LOCKED).fails(2, "lock/stale");
+    assert!(stale.stderr.contains("+ pip beta"), "{stale}");
+}
+
+#[test]
 fn builders_that_know_no_locks_say_so() {
     let (_index, project) = start();
     let lock = ["lock", "--builder", "noop"];
