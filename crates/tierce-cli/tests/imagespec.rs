@@ -178,7 +178,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("name: a\n  b: c\n", "imagespec/yaml-syntax", "imageSpec.yaml:2:"),
         ("copy: [../a]\n", "imagespec/invalid-copy", "imageSpec.yaml:1:8: copy[0]: "),
         ("cuda: 12.4\n", "imagespec/cuda-unsupported", "cuda cannot be installed"),
-        ("conda_packages: [a]\n", "imagespec/conda-unsupported", "conda_packages"),
+        ("base_image: ubuntu:22.04\npackages: [a]\n", "imagespec/conda-unsupported", "ubuntu"),
         ("requirements: uv.lock\n", "imagespec/lock-unsupported", "\"uv.lock\""),
         ("requirements: none.txt\n", "source/missing", "requirements file none.txt"),
         ("base_image: A B\n", "imagespec/invalid-base", "base_image: "),

@@ -106,7 +106,8 @@ fn what_is_pushed_and_what_is_forced() {
 
 #[test]
 fn what_is_wrong_keeps_its_code() {
-    let fields = Fields { conda_packages: vec!["gdal".into()], ..Fields::default() };
+    let (base_image, packages) = (Some("ubuntu:22.04".into()), vec!["gdal".into()]);
+    let fields = Fields { base_image, packages, ..Fields::default() };
     let spec = ImageSpec::new(fields).unwrap();
     let program = Program::default();
     let failure = image_spec_of(&spec, Path::new("."), &settings(&[]), &program).unwrap_err();
