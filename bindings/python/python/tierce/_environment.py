@@ -35,10 +35,9 @@ def _distributions() -> Iterator[Distribution]:
 
 def _text(found: metadata.Distribution, name: str) -> str | None:
     try:
-        text = found.read_text(name)
+        return found.read_text(name)
     except (OSError, UnicodeDecodeError):
         return None
-    return None if text is None else str(text)
 
 
 def _develop(found: metadata.Distribution) -> str | None:
@@ -46,7 +45,7 @@ def _develop(found: metadata.Distribution) -> str | None:
     place = getattr(found, "_path", None)
     if place is None or not str(place).endswith(".egg-info") or not os.path.isdir(place):
         return None
-    folder = os.path.dirname(os.path.abspath(place))
+    folder = os.path.dirname(os.path.abspath(str(place)))
     for candidate in (folder, os.path.dirname(folder)):
         if any(os.path.isfile(os.path.join(candidate, name)) for name in _MANIFESTS):
             return candidate
