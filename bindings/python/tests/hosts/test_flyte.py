@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -292,34 +294,52 @@ def test_every_layer_is_built_under_the_name_that_flyte_computed(
     }
 
 
-PIXI = """\
-#!/bin/sh
-# install --manifest-path MANIFEST --environment NAME ...: stands in for pixi, which this may lack.
-set -eu
-test "$1 $2 $4" = "install --manifest-path --environment"
-environment=$(dirname "$3")/.pixi/envs/$5
-mkdir -p "$environment/bin"
-ln -sf /usr/bin/python3 "$environment/bin/python"
-cp "$3" "$environment/manifest"
-echo "$@" >> "$environment/asked"
-"""
+def conda_channel(folder: Path) -> str:
+    """A conda channel with the package tool, which has a program that says where it is."""
+    placeholder = "/home/builder/placehold_placehold_placehold"
+    index = {
+        "name": "tool",
+        "version": "1.0",
+        "build": "h0_0",
+        "build_number": 0,
+        "depends": [],
+        "subdir": "linux-64",
+    }
+    files = {
+        "bin/tool": f"#!/bin/sh\necho tool of {placeholder}\n",
+        "info/files": "bin/tool\n",
+        "info/has_prefix": f"{placeholder} text bin/tool\n",
+        "info/index.json": json.dumps(index),
+    }
+    (folder / "linux-64").mkdir(parents=True)
+    (folder / "noarch").mkdir()
+    package = folder / "linux-64/tool-1.0-h0_0.tar.bz2"
+    with tarfile.open(package, "w:bz2") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(text), 0o755 if name == "bin/tool" else 0o644
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    content = package.read_bytes()
+    record = {**index, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    for subdir, packages in [("linux-64", {package.name: record}), ("noarch", {})]:
+        repodata = {"info": {"subdir": subdir}, "packages": packages, "packages.conda": {}}
+        (folder / subdir / "repodata.json").write_text(json.dumps(repodata))
+    return folder.absolute().as_uri()
 
 
-def test_pixi_installs_projects_and_scripts(
-    tierce: Host, registry: Registry, run: Containers, monkeypatch: pytest.MonkeyPatch
+def test_pixis_projects_and_scripts_are_layers(
+    tierce: Host, registry: Registry, run: Containers
 ) -> None:
-    programs = Path("programs").absolute()
-    programs.mkdir()
-    (programs / "pixi").write_text(PIXI)
-    (programs / "pixi").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    channel = conda_channel(Path("channel"))
     project = Path("project")
     project.mkdir()
-    (project / "pixi.toml").write_text('[workspace]\nchannels = ["conda-forge"]\n')
-    (project / "pixi.lock").write_text("version: 6\n")
+    (project / "pixi.toml").write_text(
+        f'[workspace]\nchannels = ["{channel}"]\nplatforms = ["linux-64"]\n'
+        '[feature.tools.dependencies]\ntool = "*"\n[environments]\nprod = ["tools"]\n'
+    )
     Path("script.py").write_text(
-        "# /// script\n# requires-python = '>=3.11'\n# dependencies = ['httpx']\n"
-        "# [tool.pixi.dependencies]\n# gdal = '*'\n# ///\n"
+        "# /// script\n# dependencies = []\n# [tool.pixi.workspace]\n"
+        f"# channels = ['{channel}']\n# [tool.pixi.dependencies]\n# tool = '1.*'\n# ///\n"
     )
     image = slim("pixi", registry=registry.host).with_pixi_project(project, environment="prod")
     image = image.clone(addl_layer=PixiScript(script=Path("script.py")))
@@ -328,9 +348,8 @@ def test_pixi_installs_projects_and_scripts(
     env = variables(registry.config(image.uri))
     assert env["VIRTUAL_ENV"] == f"{folder}/default"
     assert env["PATH"].startswith(f"{folder}/default/bin:{folder}/prod/bin:")
-    seen = run(image.uri, ["sh", "-c", f"cd {folder}; cat */asked default/manifest; python -V"])
-    assert "--environment prod --locked" in seen.stdout
-    for part in ("gdal", "httpx", "linux-64", "Python 3.11"):
+    seen = run(image.uri, ["sh", "-c", f"tool; {folder}/prod/bin/tool; python -V"])
+    for part in (f"tool of {folder}/default", f"tool of {folder}/prod", "Python 3.11"):
         assert part in seen.stdout
 
 

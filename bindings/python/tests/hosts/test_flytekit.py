@@ -295,7 +295,6 @@ def test_variables_of_flytekit(
 
 def test_what_cannot_be_built_says_so(host: Mapping[str, str], registry: Registry) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"conda_packages": ["gdal"]}, "imagespec/conda-unsupported"),
         ({"cuda": "12.1"}, "imagespec/cuda-unsupported"),
         ({"base_image": "debian:bookworm-slim"}, "imagespec/conda-unsupported"),
     ]
