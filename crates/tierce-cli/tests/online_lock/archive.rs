@@ -169,7 +169,7 @@ fn serve(mut stream: TcpStream, root: &Path) {
     let path = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
     // apt and browsers do not agree on what of a name is escaped.
     let plain = path.replace("%2b", "+").replace("%2B", "+").replace("%7e", "~");
-    let plain = plain.replace("%7E", "~").replace("%3a", "%3a").replace("%253a", "%3a");
+    let plain = plain.replace("%7E", "~").replace("%253a", "%3a");
     let answer = match fs::read(root.join(&plain)) {
         Ok(body) if !plain.contains("..") => {
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", body.len());
