@@ -21,6 +21,9 @@ pub struct PixiRequirements {
     pub virtual_packages: BTreeMap<String, String>,
     /// Variables that are set where the environment is active.
     pub variables: BTreeMap<String, String>,
+    /// conda packages in folders of the host whose dependencies are installed (`[dev]`): what these
+    /// are, a lock says, or pixi, which builds them.
+    pub dev: Vec<String>,
     /// Scripts that pixi would run when somebody activates the environment. Nothing activates
     /// the one of an image.
     pub activation_scripts: Vec<String>,
@@ -57,6 +60,9 @@ impl PixiManifest {
                     .match_spec(&name)
                     .map_err(|problem| PixiError::Dependency { name: name.clone(), problem })?;
                 push_new(&mut all.specs, spec);
+            }
+            for name in targets.iter().flat_map(|target| target.dev.keys()) {
+                push_new(&mut all.dev, name.clone());
             }
             all.add_pypi(feature, &targets)?;
             for (name, value) in targets.iter().flat_map(|target| &target.activation.env) {
@@ -176,6 +182,20 @@ impl PixiRequirements {
             if let Some(value) = value {
                 self.virtual_packages.entry(name.to_owned()).or_insert(value);
             }
+        }
+    }
+
+    /// Whether all that is asked for is known without asking pixi.
+    ///
+    /// # Errors
+    /// [`PixiError::Dependency`]
+    pub fn check_solvable(&self) -> Result<(), PixiError> {
+        match self.dev.first() {
+            None => Ok(()),
+            Some(name) => Err(PixiError::Dependency {
+                name: name.clone(),
+                problem: super::spec::SpecProblem::Source,
+            }),
         }
     }
 

@@ -146,6 +146,9 @@ pub(super) struct Target {
     pub host_dependencies: BTreeMap<String, CondaSpec>,
     #[serde(default)]
     pub build_dependencies: BTreeMap<String, CondaSpec>,
+    /// Packages of the host whose own dependencies are installed.
+    #[serde(default)]
+    pub dev: BTreeMap<String, serde::de::IgnoredAny>,
     #[serde(default)]
     pub pypi_dependencies: BTreeMap<String, PypiSpec>,
     #[serde(default)]

@@ -49,7 +49,8 @@ impl ForeignLock {
         for requirement in &wanted.pypi {
             differences.extend(self.unsatisfied_pypi(requirement));
         }
-        if differences.is_empty() {
+        // What packages of the host depend on is not in the manifest.
+        if differences.is_empty() && wanted.dev.is_empty() {
             differences.extend(self.superfluous(wanted));
         }
         match differences.is_empty() {

@@ -202,6 +202,11 @@ fn locks_are_read_and_compared() {
         let error = check(&LOCKED.replace(from, to)).unwrap_err().to_string();
         assert!(error.contains(expected), "{from}: {error}");
     }
+    // What a package of the host depends on is in the lock alone.
+    let dev = LOCKED.replace("httpx = \"*\"\n", "") + "[dev]\nmine = { path = \".\" }\n";
+    check(&dev).unwrap();
+    let dev = PixiManifest::parse(dev.as_bytes(), PixiFile::Pixi).unwrap();
+    assert!(dev.environment("default", "linux-64").unwrap().check_solvable().is_err());
     let error = ForeignLock::parse_pixi(LOCK.as_bytes(), "x", "linux-64").unwrap_err();
     assert!(error.to_string().ends_with("it has default"), "{error}");
     assert!(ForeignLock::parse_pixi(LOCK.as_bytes(), "default", "osx-64").is_err());

@@ -189,6 +189,7 @@ impl Wanted {
         asked: PixiRequirements,
         path: &Path,
     ) -> Result<Vec<String>, NativeError> {
+        asked.check_solvable().map_err(in_file(path))?;
         self.ask(&asked.specs);
         for requirement in &asked.pypi {
             match requirement {
