@@ -18,7 +18,7 @@ use tierce_store::RecordKind;
 use tierce_wheel::poetry::{self, LocateSettings};
 use tierce_wheel::{
     ExportSettings, Location, Lock, LockedPackage, PackageName, Source as PackageSource, Target,
-    UvProject,
+    UvProject, UvScript,
 };
 use url::Url;
 
@@ -201,16 +201,22 @@ impl Context {
         target: &Target,
     ) -> Result<Lock, NativeError> {
         let text = |file: &tierce_engine::GatheredFile| text(&file.content, &file.path);
+        let cache_dir = self.store.cache_dir("uv")?;
+        let lock = read.lock.as_ref().map(text).transpose()?.unwrap_or_default();
+        if project.manifest.extension().is_some_and(|extension| extension == "py") {
+            let script = UvScript { script: text(&read.manifest)?, lock };
+            script.check(target)?;
+            let settings = ExportSettings { arguments: vec![], target: target.clone(), cache_dir };
+            return Ok(self.uv().await?.export_script(&script, &settings).await?);
+        }
         let own = read.place.join("pyproject.toml");
         let mut manifests = BTreeMap::from([(own, text(&read.manifest)?)]);
         for (path, file) in &read.texts {
             manifests.insert(path.clone(), text(file)?);
         }
-        let lock = read.lock.as_ref().map(text).transpose()?.unwrap_or_default();
         let texts = UvProject { place: read.place.clone(), lock, manifests };
         texts.check(target)?;
         let arguments = uv_arguments(project);
-        let cache_dir = self.store.cache_dir("uv")?;
         let settings = ExportSettings { arguments, target: target.clone(), cache_dir };
         Ok(self.uv().await?.export(&texts, &settings).await?)
     }
