@@ -179,7 +179,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("copy: [../a]\n", "imagespec/invalid-copy", "imageSpec.yaml:1:8: copy[0]: "),
         ("cuda: 12.4\n", "imagespec/cuda-unsupported", "cuda cannot be installed"),
         ("base_image: ubuntu:22.04\npackages: [a]\n", "imagespec/conda-unsupported", "ubuntu"),
-        ("requirements: uv.lock\n", "imagespec/lock-unsupported", "\"uv.lock\""),
+        ("requirements: uv.lock\n", "source/missing", "project pyproject.toml"),
         ("requirements: none.txt\n", "source/missing", "requirements file none.txt"),
         ("base_image: A B\n", "imagespec/invalid-base", "base_image: "),
         ("packages: ['a b']\n", "spec/invalid-requirement", "pip[0]: "),
