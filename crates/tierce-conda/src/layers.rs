@@ -3,11 +3,10 @@
 use crate::fetch::StoredPackage;
 use crate::install::CondaPrefix;
 use crate::lock::CondaPackage;
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use tierce_layer::Compression;
 use tierce_oci::{Digest, Hasher};
 pub use tierce_wheel::BucketPolicy;
+use tierce_wheel::Share;
 
 /// The version of what is installed for a package: grows whenever the same package and prefix
 /// would give other files. Part of every [`CondaLayerPlan::key`].
@@ -69,37 +68,18 @@ impl CondaLayerPlan {
     }
 }
 
-/// Spreads packages over layers: buckets first, then single packages by name.
-///
-/// As with wheels: a package's bucket depends on its name alone, so one changed package changes
-/// one layer, and images with different packages still share layers. Above
-/// [`BucketPolicy::max_layers`] the smallest of the large packages go to their buckets.
+/// Spreads packages over layers, as wheels are spread: buckets first, then single packages by
+/// name. See [`BucketPolicy::spread`].
 pub fn plan_layers(packages: &[StoredPackage], policy: &BucketPolicy) -> Vec<CondaLayerPlan> {
-    let buckets = policy.buckets.max(1);
-    let mut large: Vec<&StoredPackage> =
-        packages.iter().filter(|p| p.size >= policy.own_layer_from).collect();
-    large.sort_by_key(|p| (Reverse(p.size), &p.package.name));
-    large.truncate(usize::from(policy.max_layers.saturating_sub(buckets)));
-    let mut layers: BTreeMap<CondaLayerKind, Vec<StoredPackage>> = BTreeMap::new();
-    for stored in packages {
-        let name = &stored.package.name;
-        let kind = match large.iter().any(|l| l.package.name == *name) {
-            true => CondaLayerKind::Own(name.clone()),
-            false => CondaLayerKind::Bucket(bucket(name, buckets)),
+    let layers = policy.spread(packages, |stored| (stored.package.name.as_str(), stored.size));
+    let plan = |(share, packages): (Share<'_>, Vec<&StoredPackage>)| {
+        let mut packages: Vec<StoredPackage> = packages.into_iter().cloned().collect();
+        packages.sort_by(|a, b| a.package.name.cmp(&b.package.name));
+        let kind = match share {
+            Share::Bucket(bucket) => CondaLayerKind::Bucket(bucket),
+            Share::Own(name) => CondaLayerKind::Own(name.to_owned()),
         };
-        layers.entry(kind).or_default().push(stored.clone());
-    }
-    layers
-        .into_iter()
-        .map(|(kind, mut packages)| {
-            packages.sort_by(|a, b| a.package.name.cmp(&b.package.name));
-            CondaLayerPlan { kind, packages }
-        })
-        .collect()
-}
-
-fn bucket(name: &str, buckets: u8) -> u8 {
-    let hash = Digest::of(name);
-    let [a, b, c, d, ..] = *hash.as_bytes();
-    (u32::from_be_bytes([a, b, c, d]) % u32::from(buckets)) as u8
+        CondaLayerPlan { kind, packages }
+    };
+    layers.into_iter().map(plan).collect()
 }

@@ -47,6 +47,51 @@ impl Default for BucketPolicy {
     }
 }
 
+/// The layer that something shares with others, or has for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Share<'n> {
+    /// That of the names that hash to this bucket.
+    Bucket(u8),
+    /// Its own, by its name.
+    Own(&'n str),
+}
+
+impl BucketPolicy {
+    /// Spreads what `of` gives the name and the size of over layers: buckets first, then those
+    /// that are alone, by name.
+    ///
+    /// A bucket depends on the name alone, so that one changed item changes one layer, and images
+    /// with different items still share layers. Above [`BucketPolicy::max_layers`] the smallest of
+    /// the large items go to their buckets.
+    pub fn spread<'i, T>(
+        &self,
+        items: &'i [T],
+        of: impl Fn(&'i T) -> (&'i str, u64),
+    ) -> BTreeMap<Share<'i>, Vec<&'i T>> {
+        let buckets = self.buckets.max(1);
+        let mut large: Vec<(&str, u64)> =
+            items.iter().map(&of).filter(|(_, size)| *size >= self.own_layer_from).collect();
+        large.sort_by_key(|(name, size)| (Reverse(*size), *name));
+        large.truncate(usize::from(self.max_layers.saturating_sub(buckets)));
+        let mut layers: BTreeMap<Share<'i>, Vec<&'i T>> = BTreeMap::new();
+        for item in items {
+            let (name, _) = of(item);
+            let share = match large.iter().any(|(large, _)| *large == name) {
+                true => Share::Own(name),
+                false => Share::Bucket(bucket(name, buckets)),
+            };
+            layers.entry(share).or_default().push(item);
+        }
+        layers
+    }
+}
+
+fn bucket(name: &str, buckets: u8) -> u8 {
+    let hash = Digest::of(name);
+    let [a, b, c, d, ..] = *hash.as_bytes();
+    (u32::from_be_bytes([a, b, c, d]) % u32::from(buckets)) as u8
+}
+
 /// What a layer of wheels is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LayerKind {
@@ -114,40 +159,22 @@ impl KeyHasher {
     }
 }
 
-/// Spreads wheels over layers: buckets first, then single wheels by name.
-///
-/// A wheel's bucket depends on its name alone, so one changed package changes one layer, and
-/// images with different packages still share layers. Above [`BucketPolicy::max_layers`] the
-/// smallest of the large wheels go to their buckets.
+/// Spreads wheels over layers: buckets first, then single wheels by name. See
+/// [`BucketPolicy::spread`].
 pub fn plan_layers(wheels: &[WheelInfo], policy: &BucketPolicy) -> Vec<LayerPlan> {
-    let buckets = policy.buckets.max(1);
-    let mut large: Vec<&WheelInfo> =
-        wheels.iter().filter(|w| w.size >= policy.own_layer_from).collect();
-    large.sort_by_key(|w| (Reverse(w.size), w.name()));
-    large.truncate(usize::from(policy.max_layers.saturating_sub(buckets)));
-    let mut layers: BTreeMap<LayerKind, Vec<WheelInfo>> = BTreeMap::new();
-    for wheel in wheels {
-        let kind = match large.iter().any(|l| l.name() == wheel.name()) {
-            true => LayerKind::Own(wheel.name().clone()),
-            false => LayerKind::Bucket(bucket(wheel.name(), buckets)),
+    let layers = policy.spread(wheels, |wheel| (wheel.name().as_str(), wheel.size));
+    let plan = |(share, wheels): (Share<'_>, Vec<&WheelInfo>)| {
+        let mut wheels: Vec<WheelInfo> = wheels.into_iter().cloned().collect();
+        wheels
+            .sort_by(|a, b| (a.name(), a.filename.as_str()).cmp(&(b.name(), b.filename.as_str())));
+        let kind = match share {
+            Share::Bucket(bucket) => LayerKind::Bucket(bucket),
+            // No layer is empty.
+            Share::Own(_) => LayerKind::Own(wheels[0].name().clone()),
         };
-        layers.entry(kind).or_default().push(wheel.clone());
-    }
-    layers
-        .into_iter()
-        .map(|(kind, mut wheels)| {
-            wheels.sort_by(|a, b| {
-                (a.name(), a.filename.as_str()).cmp(&(b.name(), b.filename.as_str()))
-            });
-            LayerPlan { kind, wheels }
-        })
-        .collect()
-}
-
-fn bucket(name: &PackageName, buckets: u8) -> u8 {
-    let hash = Digest::of(name.as_str());
-    let [a, b, c, d, ..] = *hash.as_bytes();
-    (u32::from_be_bytes([a, b, c, d]) % u32::from(buckets)) as u8
+        LayerPlan { kind, wheels }
+    };
+    layers.into_iter().map(plan).collect()
 }
 
 #[cfg(test)]

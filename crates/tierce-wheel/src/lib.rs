@@ -22,6 +22,7 @@ mod netrc;
 pub mod poetry;
 mod program;
 mod pylock;
+mod pylock_selection;
 mod record;
 mod request;
 mod script;
@@ -46,12 +47,15 @@ pub use fetch::{
 };
 pub use index::IndexError;
 pub use install::{Content, InstallPlan, InstallTarget, PlannedFile, PrefixError};
-pub use layers::{BucketPolicy, INSTALL_VERSION, LayerKind, LayerPlan, WheelInfo, plan_layers};
+pub use layers::{
+    BucketPolicy, INSTALL_VERSION, LayerKind, LayerPlan, Share, WheelInfo, plan_layers,
+};
 pub use location::{Location, LocationError};
 pub use lock::{ArchiveFile, Lock, LockedPackage, Source, VcsSource, WheelFile};
 pub use lock_error::LockError;
 pub use name::{FilenameError, NameError, PackageName, WheelFilename};
 pub use pylock::{PylockError, required_python};
+pub use pylock_selection::{PylockGroups, PylockSelection};
 pub use record::{RecordError, RecordHash, RecordRow};
 pub use request::{
     Connection, LockCommand, LockInterpreter, LockRequest, Prereleases, SourcePolicy,
