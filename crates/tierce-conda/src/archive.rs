@@ -91,6 +91,11 @@ impl Package {
         self.read_info().map_err(|problem| error(&self.name, problem))
     }
 
+    /// What errors call it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn limits(&self) -> &PackageLimits {
         &self.limits
     }

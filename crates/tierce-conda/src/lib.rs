@@ -58,6 +58,6 @@ pub use script::{PostLinkScript, post_link_scripts};
 pub use solve::{CondaEvent, CondaObserver, solve};
 pub use target::{CondaTarget, UnsupportedSubdir, VirtualPackageError};
 pub use text::TextError;
-pub use write::{Clobber, LayerError, clobbers, write_history, write_layer};
+pub use write::{Clobber, LayerError, OutsideLink, clobbers, write_history, write_layer};
 
 pub use rattler_conda_types::GenericVirtualPackage;

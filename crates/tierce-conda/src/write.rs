@@ -10,6 +10,7 @@ use crate::lock::CondaLock;
 use crate::prefix;
 use crate::record::{self, Written};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{self, Read, Write};
 use tierce_layer::{EPOCH, Entry, EntryKind, LayerPath, LayerWriter, PathError, WriteError};
 use tierce_oci::{Diagnostic, Digest, ErrorKind, Hasher};
@@ -64,17 +65,43 @@ pub struct Clobber {
     pub losers: Vec<String>,
 }
 
+/// A symbolic link of a package that leads out of the environment, or has an absolute path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideLink {
+    /// The package's file name.
+    pub package: String,
+    /// The link's path below the prefix.
+    pub path: String,
+    /// What it leads to, as it is written.
+    pub target: String,
+}
+
+impl fmt::Display for OutsideLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OutsideLink { package, path, target } = self;
+        let (path, target) = (path.escape_debug(), target.escape_debug());
+        write!(f, "{package}: {path} is a link out of the environment, to {target}")
+    }
+}
+
 /// The paths that several packages install, and whose file it is that the image has: that of the
 /// uppermost layer, within it of the last by name. For a warning: such packages don't belong
-/// together, but conda installs them, too.
+/// together, but conda installs them, too. A package that has files below a file or link of
+/// another one is an error.
 pub fn clobbers(
     plans: &[CondaLayerPlan],
     prefix: &CondaPrefix,
 ) -> Result<Vec<Clobber>, LayerError> {
-    let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut all = vec![];
     for stored in plans.iter().flat_map(|plan| &plan.packages) {
-        for (path, target) in targets(stored, prefix)? {
-            if !matches!(target, Target::Path(PackagePath { kind: PathKind::Directory, .. })) {
+        all.push((stored, targets(stored, prefix)?));
+    }
+    // What is one package's link must not be another one's directory, in whichever layer it is.
+    check_leaves(&all)?;
+    let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (stored, targets) in all {
+        for (path, target) in targets {
+            if !is_directory(&target) {
                 owners.entry(path).or_default().push(&stored.package.name);
             }
         }
@@ -107,22 +134,29 @@ fn bad(stored: &StoredPackage, problem: PackageProblem) -> LayerError {
 /// Files keep the times that their package gives them, because compiled Python files in packages
 /// name the times of their sources; what is made here is dated [`EPOCH`]. Everything belongs to
 /// root. The bytes depend on the packages and the prefix alone.
+///
+/// The answer are the links that lead out of the environment. They are installed as they are, as
+/// conda and rattler do: some packages have links to what the system has. A link is data here.
+/// Nothing is ever written through one: what is in a layer has the path that it says, and paths
+/// below a file or link are refused.
 pub fn write_layer<W: Write>(
     plan: &CondaLayerPlan,
     prefix: &CondaPrefix,
     writer: &mut LayerWriter<W>,
-) -> Result<(), LayerError> {
+) -> Result<Vec<OutsideLink>, LayerError> {
     let mut all = Vec::with_capacity(plan.packages.len());
     for stored in &plan.packages {
         all.push((stored, targets(stored, prefix)?));
     }
-    let owners = owners(&all)?;
+    check_leaves(&all)?;
+    let owners = owners(&all);
     let mut tree = Tree { writer, prefix, directories: BTreeSet::new() };
+    let mut outside = vec![];
     for (stored, targets) in &all {
         let own = |path: &str| owners.get(path).is_some_and(|owner| *owner == stored.package.name);
-        write_package(stored, targets, &own, &mut tree)?;
+        outside.extend(write_package(stored, targets, &own, &mut tree)?);
     }
-    Ok(())
+    Ok(outside)
 }
 
 /// Writes `conda-meta/history`, by which conda knows an environment, and knows what was asked
@@ -149,21 +183,29 @@ pub fn write_history<W: Write>(
     tree.file("conda-meta/history", 0o644, EPOCH, text.as_bytes())
 }
 
-/// Who a path of the layer belongs to. A path below another's file or link would be a way out of
-/// the environment, or a file that another's takes the place of.
-fn owners<'p>(
-    all: &[(&'p StoredPackage, Vec<(String, Target<'p>)>)],
-) -> Result<BTreeMap<String, &'p str>, LayerError> {
-    let mut owners = BTreeMap::new();
-    let mut leaves = BTreeSet::new();
-    for (stored, targets) in all {
-        for (path, target) in targets {
-            if !matches!(target, Target::Path(PackagePath { kind: PathKind::Directory, .. })) {
-                leaves.insert(path.as_str());
-            }
-            owners.insert(path.clone(), stored.package.name.as_str());
-        }
-    }
+/// What packages install, below the prefix.
+type Targets<'p> = [(&'p StoredPackage, Vec<(String, Target<'p>)>)];
+
+fn is_directory(target: &Target<'_>) -> bool {
+    matches!(target, Target::Path(PackagePath { kind: PathKind::Directory, .. }))
+}
+
+/// Who a path of the layer belongs to.
+fn owners<'p>(all: &Targets<'p>) -> BTreeMap<String, &'p str> {
+    let each = all.iter().flat_map(|(stored, targets)| {
+        targets.iter().map(|(path, _)| (path.clone(), stored.package.name.as_str()))
+    });
+    each.collect()
+}
+
+/// A path below a package's file or link would be a way out of the environment, or a file that
+/// another's takes the place of.
+fn check_leaves(all: &Targets<'_>) -> Result<(), LayerError> {
+    let targets = all.iter().flat_map(|(_, targets)| targets);
+    let leaves: BTreeSet<&str> = targets
+        .filter(|(_, target)| !is_directory(target))
+        .map(|(path, _)| path.as_str())
+        .collect();
     for (stored, targets) in all {
         for (path, _) in targets {
             let above = path.match_indices('/').map(|(at, _)| &path[..at]);
@@ -174,7 +216,7 @@ fn owners<'p>(
             }
         }
     }
-    Ok(owners)
+    Ok(())
 }
 
 fn write_package<W: Write>(
@@ -182,7 +224,7 @@ fn write_package<W: Write>(
     targets: &[(String, Target<'_>)],
     own: &dyn Fn(&str) -> bool,
     tree: &mut Tree<'_, W>,
-) -> Result<(), LayerError> {
+) -> Result<Vec<OutsideLink>, LayerError> {
     let package = stored.open()?;
     let places: BTreeMap<&str, (&str, &PackagePath)> = targets
         .iter()
@@ -191,7 +233,8 @@ fn write_package<W: Write>(
             _ => None,
         })
         .collect();
-    let mut job = Job { package: &package, places, written: BTreeMap::new(), tree, own };
+    let (written, outside) = (BTreeMap::new(), vec![]);
+    let mut job = Job { package: &package, places, written, outside, tree, own };
     package.each(&mut |entry, content| job.entry(entry, content)).map_err(
         |failure| match failure {
             Failure::Problem(problem) => LayerError::Package(package.error(problem)),
@@ -199,7 +242,7 @@ fn write_package<W: Write>(
         },
     )?;
     job.directories()?;
-    let Job { places, mut written, tree, .. } = job;
+    let Job { places, mut written, outside, tree, .. } = job;
     for (path, (place, source)) in &places {
         if !written.contains_key(*place) && source.kind != PathKind::Directory {
             let problem = PackageProblem::path(path, "it is listed and not there");
@@ -219,7 +262,8 @@ fn write_package<W: Write>(
     }
     let record = record::record(stored, tree.prefix, targets, &written);
     let place = format!("conda-meta/{}.json", stored.package.stem());
-    tree.file(&place, 0o644, EPOCH, &record)
+    tree.file(&place, 0o644, EPOCH, &record)?;
+    Ok(outside)
 }
 
 enum Failure {
@@ -246,6 +290,8 @@ struct Job<'a, 'w, W: Write> {
     places: BTreeMap<&'a str, (&'a str, &'a PackagePath)>,
     /// By place below the prefix.
     written: BTreeMap<String, Written>,
+    /// The links that lead out of the environment.
+    outside: Vec<OutsideLink>,
     tree: &'a mut Tree<'w, W>,
     own: &'a dyn Fn(&str) -> bool,
 }
@@ -268,7 +314,11 @@ impl<W: Write> Job<'_, '_, W> {
             }
             EntryKind::Symlink { target } if source.kind == PathKind::Symlink => {
                 if !stays_inside(place, target) {
-                    return Err(problem("it is a link that leads out of the environment"));
+                    self.outside.push(OutsideLink {
+                        package: self.package.name().to_owned(),
+                        path: place.to_owned(),
+                        target: String::from_utf8_lossy(target).into_owned(),
+                    });
                 }
                 if (self.own)(place) {
                     self.tree.symlink(place, target, time(entry))?;

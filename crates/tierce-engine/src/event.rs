@@ -199,6 +199,11 @@ impl StepReporter {
         self.events.emit(BuildEvent::StepProgress { step: self.step, done, total });
     }
 
+    /// Warns, while the step is under way.
+    pub fn warn(&self, code: &str, message: impl Into<String>) {
+        self.events.warn(code, message);
+    }
+
     /// Passes on a line of the step's program.
     pub fn line(&self, stream: OutputStream, line: String) {
         self.events.emit(BuildEvent::StepOutput { step: self.step, stream, line });

@@ -159,7 +159,7 @@ impl Maker {
                 context.install_locked(install, &node.title, lowers, step).await
             }
             Work::Standalone(build) => context.standalone(build, step).await,
-            Work::Conda(layers, index) => context.conda_layer(layers, *index).await,
+            Work::Conda(layers, index) => context.conda_layer(layers, *index, step).await,
             Work::CondaHistory(layers) => context.conda_history(layers).await,
             Work::Venv(python) => context.venv(python).await,
             Work::Wheels(python, group) => context.wheels(python, *group, step).await,

@@ -3,6 +3,7 @@
 use crate::common::*;
 use serde_json::{Map, Value, json};
 use tierce_conda::*;
+use tierce_layer::{Compression, LayerWriter};
 use tierce_testing::{CONDA_PLACEHOLDER, CondaChannel, CondaFile, CondaFormat, CondaPackageSpec};
 
 /// How far a package gets: the code of what stops it.
@@ -42,10 +43,10 @@ fn nothing_leads_out_of_the_environment() {
         (vec![file("../outside")], "leads out"),
         (vec![file("a/../../outside")], "leads out"),
         (vec![file("/etc/passwd")], "leads out"),
-        (vec![CondaFile::symlink("a", "../outside")], "leads out"),
-        (vec![CondaFile::symlink("lib/a", "../../opt")], "leads out"),
-        (vec![CondaFile::symlink("a", "/etc")], "leads out"),
         (vec![CondaFile::symlink("a", "share"), file("a/b")], "has files below"),
+        (vec![CondaFile::symlink("a", "/etc"), file("a/passwd")], "has files below"),
+        (vec![CondaFile::symlink("lib/a", "../../.."), file("lib/a/b/c")], "has files below"),
+        (vec![CondaFile::symlink("conda-meta", "/etc")], "has files below"),
         (vec![file("a"), file("a/b")], "has files below"),
         (vec![CondaFile::device("dev")], "device"),
         (vec![file("conda-meta/other-1-0.json")], "installer's records"),
@@ -59,8 +60,64 @@ fn nothing_leads_out_of_the_environment() {
             assert!(text.contains("bad-1-h0_0"), "{text}");
         }
     }
-    let (code, _) = stopped(&bad(vec![CondaFile::symlink("lib/a", "../share/x")]));
-    assert_eq!(code, "");
+}
+
+#[test]
+fn links_are_data_wherever_they_lead() {
+    let links = [
+        ("inside", "share/x", false),
+        ("lib/inside", "../share/x", false),
+        ("up", "../outside", true),
+        ("lib/up", "../../opt", true),
+        ("absolute", "/etc/ssl/certs", true),
+        ("own", "/opt/conda/share/x", true),
+    ];
+    let files: Vec<CondaFile> =
+        links.iter().map(|(path, target, _)| CondaFile::symlink(path, target)).collect();
+    for format in [CondaFormat::Conda, CondaFormat::TarBz2] {
+        let mut channel = CondaChannel::new();
+        channel.add(&bad(files.clone()).format(format));
+        let bench = Bench::new();
+        let lock = bench.solve(&[&channel.url()], &["bad"]).unwrap();
+        let plans = plan_layers(&bench.fetch(&lock).unwrap(), &BucketPolicy::default());
+        let prefix = CondaPrefix::new("/opt/conda", &lock).unwrap();
+        let mut writer = LayerWriter::new(Vec::new(), Compression::Gzip);
+        let outside = write_layer(&plans[0], &prefix, &mut writer).unwrap();
+        let told: Vec<(&str, &str)> =
+            outside.iter().map(|link| (link.path.as_str(), link.target.as_str())).collect();
+        let mut expected: Vec<(&str, &str)> =
+            links.iter().filter(|link| link.2).map(|link| (link.0, link.1)).collect();
+        let mut sorted = told.clone();
+        sorted.sort();
+        expected.sort();
+        assert_eq!(sorted, expected);
+        assert!(outside[0].to_string().starts_with("bad-1-h0_0"), "{}", outside[0]);
+        let entries = entries(&writer.finish().unwrap().0);
+        for (path, target, _) in &links {
+            assert_eq!(link_of(&entries[&format!("opt/conda/{path}")].0), *target);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link_of_another_package() {
+    let mut channel = CondaChannel::new();
+    // In layers of their own, and in one.
+    channel.add(&bad(vec![CondaFile::symlink("share/a", "/etc")]));
+    let other = vec![CondaFile::new("share/a/passwd", "x".repeat(1000))];
+    channel.add(&CondaPackageSpec::new("other", "1").files(other));
+    let bench = Bench::new();
+    let lock = bench.solve(&[&channel.url()], &["bad", "other"]).unwrap();
+    let packages = bench.fetch(&lock).unwrap();
+    let prefix = CondaPrefix::new("/opt/conda", &lock).unwrap();
+    for own_layer_from in [0, u64::MAX] {
+        let policy = BucketPolicy { own_layer_from, buckets: 1, ..BucketPolicy::default() };
+        let plans = plan_layers(&packages, &policy);
+        assert_eq!(plans.len(), if own_layer_from == 0 { 2 } else { 1 });
+        let error = clobbers(&plans, &prefix).unwrap_err();
+        assert_eq!(code(&error), "conda/bad-package");
+        assert!(whole(&error).contains("share/a"), "{}", whole(&error));
+    }
 }
 
 #[test]

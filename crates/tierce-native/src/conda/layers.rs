@@ -14,8 +14,9 @@ use tierce_conda::{
     BucketPolicy, CondaLayerPlan, CondaLock, CondaPrefix, INSTALL_VERSION, PostLinkScript,
     StoredPackage, clobbers, plan_layers, post_link_scripts, write_history, write_layer,
 };
+use tierce_engine::StepHandle;
 
-/// How many files that packages disagree about are told of.
+/// How many files that packages disagree about, or links of a layer, are told of.
 const MOST_WARNINGS: usize = 10;
 
 /// A conda environment with its packages in the store, grouped into layers.
@@ -180,10 +181,21 @@ impl Context {
         &self,
         layers: &Arc<CondaLayers>,
         index: usize,
+        step: &StepHandle,
     ) -> Result<LayerOutcome, NativeError> {
-        let layers = layers.clone();
-        self.assemble(move |writer| Ok(write_layer(&layers.plans[index], &layers.place, writer)?))
-            .await
+        let (layers, reporter) = (layers.clone(), step.reporter());
+        let write = move |writer: &mut _| {
+            let outside = write_layer(&layers.plans[index], &layers.place, writer)?;
+            for link in outside.iter().take(MOST_WARNINGS) {
+                reporter.warn("conda/outside-link", link.to_string());
+            }
+            if outside.len() > MOST_WARNINGS {
+                let more = outside.len() - MOST_WARNINGS;
+                reporter.warn("conda/outside-link", format!("and {more} further links"));
+            }
+            Ok(())
+        };
+        self.assemble(write).await
     }
 
     /// What makes the environment one for conda.
