@@ -30,6 +30,9 @@ pub struct ConfigFile {
     pub python_install_mirror: Option<Address>,
     /// The list of the builds that there are, in the format of uv's, instead of the pinned one.
     pub python_downloads_json_url: Option<Address>,
+    /// Where conda channels are that are given by name alone, instead of
+    /// https://conda.anaconda.org.
+    pub conda_channel_alias: Option<Address>,
     /// What to do about an image when nobody can tell whether it exists; "build" unless set.
     pub unknown: Option<UnknownImage>,
     /// What images start from that only say which Python they want.
@@ -256,6 +259,7 @@ impl ConfigFile {
             index: _,
             python_install_mirror: _,
             python_downloads_json_url: _,
+            conda_channel_alias: _,
             unknown: _,
             debian_base: _,
             images: _,

@@ -23,6 +23,7 @@ pub(crate) fn user_only(file: &ConfigFile) -> Option<Key> {
         index: _,
         python_install_mirror: _,
         python_downloads_json_url: _,
+        conda_channel_alias: _,
         unknown: _,
         debian_base: _,
         images: _,

@@ -49,6 +49,8 @@ pub struct Settings {
     pub python_install_mirror: Option<Url>,
     /// The list of its builds, where not the pinned one.
     pub python_downloads: Option<Url>,
+    /// Where conda channels are that are given by name alone, where not at their usual server.
+    pub conda_channel_alias: Option<Url>,
     /// What is particular about single registries, or parts of them.
     pub registries: BTreeMap<RegistryPath, RegistrySettings>,
     /// The Python that loads the project's Python files.
@@ -136,6 +138,7 @@ impl Settings {
             index: index(&mut r)?.map(|a| a.0),
             python_install_mirror: python_install_mirror(&mut r)?.map(|a| a.0),
             python_downloads: python_downloads(&mut r)?.map(|a| a.0),
+            conda_channel_alias: conda_channel_alias(&mut r)?.map(|a| a.0),
             debian_base: r.or_default(
                 &["debian-base"],
                 None,
@@ -272,6 +275,12 @@ fn python_downloads(r: &mut Resolver<'_>) -> Result<Option<Address>, ConfigError
     let above = above.map(|(FileAddress(address), said)| (address, said));
     let key = ["python-downloads-json-url"];
     Ok(r.value(&key, above, |file| file.python_downloads_json_url.clone()))
+}
+
+fn conda_channel_alias(r: &mut Resolver<'_>) -> Result<Option<Address>, ConfigError> {
+    let above = r.variable(&["CONDA_CHANNEL_ALIAS"])?;
+    let above = above.map(|(FileAddress(address), said)| (address, said));
+    Ok(r.value(&["conda-channel-alias"], above, |file| file.conda_channel_alias.clone()))
 }
 
 fn check_cache_ttl(r: &mut Resolver<'_>) -> Duration {

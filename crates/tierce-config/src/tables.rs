@@ -187,7 +187,9 @@ pub(crate) fn debian(r: &mut Resolver<'_>) -> DebianSettings {
     DebianSettings {
         mirror: mirror.map(|a| a.0),
         security_mirror: security.map(|a| a.0),
-        snapshot: r.value(&["debian", "snapshot"], None, |f| f.debian.snapshot.clone()).map(|a| a.0),
+        snapshot: r
+            .value(&["debian", "snapshot"], None, |f| f.debian.snapshot.clone())
+            .map(|a| a.0),
         keyring: r.value(&["debian", "keyring"], None, |f| f.debian.keyring.clone()),
     }
 }

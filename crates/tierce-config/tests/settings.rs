@@ -182,6 +182,18 @@ fn without_a_home_a_store_must_be_named() {
 }
 
 #[test]
+fn conda_channels_are_where_conda_looks_for_them() {
+    let alias = |world: World| world.settings().conda_channel_alias.map(|url| url.to_string());
+    assert_eq!(alias(World::new()), None);
+    let file = "conda-channel-alias = \"https://file.example/conda\"\n";
+    let found = alias(World::new().user(file));
+    assert_eq!(found.as_deref(), Some("https://file.example/conda"));
+    let variable = [("CONDA_CHANNEL_ALIAS", "https://variable.example")];
+    let found = alias(World::new().user(file).variables(&variable));
+    assert_eq!(found.as_deref(), Some("https://variable.example/"));
+}
+
+#[test]
 fn builds_of_python_come_from_where_uv_looks_for_them() {
     let there = "python-install-mirror = \"https://file.example/python\"\n\
                  python-downloads-json-url = \"https://file.example/list.json\"\n";

@@ -37,6 +37,8 @@ pub struct NativeSettings {
     pub index_credentials: IndexCredentialFiles,
     /// Where Python comes from for bases that have none.
     pub standalone: StandaloneSettings,
+    /// Where conda channels are that are given by name alone, where not at their usual server.
+    pub conda_channel_alias: Option<Url>,
     /// The Debian mirror of bases that name none.
     pub debian_mirror: Option<Url>,
     /// The mirror of Debian's security archive.

@@ -147,6 +147,7 @@ impl Tierce {
                 mirror: settings.python_install_mirror.clone(),
                 list: settings.python_downloads.clone(),
             },
+            conda_channel_alias: settings.conda_channel_alias.clone(),
             debian_mirror: settings.debian.mirror.clone(),
             debian_security_mirror: settings.debian.security_mirror.clone(),
             debian_snapshot: settings.debian.snapshot.clone(),

@@ -44,6 +44,7 @@ pub struct Request<'a> {
 /// Where packages come from.
 pub struct Sources {
     channels: Vec<Channel>,
+    alias: ChannelAlias,
     fetch: FetchSettings,
 }
 
@@ -65,8 +66,14 @@ impl Context {
         wanted: &Wanted,
         seen: &StepSecrets,
     ) -> Result<Sources, NativeError> {
-        let alias = ChannelAlias::default();
         let mut credentials = ChannelCredentials::new().with_basic(self.channel_credentials(seen)?);
+        let alias = match &self.settings.conda_channel_alias {
+            Some(url) => {
+                credentials = credentials.with_channel(url.as_str())?;
+                ChannelAlias::new(url.as_str())?
+            }
+            None => ChannelAlias::default(),
+        };
         let variables = seen.variables();
         let mut channels = vec![];
         for text in &wanted.channels {
@@ -79,7 +86,7 @@ impl Context {
             }
         }
         let fetch = FetchSettings { credentials, ..FetchSettings::default() };
-        Ok(Sources { channels, fetch })
+        Ok(Sources { channels, alias, fetch })
     }
 
     /// The exact packages: those that are locked, those that were solved before, or what the
@@ -144,9 +151,9 @@ impl Context {
             return Ok(exact);
         }
         let mut channels = sources.channels.clone();
-        let alias = ChannelAlias::default();
+        let alias = &sources.alias;
         for package in &exact.packages {
-            for channel in Channel::parse(&package.channel, &alias)? {
+            for channel in Channel::parse(&package.channel, alias)? {
                 if !channels.contains(&channel) {
                     channels.push(channel);
                 }
@@ -159,7 +166,7 @@ impl Context {
         let pinned = exact.packages.into_iter().chain(pinned).collect();
         let mut request = CondaRequest { specs, channels, target: target.clone(), pinned };
         for name in request.missing_channels() {
-            request.channels.extend(Channel::parse(&name, &alias)?);
+            request.channels.extend(Channel::parse(&name, alias)?);
         }
         let (fetcher, store) = (&self.fetcher, &self.store);
         let (credentials, settings) = (&sources.fetch.credentials, RepodataSettings::default());
