@@ -243,6 +243,8 @@ pub struct RunArgs {
     #[arg(long)]
     pub no_network: bool,
     #[command(flatten)]
+    pub locked: LockedArgs,
+    #[command(flatten)]
     pub settings: SettingArgs,
     #[command(flatten)]
     pub python: PythonArgs,

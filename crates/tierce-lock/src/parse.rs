@@ -181,6 +181,7 @@ impl LockFile {
         match version {
             Some(version) if version == i64::from(FORMAT_VERSION) => {}
             Some(found) => return Err(LockFileError::Version { found, known: FORMAT_VERSION }),
+            None if !is_whole => return Err(LockFileError::Truncated),
             None => return Err(malformed("it has no version".to_owned())),
         }
         let file: FileWire = toml::from_str(text).map_err(syntax)?;

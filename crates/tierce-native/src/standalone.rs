@@ -190,7 +190,9 @@ impl Context {
             let _lock = self.lock(name, LockMode::Exclusive).await?;
             let mirror = self.settings.standalone.mirror.as_ref();
             let progress = |bytes| step.reporter().progress(bytes, None);
-            fetch_standalone(build, mirror, &self.fetcher, &self.store, &progress).await?
+            fetch_standalone(build, mirror, &self.fetcher, &self.store, &progress)
+                .await
+                .map_err(|error| self.unfetched_standalone(build, error))?
         };
         let build = build.clone();
         self.assemble(move |writer| {

@@ -13,6 +13,9 @@ pub struct RenderArgs {
     pub name: NameArgs,
     #[command(flatten)]
     pub naming: NamingArgs,
+    /// Nothing that a Dockerfile is built by knows locks: an error that says so
+    #[arg(long, hide = true)]
+    pub locked: bool,
     #[command(flatten)]
     pub settings: SettingArgs,
     #[command(flatten)]

@@ -7,13 +7,12 @@ use crate::args::{Format, LockArgs, LockedArgs, NamingArgs, Progress};
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tierce::lock::{
-    Change, ChangeKind, LockFile, LockFileError, LockedBase, LockedImage, Update, diff, listing,
+use tierce::lock::{Change, ChangeKind, LockFile, LockedBase, LockedImage, Update, diff, listing};
+use tierce::{
+    Diagnostic, ErrorKind, LockReadError, LockRequest, LockUse, Settings, offline, read_lock,
 };
-use tierce::{Diagnostic, ErrorKind, LockRequest, LockUse, Settings, offline};
 
 /// How a lock is called beside its specification.
 const FILE_NAME: &str = "tierce.lock";
@@ -53,25 +52,9 @@ fn beside(spec: &Path) -> PathBuf {
 /// What can go wrong with a lock's file.
 #[derive(Debug, thiserror::Error)]
 pub enum LockCommandError {
-    /// It is not there.
-    #[error("there is no {}", .0.display())]
-    NoFile(PathBuf),
-    /// It can't be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is no lock.
-    #[error("{} is not a lock that can be used", path.display())]
-    Bad {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: LockFileError,
-    },
+    /// There is none to be had.
+    #[error(transparent)]
+    Read(#[from] LockReadError),
     /// It can't be written.
     #[error("cannot write {}", path.display())]
     Write {
@@ -86,33 +69,36 @@ pub enum LockCommandError {
     /// The images are built by builders that only Python knows.
     #[error("the builder {0} can neither make nor use a lock")]
     Builder(String),
+    /// It is for something that says itself how packages are found.
+    #[error("a Dockerfile can't be written from a lock: what is built from it is resolved anew")]
+    Rendered,
+    /// It is for an image that is there already.
+    #[error("{0} is an image, and not a specification that has a lock")]
+    NoSpec(String),
 }
 
 impl Diagnostic for LockCommandError {
     fn code(&self) -> &'static str {
         match self {
-            LockCommandError::NoFile(_) => "lock/no-file",
-            LockCommandError::Read { .. } => "lock/unreadable",
-            LockCommandError::Bad { source, .. } => source.code(),
+            LockCommandError::Read(error) => error.code(),
             LockCommandError::Write { .. } => "lock/not-written",
             LockCommandError::NotFound(_) => "lock/unknown-package",
-            LockCommandError::Builder(_) => "lock/builder",
+            LockCommandError::Builder(_) | LockCommandError::Rendered => "lock/builder",
+            LockCommandError::NoSpec(_) => "lock/no-file",
         }
     }
 
     fn kind(&self) -> ErrorKind {
         match self {
-            LockCommandError::Read { .. } | LockCommandError::Write { .. } => {
-                ErrorKind::Environment
-            }
+            LockCommandError::Read(error) => error.kind(),
+            LockCommandError::Write { .. } => ErrorKind::Environment,
             _ => ErrorKind::User,
         }
     }
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            LockCommandError::NoFile(_) => "Run `tierce lock` to make it.".to_owned(),
-            LockCommandError::Bad { source, .. } => return source.hint(),
+            LockCommandError::Read(error) => return error.hint(),
             LockCommandError::NotFound(_) => {
                 "The lock has no package of that name. `tierce lock` takes up what is new in the \
                  specification; `tierce lock --update` looks everything up anew."
@@ -123,20 +109,15 @@ impl Diagnostic for LockCommandError {
                  decide."
                     .to_owned()
             }
-            LockCommandError::Read { .. } | LockCommandError::Write { .. } => return None,
+            LockCommandError::Rendered => {
+                "Build with --locked and --builder native, or render without.".to_owned()
+            }
+            LockCommandError::NoSpec(_) => {
+                "An image is what it is: run it without --locked and --lock.".to_owned()
+            }
+            LockCommandError::Write { .. } => return None,
         })
     }
-}
-
-/// The lock in a file; `None` where there is none.
-fn read(path: &Path) -> Result<Option<LockFile>, LockCommandError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == NotFound => return Ok(None),
-        Err(source) => return Err(LockCommandError::Read { path: path.to_owned(), source }),
-    };
-    let lock = LockFile::parse(&text);
-    lock.map(Some).map_err(|source| LockCommandError::Bad { path: path.to_owned(), source })
 }
 
 /// Pins the images to their locks, where that is asked for.
@@ -150,7 +131,8 @@ pub fn pin(projects: &mut [Project], args: &LockedArgs) -> Result<(), Failure> {
         let file = match known.get(path) {
             Some(file) => file.clone(),
             None => {
-                let file = read(path)?.ok_or_else(|| LockCommandError::NoFile(path.clone()))?;
+                let file = read_lock(path)?;
+                let file = file.ok_or_else(|| LockReadError::NoFile(path.clone()))?;
                 let file = Arc::new(file);
                 known.insert(path.clone(), file.clone());
                 file
@@ -224,9 +206,9 @@ pub fn make(
     for project in projects {
         let path = &project.lock.file;
         if !files.contains_key(path) {
-            let before = match read(path) {
+            let before = match read_lock(path) {
                 // All of it is made anew: nothing of it is needed.
-                Err(LockCommandError::Bad { .. }) if update == Update::All => None,
+                Err(LockReadError::Bad { .. }) if update == Update::All => None,
                 before => before?,
             };
             files.insert(path.clone(), before);

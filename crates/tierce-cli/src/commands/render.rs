@@ -1,6 +1,7 @@
 //! `tierce render`
 
 use super::failure::{CliError, Failure};
+use super::lock::LockCommandError;
 use super::project::Ask;
 use super::{Done, print_json, print_line, project};
 use crate::args::{Format, Progress, RenderArgs};
@@ -13,6 +14,9 @@ use tierce::dockerfile::{Archive, ContextEntry, ContextSource, Rendered, SecretS
 use tierce::{Events, RenderWishes, offline};
 
 pub fn run(args: RenderArgs) -> Done {
+    if args.locked {
+        return Err(LockCommandError::Rendered.into());
+    }
     let (settings, project) = project::load_one(&Ask::one(
         args.spec.spec.as_deref(),
         &args.name,

@@ -1,9 +1,10 @@
 //! `tierce run`
 
 use super::failure::CliError;
+use super::lock::LockCommandError;
 use super::project::Ask;
 use super::python::{Handover, PythonError, files};
-use super::{Done, project};
+use super::{Done, lock, project};
 use crate::args::{NamingArgs, RunArgs};
 use std::path::Path;
 use tierce::RunOptions;
@@ -26,7 +27,7 @@ pub fn run(args: RunArgs) -> Done {
     // What exists as a path is a specification; everything else names an image.
     let image = args.image.clone().unwrap_or_else(|| ".".to_owned());
     let of_file = files::with_name(Path::new(&image)).is_some_and(|(file, _)| file.exists());
-    let (settings, project) = if of_file || Path::new(&image).exists() {
+    let (settings, mut project) = if of_file || Path::new(&image).exists() {
         let spec = args.image.as_deref().map(Path::new);
         let ask = Ask::one(spec, &args.name, &naming, &args.settings, python);
         let mut loaded = project::load(&ask)?;
@@ -42,6 +43,13 @@ pub fn run(args: RunArgs) -> Done {
         let ask = Ask::one(None, &args.name, &naming, &args.settings, python);
         (project::settings(Path::new("."), &ask)?, None)
     };
+    match &mut project {
+        Some(project) => lock::pin(std::slice::from_mut(project), &args.locked)?,
+        None if args.locked.locked || args.locked.lock.is_some() => {
+            return Err(LockCommandError::NoSpec(image).into());
+        }
+        None => {}
+    }
     project::drive(settings, args.progress, async move |tierce, events| {
         Ok(match &project {
             Some(p) => {

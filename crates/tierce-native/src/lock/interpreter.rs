@@ -2,14 +2,16 @@
 
 use super::LockedError;
 use super::base::missing;
+use super::python::url_of;
 use crate::context::Context;
+use crate::error::NativeError;
 use crate::planner::Planner;
 use crate::python::Interpreter;
 use std::path::Path;
 use tierce_lock::{InterpreterProvider, LockedFile, LockedInterpreter, Place};
 use tierce_oci::Platform;
 use tierce_spec::{Base, Step};
-use tierce_wheel::{BuildLibc, Libc, STANDALONE_PREFIX, StandaloneBuild};
+use tierce_wheel::{BuildLibc, Libc, STANDALONE_PREFIX, StandaloneBuild, StandaloneError};
 use url::Url;
 
 impl Context {
@@ -49,6 +51,21 @@ impl Context {
             url: Url::parse(&url).map_err(|e| impossible(e.to_string()))?,
             digest,
         }))
+    }
+
+    /// What it means that a build can't be had: where it is locked, there is no other.
+    pub fn unfetched_standalone(
+        &self,
+        build: &StandaloneBuild,
+        error: StandaloneError,
+    ) -> NativeError {
+        match (self.locking.locked(), error) {
+            (Some(_), StandaloneError::Download { source, .. }) => {
+                let tried = url_of(&source).into_iter().collect();
+                LockedError::of_fetch(build.filename(), tried, source).into()
+            }
+            (_, error) => error.into(),
+        }
     }
 
     /// Records a build of python-build-standalone's.

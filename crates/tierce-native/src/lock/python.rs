@@ -61,7 +61,8 @@ impl Context {
     }
 }
 
-fn url_of(error: &FetchError) -> Option<String> {
+/// What could not be fetched.
+pub fn url_of(error: &FetchError) -> Option<String> {
     match error {
         FetchError::Scheme { url, .. }
         | FetchError::Status { url, .. }
