@@ -3,6 +3,7 @@
 use crate::location::Location;
 use crate::name::{PackageName, WheelFilename};
 use crate::pylock::{self, PylockError};
+use crate::pylock_selection::PylockSelection;
 use crate::target::Target;
 use pep440_rs::Version;
 use serde_json::json;
@@ -157,7 +158,16 @@ impl Lock {
     /// Reads a `pylock.toml` (PEP 751) for one target, whoever wrote it: packages whose markers
     /// don't hold there are left out, and the best fitting wheel of each is chosen.
     pub fn parse(pylock: &[u8], target: &Target) -> Result<Self, PylockError> {
-        Ok(Lock::new(target, pylock::read(pylock, target)?))
+        Lock::parse_selected(pylock, target, &PylockSelection::default())
+    }
+
+    /// The same with some of the lock's extras and dependency groups.
+    pub fn parse_selected(
+        pylock: &[u8],
+        target: &Target,
+        selection: &PylockSelection,
+    ) -> Result<Self, PylockError> {
+        Ok(Lock::new(target, pylock::read(pylock, target, selection)?))
     }
 
     /// A lock of these packages, each with the file that is installed. Sorted by name.
@@ -234,6 +244,8 @@ impl Diagnostic for PylockError {
     fn code(&self) -> &'static str {
         match self {
             PylockError::NoFile { .. } => "python/no-wheel",
+            PylockError::UnknownExtra { .. } => "python/unknown-extra",
+            PylockError::UnknownGroup { .. } => "python/unknown-group",
             _ => "python/bad-lock",
         }
     }
@@ -248,6 +260,10 @@ impl Diagnostic for PylockError {
                 PylockError::NoFile { .. } => {
                     "Choose a version with a wheel for this platform and interpreter, or another \
                  interpreter."
+                }
+                PylockError::UnknownExtra { .. } | PylockError::UnknownGroup { .. } => {
+                    "Name one that there is, or lock with it: `extras` and `dependency-groups` of \
+                     the lock file list what it was made for."
                 }
                 _ => {
                     "Write the lock file anew, with `uv export --format pylock.toml` for instance."

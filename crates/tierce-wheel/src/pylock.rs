@@ -3,6 +3,7 @@
 use crate::location::{Location, LocationError};
 use crate::lock::{ArchiveFile, LockedPackage, Source, WheelFile};
 use crate::name::{FilenameError, NameError, PackageName, WheelFilename};
+use crate::pylock_selection::{Chosen, Offered, PylockSelection};
 use crate::target::{Tags, Target};
 use pep440_rs::Version;
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree};
@@ -41,6 +42,22 @@ pub enum PylockError {
         package: PackageName,
         /// The marker.
         marker: String,
+    },
+    /// An extra that is asked for is none of the lock's.
+    #[error("the lock file has no extra {name:?}; there are {known}")]
+    UnknownExtra {
+        /// The extra.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A group that is asked for is none of the lock's.
+    #[error("the lock file has no dependency group {name:?}; there are {known}")]
+    UnknownGroup {
+        /// The group.
+        name: String,
+        /// Those that there are.
+        known: String,
     },
     /// A package is there twice.
     #[error("{0} is locked twice for one target")]
@@ -91,6 +108,12 @@ pub enum PylockError {
 #[serde(rename_all = "kebab-case")]
 struct File {
     lock_version: String,
+    #[serde(default)]
+    extras: Vec<String>,
+    #[serde(default)]
+    dependency_groups: Vec<String>,
+    #[serde(default)]
+    default_groups: Vec<String>,
     #[serde(default)]
     packages: Vec<Package>,
 }
@@ -153,18 +176,29 @@ struct TierceTool {
 }
 
 /// The packages of a lock for one target, sorted by name, with the best file of each.
-pub(crate) fn read(bytes: &[u8], target: &Target) -> Result<Vec<LockedPackage>, PylockError> {
+pub(crate) fn read(
+    bytes: &[u8],
+    target: &Target,
+    selection: &PylockSelection,
+) -> Result<Vec<LockedPackage>, PylockError> {
     let text = std::str::from_utf8(bytes).map_err(|_| PylockError::NotUtf8)?;
     let file: File = toml::from_str(text).map_err(|e| PylockError::Toml(Box::new(e)))?;
     if file.lock_version.split('.').next() != Some("1") {
         return Err(PylockError::Version(file.lock_version));
     }
+    let chosen = selection.of(Offered {
+        extras: &file.extras,
+        groups: &file.dependency_groups,
+        default_groups: &file.default_groups,
+    })?;
     let tags = target.tags();
     let environment = marker_environment(target);
     let mut packages = BTreeMap::new();
     for package in file.packages {
         let name = PackageName::new(&package.name)?;
-        if !applies(&name, package.marker.as_deref(), environment.as_ref())? {
+        if let Some(marker) = &package.marker
+            && !applies(&name, marker, &chosen, environment.as_ref())?
+        {
             continue;
         }
         let package = resolve(name, package, target, &tags)?;
@@ -177,12 +211,12 @@ pub(crate) fn read(bytes: &[u8], target: &Target) -> Result<Vec<LockedPackage>, 
 
 fn applies(
     package: &PackageName,
-    marker: Option<&str>,
+    marker: &str,
+    chosen: &Chosen,
     environment: Option<&MarkerEnvironment>,
 ) -> Result<bool, PylockError> {
-    let Some(marker) = marker else { return Ok(true) };
     let bad = || PylockError::Marker { package: package.clone(), marker: marker.to_owned() };
-    let tree = MarkerTree::from_str(marker).map_err(|_| bad())?;
+    let tree = MarkerTree::from_str(&chosen.answered(marker)).map_err(|_| bad())?;
     Ok(tree.evaluate(environment.ok_or_else(bad)?, &[]))
 }
 

@@ -1,7 +1,7 @@
 //! From projects to what they lock, for one target.
 
 use super::error::ProjectError;
-use super::selection::{poetry_selection, uv_arguments};
+use super::selection::{poetry_selection, pylock_selection, uv_arguments};
 use crate::context::Context;
 use crate::error::NativeError;
 use crate::key::KeyEncoder;
@@ -254,8 +254,8 @@ fn pylock(project: &Project, read: &GatheredProject, target: &Target) -> Result<
         let python = target.python().to_string();
         return Err(ProjectError::Python { allowed, python }.into());
     }
-    let lock =
-        Lock::parse(&read.manifest.content, target).map_err(tierce_wheel::LockError::from)?;
+    let selection = pylock_selection(&project.selection);
+    let lock = Lock::parse_selected(&read.manifest.content, target, &selection)?;
     let is_project = |package: &LockedPackage| {
         matches!(&package.source, PackageSource::Directory { path, .. }
             if plain(&path.to_string_lossy()) == Path::new("."))

@@ -2,6 +2,7 @@
 
 use tierce_spec::{Extras, Groups, Project, ProjectInstall, Selection};
 use tierce_wheel::poetry::{PoetryExtras, PoetryGroups, PoetrySelection};
+use tierce_wheel::{PylockGroups, PylockSelection};
 
 /// The arguments of `uv export`.
 pub fn uv_arguments(project: &Project) -> Vec<String> {
@@ -70,6 +71,32 @@ pub fn poetry_selection(selection: &Selection) -> PoetrySelection {
             Extras::None => PoetryExtras::None,
             Extras::All => PoetryExtras::All,
         },
+        with_extras: with_extras.clone(),
+        without_extras: without_extras.clone(),
+    }
+}
+
+/// The same for `pylock.toml` files. What is in no group is always there: lock files have a group
+/// of its own for what a project itself requires, where that can be left out.
+pub fn pylock_selection(selection: &Selection) -> PylockSelection {
+    let Selection {
+        groups,
+        with_groups,
+        without_groups,
+        extras,
+        with_extras,
+        without_extras,
+        packages: _,
+    } = selection;
+    PylockSelection {
+        groups: match groups {
+            Groups::Defaults => PylockGroups::Defaults,
+            Groups::None | Groups::Only => PylockGroups::None,
+            Groups::All => PylockGroups::All,
+        },
+        with_groups: with_groups.clone(),
+        without_groups: without_groups.clone(),
+        all_extras: *extras == Extras::All,
         with_extras: with_extras.clone(),
         without_extras: without_extras.clone(),
     }
