@@ -220,6 +220,7 @@ requires-python = ">=3.9"
 constraints = [{ name = "six", specifier = "<3" }]
 [[package]]
 name = "app"
+version = "1"
 source = { virtual = "." }
 [package.metadata]
 requires-dist = [
@@ -248,7 +249,7 @@ docs = [{ name = "iniconfig" }, { name = "toml" }]
         for (from, to) in [
             ("Six >= 1.15", "six>=1.15"),
             ("\"win; sys_platform", "\"win>3; sys_platform"),
-            ("version = \"1\"", "dynamic = [\"version\"]"),
+            ("version = \"1\"", "version = \"1.0\""),
             ("[\"toml\", { include-group = \"dev\" }]", "[\"iniconfig\", \"toml\"]"),
         ] {
             assert!(MANIFEST.contains(from));
@@ -267,6 +268,8 @@ docs = [{ name = "iniconfig" }, { name = "toml" }]
             ("fast = [", "slow = [", "slow"),
             ("six<3", "six<4", "six<4"),
             (">=3.9", ">=3.10", ">=3.10"),
+            ("version = \"1\"", "version = \"2\"", "the version of app is 2, 1 in the lock"),
+            ("version = \"1\"", "dynamic = [\"version\"]", "is dynamic, 1 in the lock"),
         ] {
             assert!(MANIFEST.contains(from), "{from}");
             let error = check(&MANIFEST.replacen(from, to, 1), LOCK).unwrap_err();
@@ -274,6 +277,14 @@ docs = [{ name = "iniconfig" }, { name = "toml" }]
             assert!(error.to_string().contains(expected), "{to}: {error}");
             assert!(error.hint().unwrap().contains("uv lock"));
         }
+    }
+
+    #[test]
+    fn versions_that_backends_find_are_in_no_lock() {
+        let lock = LOCK.replacen("version = \"1\"\nsource", "source", 1);
+        check(&MANIFEST.replace("version = \"1\"", "dynamic = [\"version\"]"), &lock).unwrap();
+        let error = check(MANIFEST, &lock).unwrap_err();
+        assert!(error.to_string().contains("is 1, and dynamic in the lock"), "{error}");
     }
 
     #[test]

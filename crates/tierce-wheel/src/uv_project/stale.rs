@@ -3,7 +3,7 @@
 use crate::name::PackageName;
 use crate::pylock::marker_environment;
 use crate::target::Target;
-use pep440_rs::VersionSpecifiers;
+use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{ExtraName, MarkerEnvironment, MarkerTree, Requirement, VersionOrUrl};
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -71,6 +71,7 @@ pub(super) fn differences(
         return found;
     };
     let dynamic = strings(project.get("dynamic"));
+    found.extend(version(&name, project, package, &dynamic));
     let metadata = package.get("metadata").and_then(Value::as_table);
     let locked = |key: &str| list(metadata.and_then(|metadata| metadata.get(key)));
     if !dynamic.iter().any(|field| field == "dependencies") {
@@ -84,6 +85,34 @@ pub(super) fn differences(
     }
     groups(&name, manifest, metadata, &environment, &mut found);
     found
+}
+
+/// The same of the project's own version. One that its backend finds is not in locks.
+fn version(
+    name: &PackageName,
+    project: &Table,
+    package: &Table,
+    dynamic: &[String],
+) -> Option<String> {
+    let own = project.get("version").and_then(Value::as_str);
+    let locked = package.get("version").and_then(Value::as_str);
+    let is_dynamic = dynamic.iter().any(|field| field == "version");
+    match (own, locked) {
+        (Some(own), Some(locked)) => {
+            let is_same = match (Version::from_str(own), Version::from_str(locked)) {
+                (Ok(own), Ok(locked)) => own == locked,
+                _ => own == locked,
+            };
+            (!is_same).then(|| format!("the version of {name} is {own}, {locked} in the lock"))
+        }
+        (Some(own), None) => {
+            Some(format!("the version of {name} is {own}, and dynamic in the lock"))
+        }
+        (None, Some(locked)) if is_dynamic => {
+            Some(format!("the version of {name} is dynamic, {locked} in the lock"))
+        }
+        (None, _) => None,
+    }
 }
 
 /// The same of interpreters, for projects that are alone in their lock.
