@@ -168,14 +168,6 @@ pub enum FlyteError {
         /// The file.
         path: PathBuf,
     },
-    /// A program that steps in the image run is not there.
-    #[error("{layer} needs the program {tool}")]
-    NoTool {
-        /// The kind of layer.
-        layer: &'static str,
-        /// The program.
-        tool: &'static str,
-    },
     /// The line of a Dockerfile is one that is not understood.
     #[error("the line {:?} of a Dockerfile is not understood", hide_credentials(line))]
     DockerLine {
@@ -226,7 +218,6 @@ impl Diagnostic for FlyteError {
             FlyteError::Header { .. } => "flyte/invalid-script-header",
             FlyteError::ScriptPython { .. } => "flyte/script-python",
             FlyteError::Unread { .. } => "flyte/unreadable",
-            FlyteError::NoTool { .. } => "flyte/no-tool",
             FlyteError::DockerLine { .. } => "flyte/docker-line",
             FlyteError::PixiPlatform { .. } | FlyteError::PixiPlatforms { .. } => {
                 "flyte/pixi-platform"
@@ -235,10 +226,7 @@ impl Diagnostic for FlyteError {
     }
 
     fn kind(&self) -> ErrorKind {
-        match self {
-            FlyteError::NoTool { .. } => ErrorKind::Environment,
-            _ => ErrorKind::User,
-        }
+        ErrorKind::User
     }
 
     fn hint(&self) -> Option<String> {
@@ -297,12 +285,6 @@ impl Diagnostic for FlyteError {
             },
             FlyteError::NoHeader { .. } => {
                 "Begin it with a block as PEP 723 has them: # /// script, # dependencies = [\"httpx\"], # ///.".to_owned()
-            }
-            FlyteError::NoTool { tool: "pixi", .. } => {
-                "Install it (https://pixi.prefix.dev) where it is found on PATH: it is copied into the image.".to_owned()
-            }
-            FlyteError::NoTool { tool, .. } => {
-                format!("tierce fetches {tool} for images on amd64 and arm64: build it there.")
             }
             FlyteError::DockerLine { .. } => {
                 "LABEL and ENV are; for others there are methods, or from_dockerfile.".to_owned()

@@ -28,5 +28,5 @@ pub use extend::CloneOptions;
 pub use host::Host;
 pub use image::{FlyteImage, Prelude};
 pub use layer::{InstallMode, InstallOptions, Layer, LocalPackage, SourceKind};
-pub use lower::{Lowered, ToolsWanted, Warning};
-pub use surroundings::{DefaultBase, Surroundings, Tools};
+pub use lower::{Lowered, Warning};
+pub use surroundings::{DefaultBase, Surroundings};

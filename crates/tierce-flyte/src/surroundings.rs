@@ -17,8 +17,8 @@ pub struct Surroundings {
     /// Where images go that have no registry of their own. What has been named by Flyte without one
     /// gets it in its name, and knows itself by that name.
     pub registry: Option<String>,
-    /// Programs of the host that steps in the image run.
-    pub tools: Tools,
+    /// A static `uv`, where [`crate::FlyteImage::wants_uv`]: it is copied into the image.
+    pub uv: Option<PathBuf>,
     /// The platforms whose programs run here; `None` where that is not known. Of Flyte's default
     /// of two, only these are built.
     pub runnable: Option<Vec<Platform>>,
@@ -39,13 +39,4 @@ impl Default for DefaultBase {
     fn default() -> Self {
         DefaultBase::Suite("bookworm".to_owned())
     }
-}
-
-/// Programs of the host that steps in the image run: they are copied into it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tools {
-    /// `uv`, a static program.
-    pub uv: Option<PathBuf>,
-    /// `pixi`, where the user has it.
-    pub pixi: Option<PathBuf>,
 }

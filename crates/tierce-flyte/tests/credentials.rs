@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tierce_flyte::{
     DebianOptions, FlyteImage, Host, InstallMode, InstallOptions, Layer, PixiOptions,
-    ScriptOptions, Surroundings, Tools,
+    ScriptOptions, Surroundings,
 };
 use tierce_oci::Diagnostic;
 
@@ -28,8 +28,7 @@ fn surroundings(image: &FlyteImage, texts: &BTreeMap<PathBuf, String>) -> Surrou
             read.insert(path, text.clone());
         }
     }
-    let tools = Tools { uv: Some("/host/uv".into()), pixi: Some("/host/pixi".into()) };
-    Surroundings { texts: read, tools, ..Surroundings::default() }
+    Surroundings { texts: read, uv: Some("/host/uv".into()), ..Surroundings::default() }
 }
 
 /// The image is refused where one of the files has a password, and names that file; not where it

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tierce_flyte::{
     CloneOptions, DebianOptions, DefaultBase, FlyteImage, Host, InstallMode, InstallOptions, Layer,
-    Lowered, PixiOptions, ScriptOptions, Surroundings, Tools, ToolsWanted,
+    Lowered, PixiOptions, ScriptOptions, Surroundings,
 };
 use tierce_oci::{Diagnostic, Platform};
 use tierce_spec::{
@@ -35,10 +35,7 @@ fn flytes(layers: Vec<Layer>) -> FlyteImage {
 }
 
 fn surroundings() -> Surroundings {
-    Surroundings {
-        tools: Tools { uv: Some("/host/uv".into()), pixi: Some("/host/pixi".into()) },
-        ..Surroundings::default()
-    }
+    Surroundings { uv: Some("/host/uv".into()), ..Surroundings::default() }
 }
 
 fn with_texts(texts: &[(&str, &str)]) -> Surroundings {
@@ -324,7 +321,7 @@ fn what_flyte_named_without_a_registry_goes_to_everyones() {
 #[test]
 fn uv_is_where_commands_may_call_it() {
     let has_uv = |image: &Image| lines(image).contains(&"file /host/uv /usr/bin/uv".to_owned());
-    let bare = Surroundings { tools: Tools::default(), ..surroundings() };
+    let bare = Surroundings { uv: None, ..surroundings() };
     for (layers, expected) in [
         (vec![commands(&["uv --version"])], true),
         (vec![commands(&[MAKE_USER])], false),
@@ -332,7 +329,7 @@ fn uv_is_where_commands_may_call_it() {
     ] {
         let image = flytes(layers);
         assert_eq!(has_uv(&lower(&image).image), expected);
-        assert_eq!(image.wanted_tools().uv_for_commands, expected);
+        assert_eq!(image.wants_uv(), expected);
         let without = lower_in(&image, &bare);
         assert_eq!(codes(&without).contains(&"flyte/no-uv"), expected);
     }
@@ -527,8 +524,8 @@ fn projects_are_what_their_locks_say() {
     let wanted: Vec<PathBuf> = image.wanted(&BTreeMap::new()).into_iter().collect();
     assert!(wanted.contains(&"app/pyproject.toml".into()), "{wanted:?}");
     assert!(wanted.contains(&"app/uv.lock".into()) && wanted.contains(&"app/../uv.lock".into()));
-    assert_eq!(image.wanted_tools(), ToolsWanted::default());
-    let bare = Surroundings { tools: Tools::default(), ..with_texts(&LOCKED) };
+    assert!(!image.wants_uv());
+    let bare = Surroundings { uv: None, ..with_texts(&LOCKED) };
     for (image, install) in [
         (image, ProjectInstall::DependenciesOnly),
         (uv_project(InstallMode::InstallProject), ProjectInstall::InstallProject),
@@ -777,11 +774,8 @@ fn pixis_environment_is_the_one_that_runs() {
         .and_then(|i| i.with_requirements("requirements.txt", InstallOptions::default()))
         .unwrap();
     // No program of the host is needed.
-    assert_eq!(image.wanted_tools(), ToolsWanted::default());
-    let none = Surroundings {
-        tools: Tools { uv: None, pixi: None },
-        ..with_texts(&[("app/pixi.lock", "")])
-    };
+    assert!(!image.wants_uv());
+    let none = Surroundings { uv: None, ..with_texts(&[("app/pixi.lock", "")]) };
     let lowered = lower_in(&image, &none).image;
     let (conda, pixi) = pixi_of(&lowered);
     assert_eq!(conda.prefix(), "/opt/pixi-project/.pixi/envs/default");

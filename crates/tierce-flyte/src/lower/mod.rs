@@ -12,7 +12,6 @@ mod project;
 mod requires;
 mod script;
 mod source;
-mod tools;
 mod variables;
 mod wanted;
 mod words;
@@ -27,8 +26,6 @@ use tierce_spec::{
     join_image_path,
 };
 use variables::Variables;
-
-pub use wanted::ToolsWanted;
 
 /// The image that was described.
 #[derive(Clone, Debug)]
@@ -88,8 +85,6 @@ struct Lowering<'a> {
     workdir: Option<String>,
     /// Directories that are known to be there.
     directories: BTreeSet<String>,
-    /// Programs of the host that are in the image.
-    tools: BTreeSet<&'static str>,
 }
 
 /// Directories that all systems have, and the home of Flyte's user.
@@ -107,7 +102,6 @@ impl<'a> Lowering<'a> {
             indexes: Indexes::of(&source.layers),
             workdir: None,
             directories: DIRECTORIES.map(str::to_owned).into(),
-            tools: BTreeSet::new(),
         }
     }
 

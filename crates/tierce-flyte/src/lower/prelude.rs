@@ -46,15 +46,13 @@ impl Lowering<'_> {
         if !self.source.calls_programs() {
             return;
         }
-        if self.surroundings.tools.uv.is_none() {
-            self.warn(
+        match &self.surroundings.uv {
+            Some(uv) => self.image = self.image.with_source_file(uv, "/usr/bin/uv"),
+            None => self.warn(
                 "flyte/no-uv",
                 "there is no uv on this machine: commands find none in the image",
-            );
-            return;
+            ),
         }
-        // It is there, so that it can't fail.
-        let _ = self.uv("commands");
     }
 
     pub(super) fn footer(&mut self) {

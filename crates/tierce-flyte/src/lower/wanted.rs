@@ -73,26 +73,14 @@ pub(super) fn pylock_name(text: &str) -> String {
     format!("pylock.{}.toml", digest_word('e', &Digest::of(text)))
 }
 
-/// Which programs of the host an image needs in [`crate::Surroundings::tools`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ToolsWanted {
-    /// uv, since it installs something in the image.
-    pub uv_to_install: bool,
-    /// uv, since commands of the user may call it.
-    pub uv_for_commands: bool,
-    /// pixi.
-    pub pixi: bool,
-}
-
 impl FlyteImage {
-    /// Which programs of the host the image needs.
-    pub fn wanted_tools(&self) -> ToolsWanted {
-        let mut wanted = ToolsWanted::default();
-        if self.is_unmodified() || self.dockerfile.is_some() {
-            return wanted;
-        }
-        wanted.uv_for_commands = self.prelude() == Prelude::Flyte && self.calls_programs();
-        wanted
+    /// Whether commands of the user may call uv, so that it is wanted in
+    /// [`crate::Surroundings::uv`].
+    pub fn wants_uv(&self) -> bool {
+        !self.is_unmodified()
+            && self.dockerfile.is_none()
+            && self.prelude() == Prelude::Flyte
+            && self.calls_programs()
     }
 }
 

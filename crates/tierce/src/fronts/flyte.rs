@@ -1,7 +1,7 @@
 //! An `Image` of Flyte's words as an image.
 
 use super::{Front, FrontError, FrontWarning};
-use crate::flyte::{DefaultBase, FlyteImage, Lowered, Surroundings, Tools, ToolsWanted};
+use crate::flyte::{DefaultBase, FlyteImage, Lowered, Surroundings};
 use crate::{OpenError, Settings, Tierce};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ pub fn flyte_unfetched(
     settings: &Settings,
 ) -> Result<Front, FrontError> {
     let texts = texts(image, root);
-    let tools = tools(image.wanted_tools(), settings)?;
-    let wants_uv = tools.uv.as_ref().is_some_and(|program| !program.is_file());
+    let uv = uv(image, settings)?;
+    let wants_uv = uv.as_ref().is_some_and(|program| !program.is_file());
     let default_base = match &settings.debian_base {
         DebianBase::Suite(suite) => DefaultBase::Suite(suite.clone()),
         DebianBase::Image(template) => DefaultBase::Image(template.to_string()),
@@ -42,7 +42,7 @@ pub fn flyte_unfetched(
         texts,
         written: write(image, settings)?,
         registry: settings.registry.clone(),
-        tools,
+        uv,
         runnable: Some(runnable()),
     };
     let Lowered { image, warnings } = image.lower(&surroundings)?;
@@ -104,17 +104,14 @@ fn runnable() -> Vec<Platform> {
     all
 }
 
-/// The programs that steps run. uv is always the pinned one, at its place in the store: what is
-/// in an image must not depend on what is installed on the machine that makes it.
-fn tools(wanted: ToolsWanted, settings: &Settings) -> Result<Tools, FrontError> {
-    let wants_uv = wanted.uv_to_install || wanted.uv_for_commands;
-    let uv = match wants_uv && Uv::is_pinned_here() {
-        true => Some(Uv::place(&Store::open(&settings.store).map_err(OpenError::from)?)?),
-        false => None,
-    };
-    let pixi = settings.search_path.iter().map(|directory| directory.join("pixi"));
-    let pixi = pixi.filter(|program| program.is_file());
-    Ok(Tools { uv, pixi: pixi.into_iter().next().filter(|_| wanted.pixi) })
+/// The uv that commands of the image run: always the pinned one, at its place in the store. What
+/// is in an image must not depend on what is installed on the machine that makes it.
+fn uv(image: &FlyteImage, settings: &Settings) -> Result<Option<PathBuf>, FrontError> {
+    if !image.wants_uv() || !Uv::is_pinned_here() {
+        return Ok(None);
+    }
+    let store = Store::open(&settings.store).map_err(OpenError::from)?;
+    Ok(Some(Uv::place(&store)?))
 }
 
 fn fetch_uv(settings: &Settings) -> Result<(), FrontError> {
