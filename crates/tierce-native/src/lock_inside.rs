@@ -6,6 +6,7 @@ use crate::error::NativeError;
 use crate::execute::Job;
 use crate::layer::Layer;
 use crate::pip::{InsideRequest, PipRequest};
+use crate::projects::ProjectError;
 use std::path::{Path, PathBuf};
 use tierce_engine::{Events, Outcome, StepKind};
 use tierce_sandbox::{Mount, Process};
@@ -80,7 +81,11 @@ impl Context {
             Ok(()) => {}
             Err(NativeError::StepFailed { tail, .. }) => {
                 let target = inside.request.target.to_string();
-                return Err(LockError::from_uv(&tail.join("\n"), &target).into());
+                let error = LockError::from_uv(&tail.join("\n"), &target);
+                return Err(match error.is_without_git() {
+                    true => ProjectError::NoGitInside { explanation: error.to_string() }.into(),
+                    false => error.into(),
+                });
             }
             Err(error) => return Err(error),
         }

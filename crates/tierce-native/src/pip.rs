@@ -8,7 +8,9 @@ use crate::execute::Job;
 use crate::key::KeyEncoder;
 use crate::layer::{Layer, LayerOutcome};
 use crate::local_wheels::LocalWheels;
-use crate::projects::{FOLDER, Folder, Pinned, check_built, source_key, with_versions};
+use crate::projects::{
+    FOLDER, Folder, Pinned, ProjectError, check_built, source_key, with_versions,
+};
 use crate::python::{Interpreter, PythonLayers, Together};
 use crate::secret::{StepSecrets, key_parts};
 use serde::{Deserialize, Serialize};
@@ -23,7 +25,7 @@ use tierce_store::{RecordKind, ScratchDir};
 use tierce_wheel::{
     BucketPolicy, BuildIndexes, BuildJob, BuildPaths, CompileJob, FetchEvent, FetchSettings,
     IndexCredentials, InstallPlan, InstallTarget, Lock, LockError, LockRequest, LockedPackage,
-    Prereleases, Source, SourcePolicy, StoredWheel, Target, fetch_sources, fetch_wheels,
+    Prereleases, Source, SourcePolicy, StoredWheel, Target, VcsSource, fetch_sources, fetch_wheels,
     write_bytecode_layer,
 };
 
@@ -324,7 +326,7 @@ impl Context {
                     path: archive.path.clone(),
                     name: archive.filename.clone(),
                 },
-                (None, Source::Vcs(_), _) => BuildSource::Checkout,
+                (None, Source::Vcs(vcs), _) => BuildSource::Repository(vcs.clone()),
                 _ => {
                     let (package, kind) = (package.name.to_string(), "a local directory");
                     return Err(NativeError::Unbuildable { package, kind });
@@ -362,6 +364,7 @@ impl Context {
             return Ok(StoredWheel { package, filename, digest, path, size });
         }
         self.require_execution(request.platform, &title)?;
+        let source = self.checked_out(package, source, request).await?;
         let mut layers = below.to_vec();
         if let BuildSource::Folder(folder) = &source {
             layers.extend(self.folder_layer(folder).await?);
@@ -393,7 +396,9 @@ impl Context {
         let own_cache = self.own_cache(&seen)?;
         let cache = self.build_cache(own_cache.as_ref(), below)?;
         let mounts = self.build_mounts(&paths, &source, &out, cache).await?;
-        for argv in &job.commands {
+        let is_inside = matches!(source, BuildSource::Repository(_));
+        let asked = is_inside.then(|| vec!["git".to_owned(), "--version".to_owned()]);
+        for argv in asked.iter().chain(&job.commands) {
             let mut process = Process::new(roots.clone(), scratch.path.clone(), argv.clone());
             let mut env = job.env.clone();
             env.push(("PATH".into(), crate::draft::DEFAULT_PATH.into()));
@@ -404,13 +409,34 @@ impl Context {
             process.time_limit = Some(crate::execute::TIME_LIMIT);
             seen.give(&mut process);
             let (title, secrets) = (title.clone(), seen.clone());
-            self.run(Job { process, title, secrets }, &step).await?;
+            match self.run(Job { process, title, secrets }, &step).await {
+                Ok(()) => {}
+                Err(NativeError::Interrupted) => return Err(NativeError::Interrupted),
+                Err(_) if Some(argv) == asked.as_ref() => {
+                    return Err(ProjectError::NoGit { package: package.name.to_string() }.into());
+                }
+                Err(error) => return Err(error),
+            }
         }
         let wheel = self.import_built(package, &out, settings, &seen)?;
         let record = BuiltRecord { filename: wheel.filename.to_string(), digest: wheel.digest };
         self.store.put_record(BUILT, &key, &record)?;
         step.finish(Outcome::Made, wheel.filename.to_string());
         Ok(wheel)
+    }
+
+    /// A repository as a folder, where this machine has a git.
+    async fn checked_out(
+        &self,
+        package: &LockedPackage,
+        source: BuildSource,
+        request: &PipRequest<'_>,
+    ) -> Result<BuildSource, NativeError> {
+        let BuildSource::Repository(vcs) = &source else { return Ok(source) };
+        Ok(match self.check_out(package, vcs, request).await? {
+            Some(folder) => BuildSource::Folder(folder),
+            None => source,
+        })
     }
 
     async fn build_mounts(
@@ -524,8 +550,8 @@ fn reading(argv: Vec<String>, file: &str) -> Vec<String> {
 enum BuildSource {
     /// An archive in the store, and its real name.
     Archive { path: PathBuf, name: String },
-    /// A repository that the build checks out.
-    Checkout,
+    /// A repository, which the build checks out where this machine can't.
+    Repository(VcsSource),
     /// A folder, which is a layer below the build.
     Folder(Folder),
 }
@@ -535,7 +561,7 @@ impl BuildSource {
     fn inside(&self) -> String {
         match self {
             BuildSource::Archive { name, .. } => format!("/run/tierce/build/{name}"),
-            BuildSource::Checkout => "/tmp/tierce-checkout".to_owned(),
+            BuildSource::Repository(_) => "/tmp/tierce-checkout".to_owned(),
             BuildSource::Folder(_) => FOLDER.to_owned(),
         }
     }
@@ -551,7 +577,7 @@ fn built_key(
 ) -> Digest {
     let folder = match source {
         BuildSource::Folder(folder) => Some(folder),
-        BuildSource::Archive { .. } | BuildSource::Checkout => None,
+        BuildSource::Archive { .. } | BuildSource::Repository(_) => None,
     };
     let source = source_key(package, folder);
     // What is asked for by its place says itself what it is called.

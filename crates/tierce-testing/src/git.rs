@@ -1,7 +1,7 @@
 //! A git repository on this machine.
 
 use crate::require::or_skip;
-use crate::{ProjectSpec, program, skip};
+use crate::{GitServer, ProjectSpec, program, skip};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,6 +62,7 @@ impl GitRepository {
     /// Where git fails.
     pub fn tag(&self, name: &str) {
         run(self.git(&self.bare()).args(["tag", name, "main"])).expect("a tag");
+        run(self.git(&self.bare()).arg("update-server-info")).expect("a list of what is there");
     }
 
     /// The newest commit.
@@ -78,10 +79,36 @@ impl GitRepository {
         format!("file://{}", self.bare().display())
     }
 
+    /// The repository on a loopback port, for everybody or for one user with a password.
+    pub fn serve(&self, known: Option<(&str, &str)>) -> GitServer {
+        GitServer::start(self.directory.path().to_owned(), known)
+    }
+
+    /// Puts a commit of another repository into this one as a submodule; the new commit.
+    ///
+    /// # Panics
+    ///
+    /// Where git fails.
+    pub fn add_submodule(&self, path: &str, url: &str, commit: &str) -> String {
+        let module = format!("[submodule \"{path}\"]\n\tpath = {path}\n\turl = {url}\n");
+        std::fs::write(self.work().join(".gitmodules"), module).expect("a file");
+        let entry = format!("160000,{commit},{path}");
+        let mut add = self.git(&self.work());
+        run(add.args(["update-index", "--add", "--cacheinfo", &entry])).expect("an entry");
+        run(self.git(&self.work()).args(["add", ".gitmodules"])).expect("an entry");
+        self.push("a submodule").expect("a commit");
+        self.head()
+    }
+
     fn record(&self, message: &str) -> io::Result<()> {
         run(self.git(&self.work()).args(["add", "--all"]))?;
+        self.push(message)
+    }
+
+    fn push(&self, message: &str) -> io::Result<()> {
         run(self.git(&self.work()).args(["commit", "--quiet", "--allow-empty", "-m", message]))?;
         run(self.git(&self.work()).arg("push").arg("--quiet").arg(self.bare()).arg("main"))?;
+        run(self.git(&self.bare()).arg("update-server-info"))?;
         Ok(())
     }
 

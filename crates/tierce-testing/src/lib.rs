@@ -11,6 +11,7 @@ mod distribution;
 mod dockerd;
 mod encode;
 mod git;
+mod git_server;
 mod package_index;
 mod path;
 mod podman;
@@ -28,6 +29,7 @@ pub use conda::{
 pub use distribution::{BuildOutcome, ProjectSpec, WheelSpec};
 pub use dockerd::Dockerd;
 pub use git::GitRepository;
+pub use git_server::GitServer;
 pub use package_index::{AddedFile, PackageIndex};
 pub use path::program;
 pub use podman::Podman;

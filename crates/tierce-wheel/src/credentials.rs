@@ -236,6 +236,17 @@ impl IndexCredentials {
         url
     }
 
+    /// The user and password for `url`, as they are and not as in URLs. None where one of them
+    /// can't be told to programs that read lines.
+    pub fn login(&self, url: &Url) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
+        let url = self.apply(url);
+        let user = Zeroizing::new(percent_decode(url.username()));
+        let password = Zeroizing::new(percent_decode(url.password().unwrap_or_default()));
+        let is_line = |text: &str| !text.contains(['\n', '\r', '\0']);
+        let is_there = !(user.is_empty() && password.is_empty());
+        (is_there && is_line(&user) && is_line(&password)).then_some((user, password))
+    }
+
     /// What must be shown nowhere: each password, or user that stands for one, called after the
     /// server that it is for.
     pub fn secrets(&self) -> impl Iterator<Item = (SecretId, SecretValue)> + '_ {

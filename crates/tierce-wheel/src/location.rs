@@ -95,12 +95,15 @@ impl fmt::Debug for Location {
     }
 }
 
-/// A URL without user and password.
+/// A URL without user and password. The user of `ssh` is part of where it is, and no secret
+/// (PEP 610).
 pub(crate) fn without_credentials(url: &Url) -> Url {
     let mut url = url.clone();
     // Both fail only for URLs that can't have credentials.
     let _ = url.set_password(None);
-    let _ = url.set_username("");
+    if url.scheme() != "ssh" {
+        let _ = url.set_username("");
+    }
     url
 }
 
@@ -133,6 +136,8 @@ mod tests {
     fn credentials_are_never_shown() {
         let location = Location::Url(url("https://u:secret@pypi.example/files/a.whl"));
         assert!(!format!("{location} {location:?}").contains("secret"));
+        let location = Location::Url(url("ssh://git:secret@example.org/a"));
+        assert_eq!(location.to_string(), "ssh://git@example.org/a");
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use tierce_oci::{Diagnostic, ErrorKind};
 
+/// uv's words where a requirement is a repository, and no git on its `PATH`.
+const NO_GIT: &str = "Git executable not found";
+
 /// Why there is no lock. `explanation` is what uv said, whole.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -96,7 +99,8 @@ impl LockError {
         let explanation = stderr.trim().strip_prefix("error: ").unwrap_or(stderr.trim()).to_owned();
         let text = one_line(&explanation);
         let says = |phrases: &[&str]| phrases.iter().any(|p| text.contains(p));
-        if says(&["no interpreter to build with", "Building source distributions for"]) {
+        // Where building is possible there may be a git, too.
+        if says(&["no interpreter to build with", "Building source distributions for", NO_GIT]) {
             return LockError::NeedsBuild { explanation };
         }
         if says(&["No interpreter found", "Failed to inspect Python interpreter"]) {
@@ -134,6 +138,11 @@ impl LockError {
             return LockError::InvalidRequirement { explanation };
         }
         LockError::Failed { explanation }
+    }
+
+    /// Whether there was no git for a repository.
+    pub fn is_without_git(&self) -> bool {
+        matches!(self, LockError::NeedsBuild { explanation } if one_line(explanation).contains(NO_GIT))
     }
 
     /// The failure as it is where building is allowed, but not to the program that failed: what

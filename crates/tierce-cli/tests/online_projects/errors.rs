@@ -32,7 +32,7 @@ fn edit(project: &Project, file: &str, from: &str, to: &str) {
 
 /// What a build says that fails.
 #[track_caller]
-fn fails(project: &Project, code: &str) -> String {
+pub fn fails(project: &Project, code: &str) -> String {
     let outcome = tierce(project, ["build"]).run();
     assert_eq!(outcome.error_code(), Some(code), "{outcome}");
     outcome.stderr

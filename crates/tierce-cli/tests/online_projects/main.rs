@@ -4,6 +4,7 @@
 
 mod errors;
 mod poetry;
+mod repositories;
 mod requirements;
 #[path = "../support/mod.rs"]
 mod support;

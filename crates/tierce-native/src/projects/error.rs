@@ -67,6 +67,62 @@ pub enum ProjectError {
         /// Where it would be.
         path: PathBuf,
     },
+    /// There is no git, on this machine or in the image.
+    #[error("{package} comes from a git repository, and there is no git here or in the image")]
+    NoGit {
+        /// The package.
+        package: String,
+    },
+    /// A repository has to be looked at inside the image, and that has no git.
+    #[error("a git repository has to be read in the image, which has no git:\n{explanation}")]
+    NoGitInside {
+        /// What the resolver said.
+        explanation: String,
+    },
+    /// Git failed.
+    #[error("git cannot get the source of {package}: {said}")]
+    Git {
+        /// The package.
+        package: String,
+        /// What it said.
+        said: String,
+    },
+    /// A repository does not have what is locked.
+    #[error("{repository} has no commit {commit}, which {package} is locked to")]
+    NoCommit {
+        /// The package.
+        package: String,
+        /// The repository.
+        repository: String,
+        /// The commit.
+        commit: String,
+    },
+    /// A lock names a commit in a way that does not say which.
+    #[error("{package} is locked to {commit:?}, which is not the full hash of a commit")]
+    BadCommit {
+        /// The package.
+        package: String,
+        /// What is there.
+        commit: String,
+    },
+    /// A submodule is where none is fetched from.
+    #[error("{package} has the submodule {path}, which cannot be fetched from {address:?}")]
+    Submodule {
+        /// The package.
+        package: String,
+        /// Where it is in the repository.
+        path: String,
+        /// Where it would come from.
+        address: String,
+    },
+    /// A repository has more submodules than anybody means.
+    #[error("{package} has more than {limit} submodules")]
+    Submodules {
+        /// The package.
+        package: String,
+        /// The most that there may be.
+        limit: usize,
+    },
     /// A folder has another package in it.
     #[error("building {package} made {built} instead")]
     OtherPackage {
@@ -91,12 +147,21 @@ impl Diagnostic for ProjectError {
             ProjectError::Conflict { .. } => "python/unsatisfiable",
             ProjectError::NoSource { .. } => "python/no-source",
             ProjectError::OtherPackage { .. } => "python/other-package",
+            ProjectError::NoGit { .. } | ProjectError::NoGitInside { .. } => "python/no-git",
+            ProjectError::Git { .. } => "python/git-failed",
+            ProjectError::NoCommit { .. } => "python/no-commit",
+            ProjectError::BadCommit { .. } => "python/bad-lock",
+            ProjectError::Submodule { .. } | ProjectError::Submodules { .. } => {
+                "python/bad-submodule"
+            }
         }
     }
 
     fn kind(&self) -> ErrorKind {
         match self {
             ProjectError::Read { source, .. } => source.kind(),
+            ProjectError::NoGit { .. } | ProjectError::NoGitInside { .. } => ErrorKind::Environment,
+            ProjectError::Git { .. } | ProjectError::NoCommit { .. } => ErrorKind::Upstream,
             _ => ErrorKind::User,
         }
     }
@@ -119,6 +184,32 @@ impl Diagnostic for ProjectError {
             }
             ProjectError::NoSource { .. } => {
                 "Lock anew: what is locked is built from folders of the image's project.".to_owned()
+            }
+            ProjectError::NoGit { .. } => {
+                "Install git on this machine, or put it into the image (`apt = ['git']`)."
+                    .to_owned()
+            }
+            ProjectError::NoGitInside { .. } => {
+                "Put git into the image (`apt = ['git']`), or, where packages are built only to know \
+                 their requirements, have these in pyproject.toml."
+                    .to_owned()
+            }
+            ProjectError::Git { .. } => {
+                "Check the repository's address, and who may read it (`git ls-remote ADDRESS`): \
+                 passwords are looked for where uv finds them, and in your git's settings."
+                    .to_owned()
+            }
+            ProjectError::NoCommit { .. } => {
+                "The branch may have been rewritten: lock anew, or name another revision."
+                    .to_owned()
+            }
+            ProjectError::BadCommit { .. } => {
+                "Lock anew: a branch or an abbreviation may mean something else tomorrow."
+                    .to_owned()
+            }
+            ProjectError::Submodule { .. } | ProjectError::Submodules { .. } => {
+                "Submodules come from https, http, ssh and git addresses that .gitmodules has."
+                    .to_owned()
             }
             ProjectError::OtherPackage { .. } => {
                 "Correct the name where the folder is required, or in its pyproject.toml."

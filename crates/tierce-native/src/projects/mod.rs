@@ -1,8 +1,10 @@
 //! Projects in an image's Python environment: what they lock is exact; what else is asked for is
 //! resolved to go with it; what of the host is installed is built to wheels first.
 
+mod checkout;
 mod error;
 mod flat;
+mod git;
 mod locks;
 mod pinned;
 mod selection;

@@ -12,15 +12,13 @@ use crate::make::LAYER;
 use crate::pip::PipRequest;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use tierce_engine::Source;
 use tierce_layer::LayerPath;
 use tierce_oci::{BlobLocation, Digest};
-use tierce_tree::{Node, ScanOptions};
-use tierce_wheel::{
-    BuildIndexes, BuildJob, BuildPaths, Lock, LockedPackage, Source as PackageSource, StoredWheel,
-};
+use tierce_store::ScratchDir;
+use tierce_tree::Node;
+use tierce_wheel::{Lock, LockedPackage, Source as PackageSource, StoredWheel};
 
 /// Where a folder is while a package is built from it.
 pub const FOLDER: &str = "/var/tmp/tierce-build/source";
@@ -32,11 +30,23 @@ pub struct Folder {
     pub source: Source,
     /// The package's own folder in it.
     pub subdirectory: Option<String>,
+    /// The version that is locked, for backends that take it from a repository.
+    version: Option<String>,
     /// Keeps a checkout where it is.
-    _checkout: Option<Arc<tierce_store::ScratchDir>>,
+    _checkout: Option<Arc<ScratchDir>>,
 }
 
 impl Folder {
+    /// What was checked out of a repository, which stays as long as this.
+    pub fn checked_out(
+        source: Source,
+        subdirectory: Option<String>,
+        version: Option<String>,
+        checkout: ScratchDir,
+    ) -> Self {
+        Folder { source, subdirectory, version, _checkout: Some(Arc::new(checkout)) }
+    }
+
     /// All that the build depends on.
     pub fn key(&self) -> String {
         let digest = self.source.tree.digest();
@@ -51,7 +61,7 @@ impl Folder {
     }
 
     /// Variables for backends that take the version from a version control system, which is not
-    /// in the folder: a version that is the same for the same content.
+    /// in the folder: the locked version, else one that is the same for the same content.
     pub fn variables(&self) -> BTreeMap<String, String> {
         let own = self.subdirectory.as_deref().unwrap_or_default();
         let file = Path::new(own).join("pyproject.toml");
@@ -62,7 +72,7 @@ impl Folder {
         let text = known.then(|| std::fs::read_to_string(self.source.root.join(file)).ok());
         let digest = self.source.tree.digest().hex();
         // Of the content, so that a wheel is never taken for that of other content.
-        let version = format!("0.0.0+g{}", &digest[..12]);
+        let version = self.version.clone().unwrap_or_else(|| format!("0.0.0+g{}", &digest[..12]));
         let text = text.flatten().unwrap_or_default();
         tierce_spec::locked::scm_variables(&text, &version)
     }
@@ -90,60 +100,10 @@ impl Context {
                     path: path.clone(),
                 })?;
                 let subdirectory = subdirectory.clone();
-                Ok(Some(Folder { source, subdirectory, _checkout: None }))
-            }
-            // Not to be seen in an image.
-            PackageSource::Vcs(vcs) if vcs.location.is_local() => {
-                let checkout = self.checkout(package).await?;
-                let tree = tierce_tree::scan(checkout.path(), &ScanOptions::default(), None);
-                let tree = Arc::new(tree.map_err(|error| {
-                    NativeError::io(checkout.path())(std::io::Error::other(error))
-                })?);
-                let source = Source { root: checkout.path().to_owned(), tree };
-                let subdirectory = vcs.subdirectory.clone();
-                Ok(Some(Folder { source, subdirectory, _checkout: Some(Arc::new(checkout)) }))
+                Ok(Some(Folder { source, subdirectory, version: None, _checkout: None }))
             }
             _ => Ok(None),
         }
-    }
-
-    /// Checks out a repository of this machine. Nothing of what is in it runs.
-    async fn checkout(
-        &self,
-        package: &LockedPackage,
-    ) -> Result<tierce_store::ScratchDir, NativeError> {
-        let missing = || NativeError::Unbuildable {
-            package: package.name.to_string(),
-            kind: "a git repository of this machine, which has no git",
-        };
-        let mut places = self.settings.search_path.iter().map(|folder| folder.join("git"));
-        let git = places.find(|program| program.is_file()).ok_or_else(missing)?;
-        let scratch = self.store.scratch_dir("checkout")?;
-        let directory = scratch.path().to_string_lossy().into_owned();
-        let paths = BuildPaths { uv: "", python: "", source: &directory, out: "", cache: "" };
-        let job = BuildJob::new(package, &paths, &BuildIndexes::default()).ok_or_else(missing)?;
-        // All but the last, which is the build.
-        for argv in job.commands.split_last().map(|(_, checkout)| checkout).unwrap_or_default() {
-            let output = tokio::process::Command::new(&git)
-                .args(&argv[1..])
-                .env_clear()
-                .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
-                .env("GIT_TERMINAL_PROMPT", "0")
-                .env("PATH", std::env::join_paths(&self.settings.search_path).unwrap_or_default())
-                .stdin(Stdio::null())
-                .kill_on_drop(true)
-                .output()
-                .await
-                .map_err(NativeError::io(&git))?;
-            if !output.status.success() {
-                let said = String::from_utf8_lossy(&output.stderr);
-                let tail = said.lines().map(str::to_owned).collect();
-                let title = format!("check out {}", package.name);
-                let exit = tierce_sandbox::Exit::Code(output.status.code().unwrap_or(1));
-                return Err(NativeError::StepFailed { title, exit, tail });
-            }
-        }
-        Ok(scratch)
     }
 
     /// A folder as a layer.
@@ -214,7 +174,11 @@ pub fn source_key(package: &LockedPackage, folder: Option<&Folder>) -> String {
     match (&package.source, folder) {
         (_, Some(folder)) => folder.key(),
         (PackageSource::Sdist { file, .. }, None) => digest(&file.digest),
-        (PackageSource::Vcs(vcs), None) => vcs.commit.clone(),
+        (PackageSource::Vcs(vcs), None) => {
+            let version = package.version.as_ref().map(ToString::to_string).unwrap_or_default();
+            let subdirectory = vcs.subdirectory.as_deref().unwrap_or_default();
+            format!("{}#{subdirectory}@{version}", vcs.commit)
+        }
         (PackageSource::Wheel { file, .. }, None) => digest(&file.digest),
         (PackageSource::Directory { path, .. }, None) => path.display().to_string(),
     }

@@ -1,7 +1,7 @@
 //! A package index on a loopback port, whose content a test changes while it serves.
 
 mod page;
-mod server;
+pub(crate) mod server;
 
 use crate::distribution::{self, ProjectSpec, WheelSpec};
 use crate::encode::{hex_sha256, normalize};

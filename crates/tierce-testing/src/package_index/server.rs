@@ -8,11 +8,11 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 
 /// A request without a body.
-struct Request {
-    method: String,
-    path: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
     accept: String,
-    user: Option<(String, String)>,
+    pub(crate) user: Option<(String, String)>,
     /// The first and last byte asked for.
     range: Option<(Option<usize>, Option<usize>)>,
 }
@@ -60,7 +60,7 @@ fn respond(request: &Request, state: &Mutex<State>) -> (String, Vec<u8>) {
     }
 }
 
-fn head(status: &str, headers: &str, body: Vec<u8>) -> (String, Vec<u8>) {
+pub(crate) fn head(status: &str, headers: &str, body: Vec<u8>) -> (String, Vec<u8>) {
     (format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n", body.len()), body)
 }
 
@@ -74,7 +74,7 @@ fn bounds((from, to): (Option<usize>, Option<usize>), total: usize) -> Option<(u
     (from <= to).then_some((from, to))
 }
 
-fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
+pub(crate) fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let mut words = line.split(' ');
@@ -104,7 +104,7 @@ fn range(value: &str) -> Option<(Option<usize>, Option<usize>)> {
     Some((from.parse().ok(), to.parse().ok()))
 }
 
-fn decode(path: &str) -> String {
+pub(crate) fn decode(path: &str) -> String {
     let mut bytes = vec![];
     let mut rest = path.as_bytes();
     while let [first, after @ ..] = rest {

@@ -208,8 +208,8 @@ mod tests {
     fn repositories_are_written_in_many_ways() {
         for (text, expected) in [
             ("https://x/a.git", Some("https://x/a.git")),
-            ("git@github.com:o/r.git", Some("ssh://github.com/o/r.git")),
-            ("ssh://git@host/r", Some("ssh://host/r")),
+            ("git@github.com:o/r.git", Some("ssh://git@github.com/o/r.git")),
+            ("ssh://git@host/r", Some("ssh://git@host/r")),
             ("../r", Some("../r")),
             ("file:///r.git", Some("file:///r.git")),
             ("file://None/r.git", Some("file:///r.git")),
