@@ -10,6 +10,7 @@ mod error;
 mod ledger;
 mod model;
 mod parse;
+mod sound;
 mod text;
 
 pub use diff::{Change, ChangeKind, declaration_changes, diff, listing};

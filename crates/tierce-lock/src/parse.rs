@@ -6,6 +6,9 @@ use crate::model::{
     LockedCondaPackage, LockedDeb, LockedFile, LockedImage, LockedInterpreter, LockedPackage,
     LockedPlatform, LockedPython, LockedSource, Place, Toolchain, spec_digest,
 };
+use crate::sound::{
+    check_commit, check_repository, check_subdirectory, check_url, check_wheel, contradiction,
+};
 use crate::text::END;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -197,10 +200,6 @@ impl LockFile {
     }
 }
 
-fn contradiction<T>(what: String) -> Result<T, LockFileError> {
-    Err(LockFileError::Contradiction { what })
-}
-
 /// Fails where one of these is there twice.
 fn unique(
     names: impl Iterator<Item = String>,
@@ -330,7 +329,7 @@ fn debs(wire: Vec<DebWire>, place: &str) -> Result<Vec<LockedDeb>, LockFileError
 fn remote(url: String, name: &str) -> Result<String, LockFileError> {
     let known = ["https://", "http://", "file:///"].iter().any(|scheme| url.starts_with(scheme));
     match known {
-        true => Ok(url),
+        true => check_url(&url, name).map(|()| url),
         false => Err(LockFileError::Malformed {
             message: format!("{name} has the URL {url:?}, which nothing can be fetched from"),
         }),
@@ -412,6 +411,7 @@ fn package(wire: PackageWire) -> Result<LockedPackage, LockFileError> {
         }
         (None, Some(sdist), None, None) if !is_commit => {
             let file = locked_file(sdist, url, path, size, sha256)?;
+            check_subdirectory(&name, subdirectory.as_deref())?;
             LockedSource::Sdist { file, direct, subdirectory }
         }
         (None, None, Some(kind), None) if !is_file => {
@@ -419,12 +419,16 @@ fn package(wire: PackageWire) -> Result<LockedPackage, LockFileError> {
                 return contradiction(format!("{name} has no commit"));
             };
             let place = place(&name, url, path)?;
+            check_commit(&name, &kind, &commit)?;
+            check_repository(&name, &place)?;
+            check_subdirectory(&name, subdirectory.as_deref())?;
             LockedSource::Vcs { kind, place, requested_revision, commit, subdirectory }
         }
         (None, None, None, Some(path_of)) if !is_file && !is_commit && url.is_none() => {
             if path.is_some() {
                 return contradiction(format!("{name} has both directory and path"));
             }
+            check_subdirectory(&name, subdirectory.as_deref())?;
             LockedSource::Directory { path: path_of, subdirectory }
         }
         _ => {
@@ -436,32 +440,6 @@ fn package(wire: PackageWire) -> Result<LockedPackage, LockFileError> {
     Ok(LockedPackage { name, version, requested, source })
 }
 
-/// A wheel's file name says what it is (binary distribution format, "File name convention").
-fn check_wheel(name: &str, version: Option<&str>, filename: &str) -> Result<(), LockFileError> {
-    let mut parts = filename.split('-');
-    let of_file = parts.next().unwrap_or_default().to_lowercase().replace(['_', '.'], "-");
-    let of_name = name.to_lowercase().replace(['_', '.'], "-");
-    let found = parts.next().unwrap_or_default();
-    let normal = |version: &str| version.to_lowercase().replace(['_', '-'], ".");
-    // Only those that say so plainly: `1.0` and `1.0.0` are one version.
-    let trimmed = |version: &str| {
-        let mut version = normal(version);
-        while let Some(shorter) = version.strip_suffix(".0") {
-            version = shorter.to_owned();
-        }
-        version
-    };
-    let plain = |v: &str| v.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let differs = version.is_some_and(|v| plain(v) && plain(found) && trimmed(v) != trimmed(found));
-    match of_file != of_name || differs {
-        true => contradiction(format!(
-            "{name} {} is to be installed from {filename}",
-            version.unwrap_or_default()
-        )),
-        false => Ok(()),
-    }
-}
-
 fn conda(wire: CondaWire) -> Result<LockedConda, LockFileError> {
     let CondaWire { prefix, packages } = wire;
     let packages: Result<Vec<_>, LockFileError> = packages
@@ -470,6 +448,7 @@ fn conda(wire: CondaWire) -> Result<LockedConda, LockFileError> {
             let CondaPackageWire { name, version, build, subdir, channel, url, size, sha256 } =
                 package;
             let url = remote(url, &name)?;
+            check_url(&channel, &name)?;
             let Hex(sha256) = sha256;
             Ok(LockedCondaPackage { name, version, build, subdir, channel, url, size, sha256 })
         })

@@ -55,6 +55,15 @@ fn place() -> impl Strategy<Value = Place> {
     prop_oneof![url().prop_map(Place::Url), text().prop_map(Place::Path)]
 }
 
+/// A directory below another.
+fn folder() -> impl Strategy<Value = String> {
+    "[a-z ]{1,4}(/[a-z\"]{1,4})?"
+}
+
+fn repository() -> impl Strategy<Value = Place> {
+    prop_oneof![url().prop_map(Place::Url), folder().prop_map(Place::Path)]
+}
+
 fn file(name: String) -> impl Strategy<Value = LockedFile> {
     (place(), of(size()), digest()).prop_map(move |(place, size, sha256)| LockedFile {
         filename: name.clone(),
@@ -72,10 +81,10 @@ fn package() -> impl Strategy<Value = LockedPackage> {
             let source = prop_oneof![
                 (wheel, any::<bool>())
                     .prop_map(|(file, direct)| LockedSource::Wheel { file, direct }),
-                (sdist, any::<bool>(), of(text())).prop_map(|(file, direct, subdirectory)| {
+                (sdist, any::<bool>(), of(folder())).prop_map(|(file, direct, subdirectory)| {
                     LockedSource::Sdist { file, direct, subdirectory }
                 }),
-                (text(), place(), of(text()), text(), of(text())).prop_map(
+                ("git|hg", repository(), of(text()), "[0-9a-f]{40}", of(folder())).prop_map(
                     |(kind, place, requested_revision, commit, subdirectory)| LockedSource::Vcs {
                         kind,
                         place,
@@ -84,7 +93,7 @@ fn package() -> impl Strategy<Value = LockedPackage> {
                         subdirectory
                     }
                 ),
-                (text(), of(text())).prop_map(|(path, subdirectory)| LockedSource::Directory {
+                (text(), of(folder())).prop_map(|(path, subdirectory)| LockedSource::Directory {
                     path,
                     subdirectory
                 }),
@@ -268,6 +277,7 @@ fn what_was_edited_by_hand_is_refused() {
         ("size = 9", "size = -9", "lock/malformed", "size"),
         ("size = 9", "length = 9", "lock/malformed", "length"),
         ("https://files", "ftp://files", "lock/malformed", "ftp://files"),
+        ("https://files", "https://u:secret@files", "lock/malformed", "credentials"),
         ("20251115T203412Z", "../../etc", "lock/malformed", "../../etc"),
         ("\n# end of tierce.lock\n", "", "lock/truncated", "cut off"),
     ];
