@@ -9,6 +9,7 @@ use pep440_rs::Version;
 use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 use std::str::FromStr;
 use tierce_oci::Digest;
 
@@ -79,6 +80,22 @@ pub enum PylockError {
         /// Why.
         #[source]
         source: LocationError,
+    },
+    /// A repository's commit is not told.
+    #[error("{package} has {commit:?} where the full hash of a commit is due")]
+    Commit {
+        /// The package.
+        package: PackageName,
+        /// What is there.
+        commit: String,
+    },
+    /// A project's directory is outside of its repository.
+    #[error("{package} is in the subdirectory {path:?}, which is outside of its repository")]
+    Subdirectory {
+        /// The package.
+        package: PackageName,
+        /// The directory.
+        path: String,
     },
     /// A file has no SHA-256.
     #[error("{package}: {file} has no valid sha256 hash")]
@@ -254,6 +271,7 @@ fn resolve(
         })
         .transpose()?;
     let source = if let Some(vcs) = package.vcs {
+        check_commit(&name, &vcs)?;
         let location = location(&name, vcs.url, vcs.path)?;
         Source::Vcs(crate::lock::VcsSource {
             kind: vcs.kind,
@@ -271,6 +289,26 @@ fn resolve(
         index_source(&name, version.as_ref(), package.wheels, package.sdist, target, tags)?
     };
     Ok(LockedPackage { name, version, source, requested: package.tool.tierce.requested })
+}
+
+/// What is locked does not move, and is a part of its repository. Neither may be an option of a
+/// program's.
+fn check_commit(package: &PackageName, vcs: &Vcs) -> Result<(), PylockError> {
+    let commit = &vcs.commit_id;
+    let is_full = match vcs.kind.as_str() {
+        "svn" => !commit.is_empty() && commit.bytes().all(|b| b.is_ascii_digit()),
+        _ => matches!(commit.len(), 40 | 64) && commit.bytes().all(|b| b.is_ascii_hexdigit()),
+    };
+    if !is_full {
+        return Err(PylockError::Commit { package: package.clone(), commit: commit.clone() });
+    }
+    let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    match &vcs.subdirectory {
+        Some(path) if !Path::new(path).components().all(is_below) => {
+            Err(PylockError::Subdirectory { package: package.clone(), path: path.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn location(
