@@ -10,13 +10,13 @@ use crate::{convert, error, imagespec_builders, lower, session};
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce::fronts::{Front, FrontError, FrontWarning};
 use tierce::runs::{RunError, RunInput, RunRequest, Runs, StartRun};
 use tierce::{
     BuildOptions, Cancel, Events, Existence, Export, ExportFormatError, Image, NotChecked,
-    Settings, Tierce,
+    Settings, Tierce, lock_for,
 };
 
 /// What a build is asked for besides its images.
@@ -27,10 +27,37 @@ pub struct Wishes<'a, 'py> {
     pub exports: Vec<Export>,
     pub builder: Option<&'a Bound<'py, PyAny>>,
     pub platforms: Vec<tierce::Platform>,
+    pub locked: Option<LockWish>,
+}
+
+/// The lock that is built from.
+pub struct LockWish {
+    /// Its file; if relative, below the folder of the project.
+    file: PathBuf,
+    /// Which of its images is meant.
+    image: Option<String>,
+}
+
+impl LockWish {
+    fn read(
+        locked: Option<&Bound<'_, PyAny>>,
+        image: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Self>> {
+        let file = convert::optional("locked", locked, convert::path)?;
+        let image = convert::optional("locked_image", image, convert::text)?;
+        match (file, image) {
+            (Some(file), image) => Ok(Some(LockWish { file, image })),
+            (None, None) => Ok(None),
+            (None, Some(_)) => {
+                Err(PyTypeError::new_err("argument 'locked_image' makes no sense without 'locked'"))
+            }
+        }
+    }
 }
 
 impl<'a, 'py> Wishes<'a, 'py> {
     /// The arguments of these names.
+    #[expect(clippy::too_many_arguments, reason = "they are those of `tierce.build`")]
     pub fn read(
         dry_run: &Bound<'py, PyAny>,
         force: &Bound<'py, PyAny>,
@@ -38,6 +65,8 @@ impl<'a, 'py> Wishes<'a, 'py> {
         exports: &Bound<'py, PyAny>,
         builder: Option<&'a Bound<'py, PyAny>>,
         platforms: &Bound<'py, PyAny>,
+        locked: Option<&Bound<'py, PyAny>>,
+        locked_image: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Self> {
         Ok(Wishes {
             dry_run: convert::flag("dry_run", dry_run)?,
@@ -46,6 +75,7 @@ impl<'a, 'py> Wishes<'a, 'py> {
             exports: read_exports(exports)?,
             builder,
             platforms: convert::platforms("platforms", platforms)?,
+            locked: LockWish::read(locked, locked_image)?,
         })
     }
 }
@@ -173,7 +203,15 @@ fn options(
     settings: &Settings,
 ) -> PyResult<BuildOptions> {
     let everyones = lower::options(object, front, settings)?;
+    let lock = match &wishes.locked {
+        None => None,
+        Some(LockWish { file, image }) => {
+            let lock = lock_for(&everyones.root.join(file), image.as_deref(), &front.image);
+            Some(lock.map_err(|problem| error::to_py(object.py(), &problem))?)
+        }
+    };
     Ok(BuildOptions {
+        lock,
         push: wishes.push.unwrap_or(front.pushes && wishes.exports.is_empty()),
         force: wishes.force || front.force,
         dry_run: wishes.dry_run,
@@ -186,7 +224,9 @@ fn options(
 /// Starts building. One image gives an `ImageBuild`, several in a list a list of these, or of
 /// exceptions.
 #[pyfunction]
-#[pyo3(signature = (images, dry_run, force, wait, push, exports, builder, platforms, progress))]
+#[pyo3(signature = (
+    images, dry_run, force, wait, push, exports, builder, platforms, progress, locked, locked_image
+))]
 #[expect(clippy::too_many_arguments, reason = "they are those of `tierce.build`")]
 pub fn start_build(
     py: Python<'_>,
@@ -199,9 +239,12 @@ pub fn start_build(
     builder: Option<&Bound<'_, PyAny>>,
     platforms: &Bound<'_, PyAny>,
     progress: Option<&Bound<'_, PyAny>>,
+    locked: Option<&Bound<'_, PyAny>>,
+    locked_image: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Job> {
     let wait = convert::flag("wait", wait)?;
-    let wishes = Wishes::read(dry_run, force, push, exports, builder, platforms)?;
+    let wishes =
+        Wishes::read(dry_run, force, push, exports, builder, platforms, locked, locked_image)?;
     match images.cast::<PyList>() {
         Ok(several) => {
             let objects: Vec<_> = several.iter().collect();
@@ -342,6 +385,7 @@ pub fn start_exists(
         exports: vec![],
         builder,
         platforms: vec![],
+        locked: None,
     };
     let prepared = Prepared::new(py, std::slice::from_ref(image), &wishes, true)?;
     prepared.start(py, None, find)

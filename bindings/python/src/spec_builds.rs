@@ -32,7 +32,9 @@ pub fn has_spec_builder(
 /// Builds an ImageSpec by the builder of Python's that is chosen for it, in this thread. `None`
 /// where there is none.
 #[pyfunction]
-#[pyo3(signature = (image, dry_run, force, wait, push, exports, builder, platforms, progress))]
+#[pyo3(signature = (
+    image, dry_run, force, wait, push, exports, builder, platforms, progress, locked, locked_image
+))]
 #[expect(clippy::too_many_arguments, reason = "they are those of `tierce.build`")]
 pub fn build_spec(
     py: Python<'_>,
@@ -45,9 +47,12 @@ pub fn build_spec(
     builder: Option<&Bound<'_, PyAny>>,
     platforms: &Bound<'_, PyAny>,
     progress: Option<&Bound<'_, PyAny>>,
+    locked: Option<&Bound<'_, PyAny>>,
+    locked_image: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Option<ImageBuild>> {
     let wait = convert::flag("wait", wait)?;
-    let wishes = Wishes::read(dry_run, force, push, exports, builder, platforms)?;
+    let wishes =
+        Wishes::read(dry_run, force, push, exports, builder, platforms, locked, locked_image)?;
     // They tell nobody how far they are. What is no progress is wrong all the same.
     Display::of(progress)?;
     check(py, &wishes, wait)?;
@@ -83,6 +88,7 @@ fn check(py: Python<'_>, wishes: &Wishes<'_, '_>, wait: bool) -> PyResult<()> {
         ("push=False", wishes.push == Some(false)),
         ("exports", !wishes.exports.is_empty()),
         ("platforms", !wishes.platforms.is_empty()),
+        ("locked", wishes.locked.is_some()),
     ];
     let asked: Vec<&str> = asked.into_iter().filter(|(_, asked)| *asked).map(|(n, _)| n).collect();
     if asked.is_empty() {

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from os import PathLike
     from typing import Any, Literal, TypeAlias, overload
 
     from ._tierce import Call, Image, Job
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         | None
     )
     _Builder: TypeAlias = str | ImageBuilder
+    _Path: TypeAlias = str | PathLike[str]
 
 __all__ = ["ImageBuildEngine", "build", "build_all", "image_exists"]
 
@@ -59,6 +61,10 @@ class _Build:
         progress: How what happens is shown: `auto` (live in a terminal, in place in a notebook,
             else a line a step on `sys.stderr`), `live`, `plain`, `notebook`, `quiet` (warnings only), a
             function that gets a dict an event, or None.
+        locked: The `tierce.lock` that it is built from, below the project's folder if relative.
+            What the image says now must be what was locked.
+        locked_image: Which image of the lock is meant: `app.py:train`, or `train`. By default the
+            only one, or the one that has the image's name.
 
     Returns:
         The image's name and digest, and how it came to be there.
@@ -86,15 +92,14 @@ class _Build:
         builder: _Builder | None = None,
         platforms: Sequence[str] = (),
         progress: _Progress = "auto",
+        locked: _Path | None = None,
+        locked_image: str | None = None,
     ) -> ImageBuild:
         _check_single(image)
+        wishes = (dry_run, force, wait, push, exports, builder, platforms, progress)
         if _tierce.has_spec_builder(image, builder):
-            return _by_spec_builder(
-                image, dry_run, force, wait, push, exports, builder, platforms, progress
-            )
-        job = _tierce.start_build(
-            image, dry_run, force, wait, push, exports, builder, platforms, progress
-        )
+            return _by_spec_builder(image, *wishes, locked, locked_image)
+        job = _tierce.start_build(image, *wishes, locked, locked_image)
         built: ImageBuild = _wait_here(job)
         return built
 
@@ -110,6 +115,8 @@ class _Build:
         builder: _Builder | None = None,
         platforms: Sequence[str] = (),
         progress: _Progress = "auto",
+        locked: _Path | None = None,
+        locked_image: str | None = None,
     ) -> ImageBuild:
         """The same as a coroutine: the loop goes on meanwhile, and to cancel it stops the build.
 
@@ -120,16 +127,13 @@ class _Build:
             'built'
         """
         _check_single(image)
+        wishes = (dry_run, force, wait, push, exports, builder, platforms, progress)
         if _tierce.has_spec_builder(image, builder):
             import asyncio
 
-            return await asyncio.to_thread(
-                _by_spec_builder,
-                *(image, dry_run, force, wait, push, exports, builder, platforms, progress),
-            )
-        job = _tierce.start_build(
-            image, dry_run, force, wait, push, exports, builder, platforms, progress
-        )
+            by_builder = _by_spec_builder
+            return await asyncio.to_thread(by_builder, image, *wishes, locked, locked_image)
+        job = _tierce.start_build(image, *wishes, locked, locked_image)
         built: ImageBuild = await wait_for(job)
         return built
 
@@ -151,6 +155,7 @@ class _BuildAll:
         builder: As for `tierce.build`.
         platforms: As for `tierce.build`.
         progress: As for `tierce.build`.
+        locked: The `tierce.lock` that they are built from: each from what has its name there.
         return_exceptions: Whether failures are returned in the place of results. If not, the
             first one is raised when all is done.
 
@@ -173,9 +178,10 @@ class _BuildAll:
         builder: _Builder | None = None,
         platforms: Sequence[str] = (),
         progress: _Progress = "auto",
+        locked: _Path | None = None,
         return_exceptions: bool = False,
     ) -> list[Any]:
-        wishes = (dry_run, force, True, push, (), builder, platforms, progress)
+        wishes = (dry_run, force, True, push, (), builder, platforms, progress, locked, None)
         every, parted = _parted(images, builder)
         engines = [image for image, has in zip(every, parted) if not has]
         if not any(parted):
@@ -196,10 +202,11 @@ class _BuildAll:
         builder: _Builder | None = None,
         platforms: Sequence[str] = (),
         progress: _Progress = "auto",
+        locked: _Path | None = None,
         return_exceptions: bool = False,
     ) -> list[Any]:
         """The same as a coroutine."""
-        wishes = (dry_run, force, True, push, (), builder, platforms, progress)
+        wishes = (dry_run, force, True, push, (), builder, platforms, progress, locked, None)
         every, parted = _parted(images, builder)
         engines = [image for image, has in zip(every, parted) if not has]
         if not any(parted):

@@ -542,6 +542,8 @@ def start_build(
     builder: str | ImageBuilder | None,
     platforms: Sequence[str],
     progress: str | Callable[[dict[str, Any]], object] | None,
+    locked: str | PathLike[str] | None,
+    locked_image: str | None,
 ) -> Job: ...
 def start_exists(image: object, builder: str | ImageBuilder | None) -> Job: ...
 def has_spec_builder(image: object, builder: object) -> bool: ...
@@ -555,6 +557,8 @@ def build_spec(
     builder: object,
     platforms: Sequence[str],
     progress: object,
+    locked: str | PathLike[str] | None,
+    locked_image: str | None,
 ) -> ImageBuild | None: ...
 def spec_exists(image: ImageSpec, builder: object) -> str | None: ...
 def register_builder(
