@@ -343,12 +343,11 @@ fn what_can_go_wrong_is_said() {
         match *has {
             "other" => fs::remove_dir_all(&mirror.directory)
                 .and_then(|()| fs::create_dir_all(mirror.directory.join("20260101")))
-                .and_then(|()| {
+                .map(|()| {
                     for (machine, _) in PROCESSORS {
                         let kind = "unknown-linux-gnu-install_only_stripped.tar.gz";
                         mirror.put(&format!("cpython-3.11.2+20260101-{machine}-{kind}"), b"x");
                     }
-                    Ok(())
                 })
                 .unwrap(),
             "nothing" => {
@@ -384,4 +383,43 @@ fn the_base_alone_is_asked_where_that_is_wanted() {
         let build = project.tierce(["build", "--output", "oci:out"]).env("TIERCE_STORE", store());
         assert!(build.fails(code, error).hint().is_some());
     }
+}
+
+#[test]
+fn a_locked_build_is_taken_whatever_there_is_by_then() {
+    let _turn = turn();
+    let Some(content) = archive() else { return };
+    let python = "python = { version = '3.11', provider = 'standalone' }";
+    let spec = format!("base = 'scratch'\n{python}\npip = ['six==1.16.0']\nbytecode = false\n");
+    let project = Project::new(&spec);
+    let mirror = Mirror::new(&project, content);
+    let tierce = |args: &[&'static str], mirror: &Mirror| {
+        let tierce = project.tierce(args.iter().copied()).env("TIERCE_STORE", store());
+        tierce
+            .env("UV_PYTHON_INSTALL_MIRROR", mirror.file_url())
+            .env("UV_PYTHON_DOWNLOADS_JSON_URL", &mirror.list)
+    };
+    tierce(&["lock"], &mirror).ok();
+    let lock = fs::read_to_string(project.path("tierce.lock")).expect("a lock");
+    let interpreter = lock.lines().find(|line| line.starts_with("interpreter = ")).expect("one");
+    let sha256 = Digest::of(content).hex();
+    for part in ["\"standalone\"", "3.11.2", RELEASES, &sha256] {
+        assert!(interpreter.contains(part), "{part}: {interpreter}");
+    }
+    let locked = ["build", "--locked", "--format", "json", "--output", "oci:out"];
+    let first = tierce(&locked, &mirror).ok().json();
+
+    // Nobody asks what builds there are, and only the file itself is wanted.
+    fs::write(&mirror.list, "[]").expect("a file");
+    let other = project.beside("other-store");
+    let again = tierce(&locked, &mirror).env("TIERCE_STORE", &other).ok().json();
+    assert_eq!(again["digest"], first["digest"]);
+
+    project.write("tierce.lock", lock.replace(&sha256, &"0".repeat(64)));
+    let wrong = tierce(&locked, &mirror).env("TIERCE_STORE", &other).fails(4, "lock/wrong-hash");
+    assert!(wrong.stderr.contains("cpython-3.11.2"), "{wrong}");
+    let kept = lock.lines().filter(|line| !line.starts_with("interpreter = "));
+    project.write("tierce.lock", kept.map(|line| format!("{line}\n")).collect::<String>());
+    let lacking = tierce(&locked, &mirror).fails(2, "lock/incomplete");
+    assert!(lacking.stderr.contains("standalone interpreter"), "{lacking}");
 }

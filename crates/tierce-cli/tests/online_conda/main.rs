@@ -5,6 +5,7 @@ mod support;
 
 mod errors;
 mod files;
+mod locked;
 mod world;
 
 use serde_json::Value;

@@ -71,7 +71,7 @@ impl World {
 }
 
 /// A program that says where it is, and a binary file that knows where it is.
-fn tool(version: &str) -> CondaPackageSpec {
+pub fn tool(version: &str) -> CondaPackageSpec {
     let script = format!("#!/bin/sh\necho tool at {CONDA_PLACEHOLDER}\n");
     let binary = format!("prefix={CONDA_PLACEHOLDER}/share\0\0");
     CondaPackageSpec::new("tool", version).files(vec![
