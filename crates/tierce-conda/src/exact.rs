@@ -1,7 +1,7 @@
 //! What other tools' locks leave open: their packages say it themselves.
 
 use crate::error::FetchPackageError;
-use crate::fetch::{FetchSettings, complete, fetch_packages};
+use crate::fetch::{FetchSettings, complete_once, fetch_packages};
 use crate::foreign::{ForeignLock, ForeignPackage};
 use crate::lock::{CondaLock, CondaPackage, LockFormatError};
 use crate::solve::CondaObserver;
@@ -18,6 +18,9 @@ pub enum ExactError {
     /// A package can't be in a lock.
     #[error("the conda lock file has a package that can't be used")]
     Format(#[from] LockFormatError),
+    /// Nothing says what a file must be.
+    #[error("the conda lock file has neither the SHA-256 nor the MD5 of {0}")]
+    NoDigest(String),
 }
 
 impl Diagnostic for ExactError {
@@ -25,6 +28,7 @@ impl Diagnostic for ExactError {
         match self {
             ExactError::Fetch(error) => error.code(),
             ExactError::Format(error) => error.code(),
+            ExactError::NoDigest(_) => "conda/bad-lock",
         }
     }
 
@@ -32,6 +36,7 @@ impl Diagnostic for ExactError {
         match self {
             ExactError::Fetch(error) => error.kind(),
             ExactError::Format(error) => error.kind(),
+            ExactError::NoDigest(_) => ErrorKind::User,
         }
     }
 
@@ -39,6 +44,7 @@ impl Diagnostic for ExactError {
         match self {
             ExactError::Fetch(error) => error.hint(),
             ExactError::Format(error) => error.hint(),
+            ExactError::NoDigest(_) => Some("Make the lock anew.".to_owned()),
         }
     }
 }
@@ -94,15 +100,14 @@ impl ForeignPackage {
         fetcher: &Fetcher,
         store: &Store,
         settings: &FetchSettings,
-    ) -> Result<CondaPackage, FetchPackageError> {
+    ) -> Result<CondaPackage, ExactError> {
         match (self.sha256, &self.md5) {
+            (Some(digest), _) => Ok(self.package(digest)),
             (None, Some(md5)) => {
                 let package = self.package(Digest::of(b""));
-                complete(package, md5, fetcher, store, &settings.credentials).await
+                Ok(complete_once(package, md5, fetcher, store, &settings.credentials).await?)
             }
-            (Some(digest), _) => Ok(self.package(digest)),
-            // Whoever reads a lock sees to it that there is either.
-            (None, None) => Ok(self.package(Digest::of(b""))),
+            (None, None) => Err(ExactError::NoDigest(self.url.to_string())),
         }
     }
 }

@@ -20,6 +20,9 @@ use tierce_store::{RecordKind, Store};
 /// changes with the form of [`PackageInfo`].
 const INFO: RecordKind = RecordKind::new("conda-info-1");
 
+/// What a file is of which only the address and the MD5 are known.
+const BY_MD5: RecordKind = RecordKind::new("conda-md5-1");
+
 /// A package in the store.
 #[derive(Clone, Debug)]
 pub struct StoredPackage {
@@ -172,6 +175,26 @@ impl StoredPackage {
     pub fn open(&self) -> Result<Package, PackageError> {
         open(&self.package, &self.path, &self.limits)
     }
+}
+
+/// The same for one that a lock names, which may have been here before: then nothing is fetched.
+pub(crate) async fn complete_once(
+    package: CondaPackage,
+    md5: &str,
+    fetcher: &Fetcher,
+    store: &Store,
+    credentials: &ChannelCredentials,
+) -> Result<CondaPackage, FetchPackageError> {
+    let key = Digest::of(format!("{md5} {}", package.url));
+    if let Some((sha256, size)) = store.record::<(Digest, Option<u64>)>(BY_MD5, &key) {
+        return Ok(CondaPackage { sha256, size, ..package });
+    }
+    let package = complete(package, md5, fetcher, store, credentials).await?;
+    if let Err(error) = store.put_record(BY_MD5, &key, &(package.sha256, package.size)) {
+        // Only costs that it is fetched again.
+        tracing::debug!(%error, %package, "can't keep what a package's SHA-256 is");
+    }
+    Ok(package)
 }
 
 /// A package of which the channel gives no SHA-256: fetched, compared with its MD5, and computed.

@@ -65,6 +65,8 @@ pub struct PypiFile {
     pub place: PypiPlace,
     /// The names of packages that it may require, where that is said.
     pub requires: Vec<String>,
+    /// The requirements themselves (PEP 508), those of extras with them, where they are said.
+    pub requirements: Vec<String>,
 }
 
 /// Where a Python package comes from.
@@ -88,8 +90,15 @@ pub enum PypiPlace {
         /// The project's directory in the repository.
         subdirectory: Option<String>,
     },
-    /// A folder of the host, relative to the lock file's.
+    /// A folder or an archive of the host, relative to the lock file's.
     Folder(String),
+    /// A wheel or a source archive of the host.
+    Archive {
+        /// Where it is, as folders are given.
+        path: String,
+        /// What it is.
+        sha256: Digest,
+    },
 }
 
 impl ForeignPackage {
@@ -194,13 +203,11 @@ impl ForeignLock {
     }
 
     /// The Python packages as a `pylock.toml` (PEP 751), the name of the one that can't be in it
-    /// where there is such a one. Folders of the host are left out.
+    /// where there is such a one.
     pub fn pylock(&self) -> Result<String, String> {
         let mut packages = vec![];
         for package in &self.pypi {
-            if let Some(table) = package.table()? {
-                packages.push(toml::Value::Table(table));
-            }
+            packages.push(toml::Value::Table(package.table()?));
         }
         let mut lock = toml::Table::new();
         lock.insert("lock-version".into(), "1.0".into());
@@ -213,7 +220,7 @@ impl ForeignLock {
     pub fn folders(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pypi.iter().filter_map(|package| match &package.place {
             PypiPlace::Folder(path) => Some((package.name.as_str(), path.as_str())),
-            PypiPlace::File { .. } | PypiPlace::Git { .. } => None,
+            PypiPlace::File { .. } | PypiPlace::Git { .. } | PypiPlace::Archive { .. } => None,
         })
     }
 
@@ -236,13 +243,19 @@ impl PypiFile {
     ) -> Option<Self> {
         let place = match place.strip_prefix("git+") {
             Some(place) => git(place)?,
-            None => PypiPlace::File { url: clean(Url::parse(place).ok()?), sha256 },
+            None => PypiPlace::File { url: bare(Url::parse(place).ok()?), sha256 },
         };
-        Some(PypiFile { name: name.to_owned(), version, place, requires: vec![] })
+        Some(PypiFile {
+            name: name.to_owned(),
+            version,
+            place,
+            requires: vec![],
+            requirements: vec![],
+        })
     }
 
     /// Its entry in a `pylock.toml`.
-    fn table(&self) -> Result<Option<toml::Table>, String> {
+    fn table(&self) -> Result<toml::Table, String> {
         let mut table = toml::Table::new();
         table.insert("name".into(), normalized(&self.name).into());
         if let Some(version) = &self.version {
@@ -251,20 +264,12 @@ impl PypiFile {
         match &self.place {
             PypiPlace::File { url, sha256 } => {
                 let digest = sha256.ok_or_else(|| self.name.clone())?;
-                let file = url.path().rsplit('/').next().unwrap_or_default();
-                let file = percent_decoded(file);
-                let mut remote = toml::Table::new();
-                remote.insert("name".into(), file.as_str().into());
-                remote.insert("url".into(), url.as_str().into());
-                let hashes = toml::Table::from_iter([(
-                    "sha256".to_owned(),
-                    digest.hex().to_string().into(),
-                )]);
-                remote.insert("hashes".into(), hashes.into());
-                match file.ends_with(".whl") {
-                    true => table.insert("wheels".into(), vec![remote].into()),
-                    false => table.insert("sdist".into(), remote.into()),
-                };
+                let name = url.path().rsplit('/').next().unwrap_or_default();
+                add_file(&mut table, &percent_decoded(name), ("url", url.as_str()), &digest);
+            }
+            PypiPlace::Archive { path, sha256 } => {
+                let name = path.rsplit('/').next().unwrap_or_default();
+                add_file(&mut table, name, ("path", path), sha256);
             }
             PypiPlace::Git { url, commit, requested, subdirectory } => {
                 let mut vcs = toml::Table::new();
@@ -279,20 +284,48 @@ impl PypiFile {
                 }
                 table.insert("vcs".into(), vcs.into());
             }
-            PypiPlace::Folder(_) => return Ok(None),
+            PypiPlace::Folder(path) => {
+                let path = ("path".to_owned(), path.as_str().into());
+                table.insert("directory".into(), toml::Table::from_iter([path]).into());
+            }
         }
-        Ok(Some(table))
+        Ok(table)
     }
+}
+
+/// Adds a wheel or source archive that is at a place.
+fn add_file(table: &mut toml::Table, name: &str, (kind, place): (&str, &str), digest: &Digest) {
+    let mut file = toml::Table::new();
+    file.insert("name".into(), name.into());
+    file.insert(kind.into(), place.into());
+    let hashes = toml::Table::from_iter([("sha256".to_owned(), digest.hex().to_string().into())]);
+    file.insert("hashes".into(), hashes.into());
+    match name.ends_with(".whl") {
+        true => table.insert("wheels".into(), vec![file].into()),
+        false => table.insert("sdist".into(), file.into()),
+    };
+}
+
+/// Where something is in a git repository.
+pub(crate) struct GitAddress {
+    /// The repository, without a password.
+    pub url: String,
+    /// The commit, where one is said after `#`.
+    commit: Option<String>,
+    /// What is asked for: a branch, a tag or a commit.
+    pub revision: Option<String>,
+    /// The project's directory in it.
+    pub subdirectory: Option<String>,
 }
 
 /// `https://host/repository.git?rev=REQUESTED&subdirectory=DIR#COMMIT`, as uv and pixi write it,
 /// or `https://host/repository.git@COMMIT#subdirectory=DIR`, as pip does.
-fn git(place: &str) -> Option<PypiPlace> {
+pub(crate) fn git_address(place: &str) -> Option<GitAddress> {
     let mut url = Url::parse(place).ok()?;
-    let (mut requested, mut subdirectory) = (None, None);
+    let (mut revision, mut subdirectory) = (None, None);
     for (name, value) in url.query_pairs() {
         match name.as_ref() {
-            "rev" | "branch" | "tag" => requested = Some(value.into_owned()),
+            "rev" | "branch" | "tag" => revision = Some(value.into_owned()),
             "subdirectory" => subdirectory = Some(value.into_owned()),
             _ => {}
         }
@@ -309,15 +342,27 @@ fn git(place: &str) -> Option<PypiPlace> {
     url.set_fragment(None);
     url.set_query(None);
     let path = url.path().to_owned();
-    if let Some((path, revision)) = path.rsplit_once('@') {
+    if let Some((path, at)) = path.rsplit_once('@') {
         url.set_path(path);
-        match (is_commit(revision), &commit) {
-            (true, None) => commit = Some(revision.to_owned()),
-            _ => requested = Some(revision.to_owned()),
-        }
+        revision = Some(at.to_owned());
     }
-    let url = clean(url).to_string();
-    Some(PypiPlace::Git { url, commit: commit?, requested, subdirectory })
+    // Who logs in by SSH is no secret, and nobody gets in without.
+    let user = (url.scheme() == "ssh").then(|| url.username().to_owned());
+    let mut url = bare(url);
+    if let Some(user) = user {
+        let _ = url.set_username(&user);
+    }
+    Some(GitAddress { url: url.to_string(), commit, revision, subdirectory })
+}
+
+fn git(place: &str) -> Option<PypiPlace> {
+    let GitAddress { url, commit, revision, subdirectory } = git_address(place)?;
+    let (commit, requested) = match (commit, revision) {
+        (Some(commit), requested) => (commit, requested),
+        (None, Some(revision)) if is_commit(&revision) => (revision, None),
+        (None, _) => return None,
+    };
+    Some(PypiPlace::Git { url, commit, requested, subdirectory })
 }
 
 fn is_commit(text: &str) -> bool {
@@ -337,11 +382,26 @@ pub(crate) fn normalized(name: &str) -> String {
     normal
 }
 
-/// The URL without credentials and tokens.
-fn clean(url: Url) -> Url {
+/// The URL without user and password. Only addresses of conda's channels have tokens in their
+/// paths: elsewhere, `/t/` is a folder, and a query says which file is meant.
+fn bare(url: Url) -> Url {
     let mut url = url;
     let _ = url.set_username("");
     let _ = url.set_password(None);
+    url
+}
+
+/// The address of an index without user and password, if it is one.
+pub(crate) fn bare_index(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => bare(url).to_string().trim_end_matches('/').to_owned(),
+        _ => text.trim_end_matches('/').to_owned(),
+    }
+}
+
+/// The URL of a channel, or of something in one, without credentials and tokens.
+fn clean(url: Url) -> Url {
+    let mut url = bare(url);
     url.set_query(None);
     if let Some(at) = url.path().find("/t/")
         && url.scheme() != "file"

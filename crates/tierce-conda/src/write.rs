@@ -233,14 +233,13 @@ fn write_package<W: Write>(
             _ => None,
         })
         .collect();
-    let (written, outside) = (BTreeMap::new(), vec![]);
-    let mut job = Job { package: &package, places, written, outside, tree, own };
-    package.each(&mut |entry, content| job.entry(entry, content)).map_err(
-        |failure| match failure {
-            Failure::Problem(problem) => LayerError::Package(package.error(problem)),
-            Failure::Layer(error) => error,
-        },
-    )?;
+    let (written, links, outside) = (BTreeMap::new(), BTreeMap::new(), vec![]);
+    let mut job = Job { package: &package, places, written, links, outside, tree, own };
+    let all = package.each(&mut |entry, content| job.entry(entry, content));
+    all.and_then(|()| job.hard_links()).map_err(|failure| match failure {
+        Failure::Problem(problem) => LayerError::Package(package.error(problem)),
+        Failure::Layer(error) => error,
+    })?;
     job.directories()?;
     let Job { places, mut written, outside, tree, .. } = job;
     for (path, (place, source)) in &places {
@@ -290,6 +289,8 @@ struct Job<'a, 'w, W: Write> {
     places: BTreeMap<&'a str, (&'a str, &'a PackagePath)>,
     /// By place below the prefix.
     written: BTreeMap<String, Written>,
+    /// Further names of files of the archive: place and source, by the file's path.
+    links: BTreeMap<LayerPath, Vec<(&'a str, &'a PackagePath)>>,
     /// The links that lead out of the environment.
     outside: Vec<OutsideLink>,
     tree: &'a mut Tree<'w, W>,
@@ -310,7 +311,9 @@ impl<W: Write> Job<'_, '_, W> {
                 self.file(place, source, mode(entry.mode), time(entry), *size, content)?
             }
             EntryKind::HardLink { target } if source.kind == PathKind::File => {
-                self.hard_link(place, source, target)?
+                self.links.entry(target.clone()).or_default().push((place, source));
+                // What is in it is known when the archive was read again.
+                Written { sha256: None, size: 0 }
             }
             EntryKind::Symlink { target } if source.kind == PathKind::Symlink => {
                 if !stays_inside(place, target) {
@@ -387,27 +390,61 @@ impl<W: Write> Job<'_, '_, W> {
         Ok(Written { sha256: Some(Digest::of(&data)), size: data.len() as u64 })
     }
 
-    /// A second name of a file of the archive. It becomes a file of its own: the first may have
-    /// another prefix in it, or may have gone elsewhere. Rare, so the archive is read again.
-    fn hard_link(
-        &mut self,
-        place: &str,
-        source: &PackagePath,
-        target: &LayerPath,
-    ) -> Result<Written, Failure> {
-        let package = self.package;
-        let mut found = None;
+    /// Second names of files of the archive. Each becomes a file of its own: the first may have
+    /// another prefix in it, or may have gone elsewhere. Rare, so the archive is read again, once
+    /// for all of them.
+    fn hard_links(&mut self) -> Result<(), Failure> {
+        let mut links = std::mem::take(&mut self.links);
+        if links.is_empty() {
+            return Ok(());
+        }
+        let (package, mut total) = (self.package, 0_u64);
+        let limit = package.limits().unpacked;
         package.each(&mut |entry, content| -> Result<(), Failure> {
-            if found.is_none() && entry.path == *target && entry.is_file() {
-                let (mode, time) = (mode(entry.mode), time(entry));
-                found = Some(self.file(place, source, mode, time, entry.size(), content)?);
+            if !entry.is_file() {
+                return Ok(());
+            }
+            let Some(names) = links.remove(&entry.path) else { return Ok(()) };
+            let (mode, time, size) = (mode(entry.mode), time(entry), entry.size());
+            total = total.saturating_add(size.saturating_mul(names.len() as u64));
+            if total > limit {
+                return Err(PackageProblem::TooLarge { limit }.into());
+            }
+            if let [(place, source)] = names.as_slice() {
+                let now = self.file(place, source, mode, time, size, content)?;
+                self.written.insert((*place).to_owned(), now);
+                return Ok(());
+            }
+            let data = self.in_memory(names[0].1, size, content)?;
+            for (place, source) in names {
+                let now = self.file(place, source, mode, time, size, &mut data.as_slice())?;
+                self.written.insert(place.to_owned(), now);
             }
             Ok(())
         })?;
-        found.ok_or_else(|| {
-            let problem = "it is another name of a file that is not there";
-            PackageProblem::path(&source.path, problem).into()
-        })
+        match links.values().flatten().next() {
+            None => Ok(()),
+            Some((_, source)) => {
+                let problem = "it is another name of a file that is not there";
+                Err(PackageProblem::path(&source.path, problem).into())
+            }
+        }
+    }
+
+    /// A file that has several names.
+    fn in_memory(
+        &self,
+        source: &PackagePath,
+        size: u64,
+        content: &mut dyn Read,
+    ) -> Result<Vec<u8>, Failure> {
+        if size > self.package.limits().in_memory {
+            let problem = "it has several names, and is too large for that";
+            return Err(PackageProblem::path(&source.path, problem).into());
+        }
+        let mut data = Vec::new();
+        content.read_to_end(&mut data).map_err(PackageProblem::Content)?;
+        Ok(data)
     }
 
     /// Directories that would be empty otherwise; archives need not have them.

@@ -153,7 +153,7 @@ impl PixiRequirements {
                 .map_err(|problem| PixiError::Dependency { name: name.clone(), problem })?;
             push_new(&mut self.pypi, requirement);
             if let Some(index) = index {
-                push_new(&mut self.pypi_options.extra_index_urls, index);
+                self.pypi_options.add_own(index);
             }
         }
         for requirement in &feature.requirements {

@@ -1,7 +1,9 @@
 //! `pixi.lock`, versions 4 to 7, as `rattler_lock` reads it.
 
 use super::error::PixiLockError;
-use crate::foreign::{ForeignLock, ForeignPackage, PypiFile, PypiPlace, without_credentials};
+use crate::foreign::{
+    ForeignLock, ForeignPackage, PypiFile, PypiPlace, bare_index, without_credentials,
+};
 use crate::lock::Noarch;
 use crate::text::{TextError, text};
 use rattler_conda_types::NoArchKind;
@@ -48,8 +50,7 @@ impl ForeignLock {
             ..ForeignLock::default()
         };
         if let Some(indexes) = found.pypi_indexes() {
-            lock.indexes =
-                indexes.indexes.iter().map(|i| without_credentials(i.as_str())).collect();
+            lock.indexes = indexes.indexes.iter().map(|i| bare_index(i.as_str())).collect();
         }
         for package in found.packages(platform).into_iter().flatten() {
             match package {
@@ -149,6 +150,8 @@ fn pypi(package: &PypiPackageData) -> Result<PypiFile, PixiLockError> {
     if matches!(place, PypiPlace::File { sha256: None, .. }) {
         return Err(bad(&name, "it has no SHA-256"));
     }
-    let requires = package.requires_dist().iter().map(|requirement| requirement.name.to_string());
-    Ok(PypiFile { name, version, place, requires: requires.collect() })
+    let all = package.requires_dist();
+    let requires = all.iter().map(|requirement| requirement.name.to_string()).collect();
+    let requirements = all.iter().map(ToString::to_string).collect();
+    Ok(PypiFile { name, version, place, requires, requirements })
 }

@@ -9,6 +9,7 @@ mod pypi;
 mod pyproject;
 mod spec;
 mod stale;
+mod stale_pypi;
 
 pub use environment::{PixiRequirements, PypiRequirement};
 pub use error::{PixiError, PixiLockError};

@@ -3,7 +3,7 @@
 use super::environment::PypiRequirement;
 use super::error::PixiError;
 use super::spec::SpecProblem;
-use crate::foreign::without_credentials;
+use crate::foreign::{bare_index, normalized};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -95,6 +95,9 @@ pub struct PypiOptions {
     pub extra_index_urls: Vec<String>,
     /// What a package may come from that several indexes have.
     pub index_strategy: Option<String>,
+    /// Those of `extra_index_urls` that single packages name.
+    #[serde(skip)]
+    own: Vec<String>,
     /// All that changes nothing, or is not supported.
     #[serde(flatten)]
     others: BTreeMap<String, toml::Value>,
@@ -155,9 +158,29 @@ impl PypiOptions {
         Ok(arguments)
     }
 
+    /// Adds an index that a single package names.
+    pub(super) fn add_own(&mut self, index: String) {
+        if !self.extra_index_urls.contains(&index) {
+            self.extra_index_urls.push(index.clone());
+            self.own.push(index);
+        }
+    }
+
+    /// The indexes that only single packages name, without credentials.
+    pub(super) fn of_packages(&self) -> impl Iterator<Item = String> {
+        self.own.iter().map(|url| bare_index(url))
+    }
+
+    /// Whether other versions of a package are installed than are asked for.
+    pub(super) fn overrides(&self, name: &str) -> bool {
+        let table = self.others.get("dependency-overrides").and_then(toml::Value::as_table);
+        let key = normalized(name);
+        table.into_iter().flatten().any(|(overridden, _)| normalized(overridden) == key)
+    }
+
     /// The indexes without credentials, the first one first.
     pub fn indexes(&self) -> Vec<String> {
         let all = self.index_url.iter().chain(&self.extra_index_urls);
-        all.map(|url| without_credentials(url)).collect()
+        all.map(|url| bare_index(url)).collect()
     }
 }

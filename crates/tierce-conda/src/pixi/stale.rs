@@ -1,9 +1,7 @@
 //! Whether a lock still says what the manifest asks for.
 
-use super::pyproject::split;
-use super::{PixiRequirements, PypiRequirement};
+use super::PixiRequirements;
 use crate::foreign::{ForeignLock, ForeignPackage, normalized, without_credentials};
-use pep508_rs::{MarkerTree, Requirement, VersionOrUrl};
 use rattler_conda_types::package::BuildString;
 use rattler_conda_types::{
     MatchSpec, PackageName, ParseMatchSpecOptions, Version, VersionWithSource,
@@ -46,9 +44,7 @@ impl ForeignLock {
         for spec in &wanted.specs {
             differences.extend(self.unsatisfied(spec));
         }
-        for requirement in &wanted.pypi {
-            differences.extend(self.unsatisfied_pypi(requirement));
-        }
+        self.compare_pypi(wanted, &mut differences);
         // What packages of the host depend on is not in the manifest.
         if differences.is_empty() && wanted.dev.is_empty() {
             differences.extend(self.superfluous(wanted));
@@ -106,37 +102,6 @@ impl ForeignLock {
             let ForeignPackage { name, version, build, .. } = package;
             format!("{text} is asked for, and it has {name}={version}={build}")
         })
-    }
-
-    /// Conda's packages count, too: pixi takes those that are Python packages for installed.
-    fn unsatisfied_pypi(&self, requirement: &PypiRequirement) -> Option<String> {
-        let text = match requirement {
-            PypiRequirement::Folder { name, .. } => {
-                let key = normalized(split(name).0);
-                let there = self.pypi.iter().any(|package| normalized(&package.name) == key);
-                return (!there).then(|| format!("{name} is not in it"));
-            }
-            PypiRequirement::Requirement(text) => text,
-        };
-        let key = normalized(split(text).0);
-        let conda = || self.packages.iter().find(|package| normalized(&package.name) == key);
-        let found = self.pypi.iter().find(|package| normalized(&package.name) == key);
-        let Some(version) =
-            found.map(|p| p.version.clone()).or_else(|| conda().map(|c| Some(c.version.clone())))
-        else {
-            let parsed = Requirement::<url::Url>::from_str(text);
-            // Where a marker says that it is not for this platform, it need not be there.
-            let is_always = parsed.is_ok_and(|parsed| parsed.marker == MarkerTree::TRUE);
-            return is_always.then(|| format!("{text} is not in it"));
-        };
-        let parsed = Requirement::<url::Url>::from_str(text).ok()?;
-        let Some(VersionOrUrl::VersionSpecifier(specifiers)) = parsed.version_or_url else {
-            return None;
-        };
-        let version = version?;
-        let parsed = pep440_rs::Version::from_str(&version).ok()?;
-        let fits = specifiers.contains(&parsed);
-        (!fits).then(|| format!("{text} is asked for, and it has {key}=={version}"))
     }
 
     /// What nothing that is asked for leads to.

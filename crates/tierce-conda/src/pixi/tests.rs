@@ -170,6 +170,8 @@ packages:
 - pypi: https://f/httpx-0.27-py3-none-any.whl
   name: httpx
   version: '0.27'
+  requires_dist:
+  - h2>=3 ; extra == 'http2'
   sha256: cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
 - pypi: ./
   name: mine
@@ -198,9 +200,31 @@ fn locks_are_read_and_compared() {
         ("httpx = \"*\"\n", "", "it has httpx, which nothing asks for"),
         ("httpx = \"*\"", "httpx = \"*\"\nrich = \"*\"", "rich is not in it"),
         ("\"conda-forge\"", "\"other\"", "channels"),
+        ("path = \".\"", "path = \"lib\"", "mine is asked for from lib, and it has it from ./"),
+        ("httpx = \"*\"", "httpx = { url = \"https://g/httpx.whl\" }", "has it from https://f/"),
+        ("httpx = \"*\"", "httpx = { git = \"https://g/httpx\" }", "has it from https://f/"),
+        ("httpx = \"*\"", "httpx = { version = \"*\", extras = [\"http2\"] }", "h2, which that"),
+        (
+            "mine =",
+            "rich = { version = \"*\", env-markers = \"os_name == 'posix'\" }\nmine =",
+            "rich",
+        ),
+        (
+            "[dependencies]",
+            "[pypi-options]\nextra-index-urls = [\"https://i\"]\n[dependencies]",
+            "indexes",
+        ),
     ] {
         let error = check(&LOCKED.replace(from, to)).unwrap_err().to_string();
         assert!(error.contains(expected), "{from}: {error}");
+    }
+    for (from, to) in [
+        ("path = \".\"", "path = \"././\""),
+        ("httpx = \"*\"", "httpx = { url = \"https://me:secret@f/httpx-0.27-py3-none-any.whl\" }"),
+        ("httpx = \"*\"", "httpx = { version = \"*\", index = \"https://i\" }"),
+        ("mine =", "rich = { version = \"*\", env-markers = \"os_name == 'nt'\" }\nmine ="),
+    ] {
+        check(&LOCKED.replace(from, to)).unwrap_or_else(|error| panic!("{from}: {error}"));
     }
     // What a package of the host depends on is in the lock alone.
     let dev = LOCKED.replace("httpx = \"*\"\n", "") + "[dev]\nmine = { path = \".\" }\n";
@@ -211,4 +235,32 @@ fn locks_are_read_and_compared() {
     assert!(error.to_string().ends_with("it has default"), "{error}");
     assert!(ForeignLock::parse_pixi(LOCK.as_bytes(), "default", "osx-64").is_err());
     assert!(ForeignLock::parse_pixi(b"version: 99\n", "default", "osx-64").is_err());
+}
+
+#[test]
+fn addresses_of_python_packages_stay_what_they_are() {
+    let repository =
+        "git+ssh://git:secret@h/t/team/r.git?tag=v1#0123456789012345678901234567890123456789";
+    let lock = LOCK
+        .replace("https://f/httpx-0.27", "https://me:secret@f/t/team/httpx-0.27")
+        .replace("any.whl\n", "any.whl?v=1\n")
+        .replace("      - pypi: ./\n", &format!("      - pypi: {repository}\n"))
+        .replace("- pypi: ./\n", &format!("- pypi: {repository}\n"));
+    let lock = ForeignLock::parse_pixi(lock.as_bytes(), "default", "linux-64").unwrap();
+    let pylock = lock.pylock().unwrap();
+    for part in ["https://f/t/team/httpx-0.27-py3-none-any.whl?v=1", "ssh://git@h/t/team/r.git"] {
+        assert!(pylock.contains(part), "{pylock}");
+    }
+    assert!(!pylock.contains("secret"), "{pylock}");
+    let check = |git: &str| {
+        let mine = format!("mine = {{ git = \"ssh://git@h/t/team/r\"{git} }}");
+        let manifest = LOCKED.replace("mine = { path = \".\" }", &mine);
+        let manifest = PixiManifest::parse(manifest.as_bytes(), PixiFile::Pixi).unwrap();
+        lock.check("default", &manifest.environment("default", "linux-64").unwrap())
+    };
+    check(", tag = \"v1\"").unwrap();
+    check(", rev = \"0123456\"").unwrap();
+    for other in ["", ", tag = \"v2\"", ", tag = \"v1\", subdirectory = \"d\""] {
+        assert!(check(other).is_err(), "{other}");
+    }
 }
