@@ -54,9 +54,8 @@ impl Context {
         for (step, _) in &environment.projects {
             let Some(project) = gathered.projects.get(step) else { continue };
             names.extend(crate::projects::named_indexes(project));
-            for text in crate::projects::texts(project) {
-                all = all.with_text(text, &variable);
-            }
+            let addresses = crate::projects::addresses(project);
+            all = addresses.iter().fold(all, IndexCredentials::with_url);
         }
         for (name, value) in &own {
             if INDEX_VARIABLES.contains(&name.as_str()) {

@@ -8,9 +8,7 @@ use crate::execute::Job;
 use crate::key::KeyEncoder;
 use crate::layer::{Layer, LayerOutcome};
 use crate::local_wheels::LocalWheels;
-use crate::projects::{
-    FOLDER, Folder, Pinned, ProjectError, check_built, source_key, with_versions,
-};
+use crate::projects::{FOLDER, Folder, Names, Pinned, ProjectError, source_key, with_versions};
 use crate::python::{Interpreter, PythonLayers, Together};
 use crate::secret::{StepSecrets, key_parts};
 use serde::{Deserialize, Serialize};
@@ -25,8 +23,8 @@ use tierce_store::{RecordKind, ScratchDir};
 use tierce_wheel::{
     BucketPolicy, BuildIndexes, BuildJob, BuildPaths, CompileJob, FetchEvent, FetchSettings,
     IndexCredentials, InstallPlan, InstallTarget, Lock, LockError, LockRequest, LockedPackage,
-    Prereleases, Source, SourcePolicy, StoredWheel, Target, VcsSource, fetch_sources, fetch_wheels,
-    write_bytecode_layer,
+    Prereleases, Source, SourcePolicy, StoredWheel, Target, VcsSource, WheelFilename,
+    fetch_sources, fetch_wheels, write_bytecode_layer,
 };
 
 /// What requests resolved to.
@@ -111,8 +109,8 @@ impl Context {
         let mut settings = FetchSettings::new(&request.gathered.root);
         settings.credentials = request.credentials.clone();
         let mut wheels = self.fetch(&lock, &settings, events).await?;
-        let built = self.build_sources(&lock, &settings, request, below, events).await?;
-        check_built(&lock, &built)?;
+        let named = (&lock, Names::Locked);
+        let built = self.build_sources(named, &settings, request, below, events).await?;
         let lock = with_versions(&lock, &built);
         wheels.extend(built);
         let version = request.interpreter.version;
@@ -191,7 +189,10 @@ impl Context {
         match answer {
             Ok(lock) => {
                 let lock = lock.without_local_paths();
-                self.remember_lock(&key, &lock, &self.seen_by_uv(request))?;
+                // With versions that an earlier lock prefers it is not what the index says.
+                if wanted.preferences.is_none() {
+                    self.remember_lock(&key, &lock, &self.seen_by_uv(request))?;
+                }
                 step.finish(Outcome::Made, format!("{} packages", lock.packages().len()));
                 Ok(Resolution::Lock(lock))
             }
@@ -305,7 +306,7 @@ impl Context {
     /// Builds what has no wheel, one package after the other: each has the cores to itself.
     pub async fn build_sources(
         &self,
-        lock: &Lock,
+        (lock, names): (&Lock, Names),
         settings: &FetchSettings,
         request: &PipRequest<'_>,
         below: &[Layer],
@@ -318,7 +319,10 @@ impl Context {
         let archives = archives.map_err(|error| self.unfetched(error))?;
         let mut wheels = vec![];
         for package in lock.to_build() {
-            let archive = archives.iter().find(|a| a.package == package.name);
+            // Not by names, which may be guessed.
+            let archive = archives.iter().find(|archive| {
+                matches!(&package.source, Source::Sdist { file, .. } if file.digest == archive.digest)
+            });
             let folder = self.folder_of(package, request).await?;
             let source = match (folder, &package.source, archive) {
                 (Some(folder), _, _) => BuildSource::Folder(folder),
@@ -332,7 +336,8 @@ impl Context {
                     return Err(NativeError::Unbuildable { package, kind });
                 }
             };
-            let built = self.build_source(package, source, settings, request, below, events);
+            let asked = (package, names);
+            let built = self.build_source(asked, source, settings, request, below, events);
             wheels.push(built.await?);
         }
         Ok(wheels)
@@ -340,7 +345,7 @@ impl Context {
 
     async fn build_source(
         &self,
-        package: &LockedPackage,
+        (package, names): (&LockedPackage, Names),
         source: BuildSource,
         settings: &FetchSettings,
         request: &PipRequest<'_>,
@@ -356,11 +361,12 @@ impl Context {
         if !request.refresh
             && let Some(record) = self.store.record::<BuiltRecord>(BUILT, &key)
             && let Some(size) = self.store.has(&record.digest)
-            && let Ok(filename) = record.filename.parse()
+            && let Ok(filename) = record.filename.parse::<WheelFilename>()
         {
+            names.check(package, filename.name())?;
             step.finish(Outcome::Cached, None);
             let path = self.store.blob_path(&record.digest);
-            let (package, digest) = (package.name.clone(), record.digest);
+            let (package, digest) = (filename.name().clone(), record.digest);
             return Ok(StoredWheel { package, filename, digest, path, size });
         }
         self.require_execution(request.platform, &title)?;
@@ -419,6 +425,7 @@ impl Context {
             }
         }
         let wheel = self.import_built(package, &out, settings, &seen)?;
+        names.check(package, &wheel.package)?;
         let record = BuiltRecord { filename: wheel.filename.to_string(), digest: wheel.digest };
         self.store.put_record(BUILT, &key, &record)?;
         step.finish(Outcome::Made, wheel.filename.to_string());

@@ -67,26 +67,29 @@ impl BuildJob {
     /// How to build `package`; `None` if it is a wheel already, or comes from a version control
     /// system other than git. Repositories need git in the image.
     ///
-    /// Archives are built as a whole: a project in a subdirectory of an archive needs the
-    /// archive unpacked, with `source` being its directory.
+    /// Archives are built as a whole; one with the project in a subdirectory is unpacked there
+    /// first: what is in it can do no more than its build, which runs there too.
     pub fn new(
         package: &LockedPackage,
         paths: &BuildPaths<'_>,
         indexes: &BuildIndexes<'_>,
     ) -> Option<Self> {
-        let (mut commands, subdirectory) = match &package.source {
+        let (mut commands, root, subdirectory) = match &package.source {
             Source::Wheel { .. } => return None,
+            Source::Sdist { subdirectory: subdirectory @ Some(_), .. } => {
+                (vec![unpack(paths)], UNPACKED, subdirectory)
+            }
             Source::Sdist { subdirectory, .. } | Source::Directory { subdirectory, .. } => {
-                (Vec::new(), subdirectory)
+                (Vec::new(), paths.source, subdirectory)
             }
             Source::Vcs(vcs) if vcs.kind == "git" => {
-                (checkout(vcs, paths.source), &vcs.subdirectory)
+                (checkout(vcs, paths.source), paths.source, &vcs.subdirectory)
             }
             Source::Vcs(_) => return None,
         };
         let source = match subdirectory {
-            Some(subdirectory) => format!("{}/{subdirectory}", paths.source),
-            None => paths.source.to_owned(),
+            Some(subdirectory) => format!("{root}/{subdirectory}"),
+            None => root.to_owned(),
         };
         let build = [
             paths.uv,
@@ -117,6 +120,32 @@ impl BuildJob {
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value));
         Some(BuildJob { commands, env: env.chain(indexes.env()).collect() })
     }
+}
+
+/// Where an archive is unpacked that has the project in a subdirectory.
+const UNPACKED: &str = "/tmp/tierce-unpacked";
+
+/// Unpacks a source archive, a tar or zip file. Subdirectories start in the one folder that it
+/// has at its top, if it has one. Not with shutil: that goes by the file's name.
+const UNPACK: &str = "\
+import os, sys, tarfile, zipfile
+source, target = sys.argv[1:]
+os.mkdir(target + '.part')
+if tarfile.is_tarfile(source):
+    with tarfile.open(source) as archive:
+        safe = {'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}
+        archive.extractall(target + '.part', **safe)
+else:
+    with zipfile.ZipFile(source) as archive:
+        archive.extractall(target + '.part')
+top = [e for e in os.scandir(target + '.part') if e.name != 'pax_global_header']
+is_one = len(top) == 1 and top[0].is_dir(follow_symlinks=False)
+os.rename(top[0].path if is_one else target + '.part', target)
+";
+
+fn unpack(paths: &BuildPaths<'_>) -> Vec<String> {
+    let command = [paths.python, "-I", "-c", UNPACK, paths.source, UNPACKED];
+    command.map(str::to_owned).to_vec()
 }
 
 fn checkout(vcs: &VcsSource, directory: &str) -> Vec<Vec<String>> {

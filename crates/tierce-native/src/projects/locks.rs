@@ -3,6 +3,7 @@
 use super::error::ProjectError;
 use super::selection::{poetry_selection, pylock_selection, uv_arguments};
 use crate::context::Context;
+use crate::credentials::without_credentials;
 use crate::error::NativeError;
 use crate::key::KeyEncoder;
 use crate::pip::PipRequest;
@@ -170,7 +171,13 @@ impl Context {
         target: &Target,
         events: &Events,
     ) -> Result<Lock, NativeError> {
-        let key = lock_key(project, read, target);
+        let index = match project.kind {
+            ProjectKind::Poetry => {
+                self.poetry_index(request).map(|index| without_credentials(index.as_str()))
+            }
+            ProjectKind::Uv | ProjectKind::Pylock => None,
+        };
+        let key = lock_key(project, read, target, index.as_deref().unwrap_or_default());
         let title = format!("read the lock of {}", project.manifest.display());
         let step = events.step(StepKind::Resolve, title);
         if !request.refresh
@@ -221,6 +228,12 @@ impl Context {
         Ok(self.uv().await?.export(&texts, &settings).await?)
     }
 
+    /// The index that stands for PyPI, which Poetry's locks don't name.
+    fn poetry_index<'a>(&'a self, request: &'a PipRequest<'_>) -> Option<&'a Url> {
+        let index = request.environment.options.index.as_ref().map(|index| index.as_url());
+        index.or(self.settings.index.as_ref())
+    }
+
     async fn poetry_lock(
         &self,
         project: &Project,
@@ -238,10 +251,9 @@ impl Context {
         if project.install == ProjectInstall::InstallProject {
             lock = lock.with_project()?;
         }
-        let index = request.environment.options.index.as_ref().map(|index| index.as_url());
         let settings = LocateSettings {
             credentials: request.credentials.clone(),
-            pypi: index.or(self.settings.index.as_ref()).cloned(),
+            pypi: self.poetry_index(request).cloned(),
             ..LocateSettings::default()
         };
         Ok(lock.locate(&self.fetcher, &self.store, &settings).await?)
@@ -269,12 +281,13 @@ fn text(content: &[u8], path: &Path) -> Result<String, ProjectError> {
     text.map(str::to_owned).map_err(|_| ProjectError::Encoding { path: path.to_owned() })
 }
 
-fn lock_key(project: &Project, read: &GatheredProject, target: &Target) -> Digest {
+/// All that a project's lock depends on. `index` is the one that is asked where the files are, if
+/// the lock does not say.
+fn lock_key(project: &Project, read: &GatheredProject, target: &Target, index: &str) -> Digest {
     let install = match project.install {
         ProjectInstall::DependenciesOnly => "dependencies",
         ProjectInstall::InstallProject => "project",
     };
-    let index = project.options.index.as_ref().map(ToString::to_string).unwrap_or_default();
     KeyEncoder::new("project-lock")
         .text("kind", project.kind.name())
         .digest("texts", &read.texts_digest())
@@ -282,33 +295,10 @@ fn lock_key(project: &Project, read: &GatheredProject, target: &Target) -> Diges
         .text("install", install)
         .text("base", &base(project, read).to_string_lossy())
         .text("target", &target.to_string())
-        .text("index", &index)
+        .text("index", index)
         .text("uv", tierce_wheel::PINNED_VERSION)
         .finish()
         .0
-}
-
-/// The texts of a project that may have credentials in them.
-pub fn texts(project: &GatheredProject) -> impl Iterator<Item = &str> {
-    let files = [&project.manifest].into_iter().chain(&project.lock).chain(project.texts.values());
-    files.filter_map(|file| std::str::from_utf8(&file.content).ok())
-}
-
-/// The indexes that a project's manifests name, as `[[tool.uv.index]]` and
-/// `[[tool.poetry.source]]`: their credentials are in variables that have these names.
-pub fn named_indexes(project: &GatheredProject) -> Vec<(String, Url)> {
-    let tables = texts(project).filter_map(|text| text.parse::<toml::Table>().ok());
-    let named = |index: &toml::Value| {
-        let text = |key: &str| index.get(key)?.as_str();
-        Some((text("name")?.to_owned(), Url::parse(text("url")?).ok()?))
-    };
-    let of_table = |table: toml::Table| {
-        let lists = [("uv", "index"), ("poetry", "source")]
-            .into_iter()
-            .filter_map(|(tool, key)| table.get("tool")?.get(tool)?.get(key)?.as_array().cloned());
-        lists.flatten().filter_map(|index| named(&index)).collect::<Vec<_>>()
-    };
-    tables.flat_map(of_table).collect()
 }
 
 /// The error's code, for those who try something else then.

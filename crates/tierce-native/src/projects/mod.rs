@@ -1,6 +1,7 @@
 //! Projects in an image's Python environment: what they lock is exact; what else is asked for is
 //! resolved to go with it; what of the host is installed is built to wheels first.
 
+mod addresses;
 mod checkout;
 mod error;
 mod flat;
@@ -10,10 +11,10 @@ mod pinned;
 mod selection;
 mod sources;
 
+pub use addresses::{addresses, named_indexes};
 pub use error::ProjectError;
-pub use locks::{named_indexes, texts};
 pub use pinned::Pinned;
-pub use sources::{FOLDER, Folder, check_built, source_key, with_versions};
+pub use sources::{FOLDER, Folder, Names, source_key, with_versions};
 
 use crate::error::NativeError;
 use crate::layer::Layer;
@@ -132,16 +133,18 @@ impl Planner<'_> {
         }
         let layers = below.as_deref().unwrap_or_default();
         let mut wheels = context.fetch(&lock, &settings, events).await?;
-        let built = context.build_sources(&lock, &settings, request, layers, events).await?;
-        check_built(&lock, &built)?;
+        let built =
+            context.build_sources((&lock, Names::Locked), &settings, request, layers, events);
+        let built = built.await?;
         wheels.extend(built);
         let mut pinned = Pinned::of(&wheels);
         let mut local = BTreeMap::new();
         if let (Some(flat), Some(locals)) = (flat, locals) {
-            let built = context.build_sources(&locals, &settings, request, layers, events).await?;
+            let locals = (&locals, Names::Guessed);
+            let built = context.build_sources(locals, &settings, request, layers, events).await?;
             let made = built
                 .iter()
-                .zip(locals.to_build())
+                .zip(locals.0.to_build())
                 .map(|(wheel, package)| (wheel.clone(), package.source.clone()));
             let made: Vec<(StoredWheel, Source)> = made.collect();
             local.extend(made.iter().map(|(wheel, source)| (wheel.digest, source.clone())));

@@ -18,7 +18,7 @@ use tierce_layer::LayerPath;
 use tierce_oci::{BlobLocation, Digest};
 use tierce_store::ScratchDir;
 use tierce_tree::Node;
-use tierce_wheel::{Lock, LockedPackage, Source as PackageSource, StoredWheel};
+use tierce_wheel::{Lock, LockedPackage, PackageName, Source as PackageSource, StoredWheel};
 
 /// Where a folder is while a package is built from it.
 pub const FOLDER: &str = "/var/tmp/tierce-build/source";
@@ -44,20 +44,34 @@ impl Folder {
         version: Option<String>,
         checkout: ScratchDir,
     ) -> Self {
-        Folder { source, subdirectory, version, _checkout: Some(Arc::new(checkout)) }
+        Folder {
+            source,
+            subdirectory,
+            version,
+            _checkout: Some(Arc::new(checkout)),
+        }
     }
 
     /// All that the build depends on.
     pub fn key(&self) -> String {
         let digest = self.source.tree.digest();
-        format!("{digest}#{}", self.subdirectory.as_deref().unwrap_or_default())
+        format!(
+            "{digest}#{}",
+            self.subdirectory.as_deref().unwrap_or_default()
+        )
     }
 
     /// The package as it is built from the folder.
     pub fn package(&self, package: &LockedPackage) -> LockedPackage {
         let subdirectory = self.subdirectory.clone();
-        let source = PackageSource::Directory { path: FOLDER.into(), subdirectory };
-        LockedPackage { source, ..package.clone() }
+        let source = PackageSource::Directory {
+            path: FOLDER.into(),
+            subdirectory,
+        };
+        LockedPackage {
+            source,
+            ..package.clone()
+        }
     }
 
     /// Variables for backends that take the version from a version control system, which is not
@@ -72,7 +86,10 @@ impl Folder {
         let text = known.then(|| std::fs::read_to_string(self.source.root.join(file)).ok());
         let digest = self.source.tree.digest().hex();
         // Of the content, so that a wheel is never taken for that of other content.
-        let version = self.version.clone().unwrap_or_else(|| format!("0.0.0+g{}", &digest[..12]));
+        let version = self
+            .version
+            .clone()
+            .unwrap_or_else(|| format!("0.0.0+g{}", &digest[..12]));
         let text = text.flatten().unwrap_or_default();
         tierce_spec::locked::scm_variables(&text, &version)
     }
@@ -100,7 +117,12 @@ impl Context {
                     path: path.clone(),
                 })?;
                 let subdirectory = subdirectory.clone();
-                Ok(Some(Folder { source, subdirectory, version: None, _checkout: None }))
+                Ok(Some(Folder {
+                    source,
+                    subdirectory,
+                    version: None,
+                    _checkout: None,
+                }))
             }
             _ => Ok(None),
         }
@@ -157,29 +179,103 @@ pub fn with_versions(lock: &Lock, wheels: &[StoredWheel]) -> Lock {
     Lock::of(lock.target(), packages.collect())
 }
 
-/// Fails where something else was built than what is locked.
-pub fn check_built(lock: &Lock, wheels: &[StoredWheel]) -> Result<(), ProjectError> {
-    for (package, wheel) in lock.to_build().zip(wheels) {
-        if package.name != wheel.package {
-            let (package, built) = (package.name.clone(), wheel.package.clone());
-            return Err(ProjectError::OtherPackage { package, built });
-        }
-    }
-    Ok(())
+/// What the names of packages that are to be built say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// What must come out.
+    Locked,
+    /// Nothing: what a place has in it is known when it is built.
+    Guessed,
 }
 
-/// What is built of an archive is the same whoever asks for it.
+impl Names {
+    /// Fails where something else was built than what is locked.
+    pub fn check(self, package: &LockedPackage, built: &PackageName) -> Result<(), ProjectError> {
+        match self == Names::Guessed || package.name == *built {
+            true => Ok(()),
+            false => {
+                let (package, built) = (package.name.clone(), built.clone());
+                Err(ProjectError::OtherPackage { package, built })
+            }
+        }
+    }
+}
+
+/// What is built of a place is the same whoever asks for it. One place may have many packages:
+/// each in its own folder.
 pub fn source_key(package: &LockedPackage, folder: Option<&Folder>) -> String {
     let digest = |digest: &Digest| digest.to_string();
+    let within = |place: String, subdirectory: &Option<String>| match subdirectory {
+        Some(subdirectory) => format!("{place}#{subdirectory}"),
+        None => place,
+    };
     match (&package.source, folder) {
         (_, Some(folder)) => folder.key(),
-        (PackageSource::Sdist { file, .. }, None) => digest(&file.digest),
+        (
+            PackageSource::Sdist {
+                file, subdirectory, ..
+            },
+            None,
+        ) => within(digest(&file.digest), subdirectory),
         (PackageSource::Vcs(vcs), None) => {
-            let version = package.version.as_ref().map(ToString::to_string).unwrap_or_default();
-            let subdirectory = vcs.subdirectory.as_deref().unwrap_or_default();
-            format!("{}#{subdirectory}@{version}", vcs.commit)
+            let version = package
+                .version
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let place = format!("{} {} {version}", vcs.location, vcs.commit);
+            within(place, &vcs.subdirectory)
         }
         (PackageSource::Wheel { file, .. }, None) => digest(&file.digest),
-        (PackageSource::Directory { path, .. }, None) => path.display().to_string(),
+        (PackageSource::Directory { path, subdirectory }, None) => {
+            within(path.display().to_string(), subdirectory)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tierce_wheel::{Location, VcsSource};
+
+    fn package(repository: &str, subdirectory: Option<&str>) -> LockedPackage {
+        LockedPackage {
+            name: PackageName::new("a").unwrap(),
+            version: None,
+            source: PackageSource::Vcs(VcsSource {
+                kind: "git".to_owned(),
+                location: Location::Url(repository.parse().unwrap()),
+                requested_revision: None,
+                commit: "0".repeat(40),
+                subdirectory: subdirectory.map(str::to_owned),
+            }),
+            requested: true,
+        }
+    }
+
+    #[test]
+    fn packages_of_one_commit_are_told_apart() {
+        let keys = [
+            package("https://x/r.git", None),
+            package("https://x/r.git", Some("a")),
+            package("https://x/r.git", Some("b")),
+            package("https://x/other.git", Some("b")),
+        ];
+        let keys: std::collections::BTreeSet<String> = keys
+            .iter()
+            .map(|package| source_key(package, None))
+            .collect();
+        assert_eq!(keys.len(), 4, "{keys:?}");
+    }
+
+    #[test]
+    fn something_else_is_no_success() {
+        let (asked, built) = (
+            package("https://x/r.git", None),
+            PackageName::new("b").unwrap(),
+        );
+        assert!(Names::Locked.check(&asked, &built).is_err());
+        assert!(Names::Guessed.check(&asked, &built).is_ok());
+        assert!(Names::Locked.check(&asked, &asked.name).is_ok());
     }
 }

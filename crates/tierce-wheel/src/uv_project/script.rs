@@ -26,7 +26,7 @@ impl UvScript {
     pub fn check(&self, target: &Target) -> Result<(), UvProjectError> {
         let wrong = |source| UvProjectError::Lock { source: Box::new(source) };
         let lock: Table = self.lock.parse().map_err(wrong)?;
-        let header: Table = header(&self.script).parse().map_err(|source| {
+        let header: Table = Self::header(&self.script).parse().map_err(|source| {
             UvProjectError::Manifest { path: SCRIPT.into(), source: Box::new(source) }
         })?;
         for requires in [&header, &lock] {
@@ -41,6 +41,11 @@ impl UvScript {
             differences if differences.is_empty() => Ok(()),
             differences => Err(UvProjectError::Stale { differences }),
         }
+    }
+
+    /// The content of the block called `script`, as PEP 723 has it; empty where there is none.
+    pub fn header(text: &str) -> String {
+        header(text)
     }
 
     fn write(&self, directory: &Path) -> std::io::Result<()> {
@@ -62,7 +67,6 @@ impl Uv {
     }
 }
 
-/// The content of the block called `script`, as PEP 723 has it; empty where there is none.
 fn header(text: &str) -> String {
     let lines = text.lines().map(str::trim_end).skip_while(|line| *line != "# /// script");
     let is_inside = |line: &&str| *line == "#" || line.starts_with("# ");
