@@ -491,6 +491,57 @@ fn a_project_is_its_texts_and_what_it_installs_from() {
 }
 
 #[test]
+fn locks_install_from_the_project_and_from_what_its_manifests_name() {
+    let outside = tempfile::tempdir().unwrap();
+    for name in ["lib", "further"] {
+        fs::create_dir(outside.path().join(name)).unwrap();
+        fs::write(outside.path().join(name).join("setup.py"), "").unwrap();
+    }
+    let at = |name: &str| outside.path().join(name).display().to_string();
+    let project = Project::new(&["plain/a"]);
+    let lock = |folder: &str| {
+        let lock = format!(
+            "version = 1\n[[package]]\nname = \"app\"\nsource = {{ virtual = \".\" }}\n\
+             dependencies = [{{ name = \"lib\" }}]\n[[package]]\nname = \"lib\"\n\
+             source = {{ directory = {folder:?} }}\n"
+        );
+        project.write("uv.lock", &lock);
+    };
+    let app = uv("pyproject.toml", ProjectInstall::DependenciesOnly);
+    let plain = "[project]\nname = \"app\"\n".to_owned();
+    let naming = format!("{plain}[tool.uv.sources]\nlib = {{ path = {:?} }}\n", at("lib"));
+    std::os::unix::fs::symlink(at("lib"), project.path("link")).unwrap();
+    for (manifest, folder, expected) in [
+        (&plain, at("lib"), Some("source/outside-project")),
+        (&plain, "/".to_owned(), Some("source/outside-project")),
+        (&plain, "link".to_owned(), Some("source/outside-project")),
+        (&plain, "plain".to_owned(), Some("source/no-project")),
+        (&naming, at("lib"), None),
+        (&naming, "link".to_owned(), None),
+        (&naming, at("further"), Some("source/outside-project")),
+    ] {
+        project.write("pyproject.toml", manifest);
+        lock(&folder);
+        match expected {
+            Some(code) => assert_eq!(project.fails(&app).0, code, "{folder}"),
+            None => assert_eq!(project.gather(&app).projects[&0].local.len(), 1, "{folder}"),
+        }
+    }
+    // What is named may name others.
+    fs::write(
+        outside.path().join("lib/pyproject.toml"),
+        "[tool.poetry.dependencies]\nfurther = { path = \"../further\" }\n",
+    )
+    .unwrap();
+    lock(&at("further"));
+    assert_eq!(project.gather(&app).projects[&0].local.len(), 1);
+
+    fs::remove_file(project.path("uv.lock")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", project.path("uv.lock")).unwrap();
+    assert_eq!(project.fails(&app).0, "source/wrong-kind");
+}
+
+#[test]
 fn requirements_take_what_they_name_of_the_host() {
     let project =
         Project::new(&["lib/setup.py", "sub/other/setup.py", "w/a-1-py3-none-any.whl", "b.tar.gz"]);

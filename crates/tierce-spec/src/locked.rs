@@ -1,7 +1,11 @@
 //! What a lock file names of the host: folders and archives that packages are installed from, and
 //! manifests that are read with it. Texts go in, paths come out; nothing is read here.
 
-use crate::{Project, ProjectInstall, ProjectKind};
+mod paths;
+
+pub use paths::{named_paths, script_header};
+
+use crate::{Groups, Project, ProjectInstall, ProjectKind, Selection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use tierce_oci::{Diagnostic, ErrorKind};
@@ -170,10 +174,27 @@ fn of_uv(project: &Project, place: &Path, lock: &Table) -> Result<Named, LockedE
     Ok(found)
 }
 
+/// Whether a package of a `poetry.lock` may be of the groups that are wanted: which of them are
+/// optional, only the manifest says. Locks of old releases have no groups.
+fn may_be_wanted(package: &Table, selection: &Selection) -> bool {
+    let Some(groups) = package.get("groups").and_then(Value::as_array) else { return true };
+    let has = |names: &[String], group: &str| names.iter().any(|name| normal(name) == group);
+    groups.iter().filter_map(Value::as_str).map(normal).any(|group| {
+        let is_of_kind = match selection.groups {
+            Groups::Defaults | Groups::All => true,
+            Groups::None => group == "main",
+            Groups::Only => false,
+        };
+        (is_of_kind || has(&selection.with_groups, &group))
+            && !has(&selection.without_groups, &group)
+    })
+}
+
 /// `poetry.lock`: packages whose source is of type `directory` or `file`.
 fn of_poetry(project: &Project, lock: &Table) -> Named {
     let mut found = Named::default();
-    for package in tables(lock, "package") {
+    let wanted = |package: &&Table| may_be_wanted(package, &project.selection);
+    for package in tables(lock, "package").filter(wanted) {
         let source = |key: &str| package.get("source")?.get(key)?.as_str();
         match (source("type"), source("url")) {
             (Some("directory"), Some(url)) => found.folders.insert(plain(url)),
@@ -379,6 +400,33 @@ source = { registry = "https://pypi.org/simple" }
             paths(&named(&whole, Path::new("."), pylock.as_bytes()).unwrap().folders),
             [".", "c"]
         );
+    }
+
+    #[test]
+    fn groups_that_are_not_wanted_need_not_be_there() {
+        let package = |name: &str, groups: &str| {
+            format!(
+                "[[package]]\nname = {name:?}\n{groups}[package.source]\ntype = \"directory\"\n\
+                 url = {name:?}\n"
+            )
+        };
+        let lock = package("a", "groups = [\"main\", \"dev\"]\n")
+            + &package("b", "groups = [\"dev\"]\n")
+            + &package("c", "groups = [\"Docs_x\"]\n")
+            + &package("old", "");
+        let all = || Selection::default();
+        let docs = || vec!["docs-x".to_owned()];
+        for (selection, expected) in [
+            (all(), &["a", "b", "c", "old"][..]),
+            (Selection { groups: Groups::None, ..all() }, &["a", "old"]),
+            (Selection { groups: Groups::Only, with_groups: docs(), ..all() }, &["c", "old"]),
+            (Selection { without_groups: docs(), ..all() }, &["a", "b", "old"]),
+        ] {
+            let project =
+                Project { selection, ..Project::new(ProjectKind::Poetry, "pyproject.toml") };
+            let found = named(&project, Path::new("."), lock.as_bytes()).unwrap();
+            assert_eq!(paths(&found.folders), expected);
+        }
     }
 
     #[test]

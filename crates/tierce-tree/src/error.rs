@@ -101,6 +101,14 @@ pub enum ScanError {
         /// The file.
         path: PathBuf,
     },
+    /// A file that is read whole is larger than such files are.
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read.
+        limit: u64,
+    },
     /// A name that layers reserve for whiteouts.
     #[error("the name of {} is reserved: names in images can't begin with .wh.", path.display())]
     ReservedName {
@@ -120,6 +128,7 @@ impl ScanError {
             | ScanError::BehindLink { path }
             | ScanError::Unreadable { path, .. }
             | ScanError::Changed { path }
+            | ScanError::TooLarge { path, .. }
             | ScanError::ReservedName { path } => path,
         }
     }
@@ -134,6 +143,7 @@ impl Diagnostic for ScanError {
             ScanError::BehindLink { .. } => "source/behind-link",
             ScanError::Unreadable { .. } => "source/unreadable",
             ScanError::Changed { .. } => "source/changed",
+            ScanError::TooLarge { .. } => "source/too-large",
             ScanError::ReservedName { .. } => "source/reserved-name",
         }
     }
@@ -153,6 +163,7 @@ impl Diagnostic for ScanError {
             ScanError::Changed { .. } => {
                 "Leave it out in .dockerignore, or build when it is quiet."
             }
+            ScanError::TooLarge { .. } => "Name another file: manifests and locks are smaller.",
             ScanError::ReservedName { .. } => "Rename it, or leave it out in .dockerignore.",
         };
         Some(hint.to_owned())

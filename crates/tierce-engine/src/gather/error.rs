@@ -57,6 +57,26 @@ pub enum GatherError {
         /// Where.
         path: PathBuf,
     },
+    /// A lock installs from a place that is neither the project's nor named by a manifest.
+    #[error("{} installs from {}, which is outside of the project", by.display(), named.display())]
+    Outside {
+        /// What the lock says.
+        named: PathBuf,
+        /// The lock.
+        by: PathBuf,
+        /// Where that is.
+        path: PathBuf,
+    },
+    /// A lock installs from a folder that is no project.
+    #[error("{} installs from {}, which is no Python project", by.display(), named.display())]
+    NoProject {
+        /// What the lock says.
+        named: PathBuf,
+        /// The lock.
+        by: PathBuf,
+        /// Where that is.
+        path: PathBuf,
+    },
     /// A requirements file, or one that it includes, could not be read.
     #[error(transparent)]
     Requirements(tierce_spec::requirements::GatherError<std::io::Error>),
@@ -102,6 +122,8 @@ impl GatherError {
             | GatherError::Kind { path, .. }
             | GatherError::Locked { path, .. }
             | GatherError::MissingLocal { path, .. }
+            | GatherError::Outside { path, .. }
+            | GatherError::NoProject { path, .. }
             | GatherError::Read { path, .. }
             | GatherError::NoWheels { path, .. }
             | GatherError::Ignored { path, .. } => Some(path),
@@ -128,6 +150,8 @@ impl Diagnostic for GatherError {
             GatherError::NoWheels { .. } => "source/no-wheels",
             GatherError::Locked { source, .. } => source.code(),
             GatherError::MissingLocal { .. } => "source/missing",
+            GatherError::Outside { .. } => "source/outside-project",
+            GatherError::NoProject { .. } => "source/no-project",
             GatherError::Ignored { .. } => "source/ignored",
             GatherError::Ignore { .. } => "source/invalid-pattern",
             GatherError::Resolve(e) => e.code(),
@@ -153,6 +177,16 @@ impl Diagnostic for GatherError {
             GatherError::Locked { source, .. } => source.hint(),
             GatherError::MissingLocal { path, .. } => Some(format!(
                 "It would be {}: check it out, or lock anew without it.",
+                path.display()
+            )),
+            GatherError::Outside { .. } => Some(
+                "Name it in the manifest ([tool.uv.sources], or a dependency's path) if it is \
+                 meant, and lock anew: what only a lock names has to be in the project, its \
+                 repository, or the image's folder."
+                    .into(),
+            ),
+            GatherError::NoProject { path, .. } => Some(format!(
+                "{} has neither a pyproject.toml nor a setup.py: lock anew.",
                 path.display()
             )),
             GatherError::NoWheels { .. } => {

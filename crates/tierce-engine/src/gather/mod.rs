@@ -1,6 +1,7 @@
 //! Reads what an image takes from the host, and pins the image to it.
 
 mod error;
+mod outside;
 mod place;
 mod project;
 mod read;

@@ -2,7 +2,8 @@
 //! are installed from.
 
 use super::error::GatherError;
-use super::read::Reader;
+use super::outside::{Allowed, is_project};
+use super::read::{MOST_TEXT, Reader};
 use super::{LocalWheel, Source};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use tierce_spec::{Input, Project, ProjectKind};
 
 /// What a uv project's lock file and manifest are called.
 const UV_LOCK: &str = "uv.lock";
-const MANIFEST: &str = "pyproject.toml";
+pub(super) const MANIFEST: &str = "pyproject.toml";
 
 /// A file that was read whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,9 +198,7 @@ impl Reader<'_> {
         let is_it = |path: &&PathBuf| {
             let at = self.at(path);
             match kind {
-                LocalKind::Package if at.is_dir() => {
-                    [MANIFEST, "setup.py", "setup.cfg"].iter().any(|name| at.join(name).exists())
-                }
+                LocalKind::Package if at.is_dir() => is_project(&at),
                 LocalKind::Package => at.is_file(),
                 LocalKind::FindLinks => at.is_dir(),
             }
@@ -272,13 +271,33 @@ impl Reader<'_> {
             let text = self.whole(&layout.root.join(&path), input)?;
             read.texts.insert(path, text);
         }
+        let lock = read.lock.as_ref().unwrap_or(&read.manifest);
+        let by = self.shown(&lock.path);
+        let real = |path: &Path| self.at(&Path::new(".").join(path));
+        let allowed = Allowed::of(project.kind, &read, &real(&layout.root), &real(Path::new("")));
+        for path in named.folders.iter().chain(&named.archives).chain(read.texts.keys()) {
+            allowed.check(&self.at(&layout.root.join(path)), path, &by)?;
+        }
+        // What other locks install depends on the target, of which nothing is known here: what is
+        // missing is told of where it is needed.
+        let may_miss = |at: &Path| project.kind != ProjectKind::Uv && !self.at(at).exists();
         for path in named.folders {
             let at = layout.root.join(&path);
+            if may_miss(&at) {
+                continue;
+            }
+            let folder = self.at(&at);
+            if folder.is_dir() && !is_project(&folder) {
+                return Err(GatherError::NoProject { named: path, by, path: folder });
+            }
             let source = self.beside(&at, input).map_err(|e| named_by(e, &path, project))?;
             read.local.insert(path, source);
         }
         for path in named.archives {
             let at = layout.root.join(&path);
+            if may_miss(&at) {
+                continue;
+            }
             let archive = self.archive(&at, input).map_err(|e| named_by(e, &path, project))?;
             read.archives.insert(path, archive);
         }
@@ -315,8 +334,9 @@ impl Reader<'_> {
                 Some(_) => continue,
                 None => root.join(UV_LOCK),
             };
-            let manifest = std::fs::read_to_string(self.at(&root.join(MANIFEST)));
-            let is_root = manifest.is_ok_and(|text| locked::is_workspace_root(&text));
+            let manifest = tierce_tree::read_file(&self.at(&root.join(MANIFEST)), MOST_TEXT);
+            let manifest = manifest.ok().and_then(|content| String::from_utf8(content).ok());
+            let is_root = manifest.is_some_and(|text| locked::is_workspace_root(&text));
             if is_root && self.at(&candidate).exists() {
                 // `place` has no slash at its end.
                 let place = plain(&place.to_string_lossy());
