@@ -257,6 +257,19 @@ pub(crate) fn marker_environment(target: &Target) -> Option<MarkerEnvironment> {
     .ok()
 }
 
+impl Target {
+    /// Whether a marker (dependency specifiers, "Environment markers") holds on the target. What is
+    /// none does: whoever reads the requirement says so.
+    pub fn has_marker(&self, marker: &str) -> bool {
+        // The parser panics over some text that is far from any marker.
+        let parsed = std::panic::catch_unwind(|| MarkerTree::from_str(marker).ok());
+        match (parsed.ok().flatten(), marker_environment(self)) {
+            (Some(marker), Some(environment)) => marker.evaluate(&environment, &[]),
+            _ => true,
+        }
+    }
+}
+
 fn resolve(
     name: PackageName,
     package: Package,

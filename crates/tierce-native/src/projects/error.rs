@@ -60,7 +60,7 @@ pub enum ProjectError {
         pins: Vec<String>,
     },
     /// A folder that a package is built from was not read.
-    #[error("{} is not a folder that {package} was read from", path.display())]
+    #[error("{package} is installed from {}, which is not there", path.display())]
     NoSource {
         /// The package.
         package: String,
@@ -123,6 +123,24 @@ pub enum ProjectError {
         /// The most that there may be.
         limit: usize,
     },
+    /// An archive is not the one that a requirements file has hashes of.
+    #[error(
+        "{}:{line}: {} is {actual}, and should be {expected}",
+        file.file_name().unwrap_or_default().display(),
+        path.display()
+    )]
+    Hash {
+        /// The requirements file.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+        /// The archive, as the line has it.
+        path: PathBuf,
+        /// Its hashes there.
+        expected: String,
+        /// Its own.
+        actual: String,
+    },
     /// A folder has another package in it.
     #[error("building {package} made {built} instead")]
     OtherPackage {
@@ -147,6 +165,7 @@ impl Diagnostic for ProjectError {
             ProjectError::Conflict { .. } => "python/unsatisfiable",
             ProjectError::NoSource { .. } => "python/no-source",
             ProjectError::OtherPackage { .. } => "python/other-package",
+            ProjectError::Hash { .. } => "python/hash-mismatch",
             ProjectError::NoGit { .. } | ProjectError::NoGitInside { .. } => "python/no-git",
             ProjectError::Git { .. } => "python/git-failed",
             ProjectError::NoCommit { .. } => "python/no-commit",
@@ -183,7 +202,8 @@ impl Diagnostic for ProjectError {
                 "Loosen the requirement, or add it to the project and lock that anew.".to_owned()
             }
             ProjectError::NoSource { .. } => {
-                "Lock anew: what is locked is built from folders of the image's project.".to_owned()
+                "Check it out, or lock anew: what is locked is built from folders of this machine."
+                    .to_owned()
             }
             ProjectError::NoGit { .. } => {
                 "Install git on this machine, or put it into the image (`apt = ['git']`)."
@@ -209,6 +229,11 @@ impl Diagnostic for ProjectError {
             }
             ProjectError::Submodule { .. } | ProjectError::Submodules { .. } => {
                 "Submodules come from https, http, ssh and git addresses that .gitmodules has."
+                    .to_owned()
+            }
+            ProjectError::Hash { .. } => {
+                "If the file was changed on purpose, write its sha256 into the line: other \
+                 algorithms are not looked at."
                     .to_owned()
             }
             ProjectError::OtherPackage { .. } => {

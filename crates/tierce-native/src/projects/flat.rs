@@ -1,6 +1,7 @@
 //! Requirements files that install something of the host, written anew: what is there is a wheel
 //! in the store by then, and editable projects are projects.
 
+use super::error::ProjectError;
 use super::pinned::PinnedWheel;
 use crate::context::Context;
 use crate::error::NativeError;
@@ -18,6 +19,9 @@ use tierce_wheel::{
     ArchiveFile, FetchSettings, FetchWheelError, Location, Lock, LockedPackage, PackageName,
     Source, StoredWheel, Target, WheelFile, WheelFilename,
 };
+
+/// Larger source archives are not read into memory.
+const MOST_ARCHIVE: u64 = 1 << 30;
 
 /// All requirements files of an environment, where one of them installs something of the host.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +74,7 @@ impl FlatRequirements {
         for step in steps() {
             flat.add(step, gathered)?;
         }
+        flat.locals.iter().try_for_each(Local::check_hashes)?;
         Ok(Some(flat))
     }
 
@@ -146,7 +151,11 @@ impl FlatRequirements {
     /// What has to be built to wheels, as packages of a lock, in the order of the lines.
     pub fn to_build(&self, target: &Target) -> Result<Lock, NativeError> {
         let mut packages: Vec<LockedPackage> = vec![];
-        for local in self.locals.iter().filter(|local| local.wheel.is_none()) {
+        let applies = |local: &&Local| {
+            let marker = &local.requirement.marker;
+            local.wheel.is_none() && (marker.is_empty() || target.has_marker(marker))
+        };
+        for local in self.locals.iter().filter(applies) {
             let Some(source) = local.source() else { continue };
             if packages.iter().any(|package| package.source == source) {
                 continue;
@@ -212,6 +221,27 @@ impl FlatRequirements {
 }
 
 impl Local {
+    /// Fails where an archive is not the one that the line has hashes of (pip's hash-checking
+    /// mode). One that fits is enough, as for pip.
+    fn check_hashes(&self) -> Result<(), ProjectError> {
+        let hashes = &self.requirement.hashes;
+        let actual = match &self.target {
+            LocalTarget::Archive(file) => format!("sha256:{}", file.digest.hex()),
+            LocalTarget::Folder(_) => "a folder, which has no hash".to_owned(),
+            LocalTarget::Links(_) => return Ok(()),
+        };
+        match hashes.is_empty() || hashes.iter().any(|hash| hash.eq_ignore_ascii_case(&actual)) {
+            true => Ok(()),
+            false => Err(ProjectError::Hash {
+                file: self.requirement.file.clone(),
+                line: self.requirement.line,
+                path: self.requirement.path.clone(),
+                expected: hashes.join(", "),
+                actual,
+            }),
+        }
+    }
+
     /// The line, with the wheel in the place of what it is made of.
     fn text(&self, place: &dyn Fn(&PinnedWheel) -> PathBuf) -> String {
         let Some(wheel) = &self.wheel else { return String::new() };
@@ -336,7 +366,9 @@ impl Context {
         let actual = match WheelFilename::from_str(&name_of(path)) {
             Ok(_) => StoredWheel::import(&self.store, path, settings)?.digest,
             Err(_) => {
-                let content = std::fs::read(path).map_err(NativeError::io(path))?;
+                let content = tierce_tree::read_file(path, MOST_ARCHIVE);
+                let content =
+                    content.map_err(|error| NativeError::io(path)(std::io::Error::other(error)))?;
                 self.store.put(&content)?
             }
         };

@@ -22,6 +22,8 @@ pub struct LocalRequirement {
     pub extras: String,
     /// What is behind the `;`; empty for nothing.
     pub marker: String,
+    /// What the file must be: `sha256:…`, from `--hash` and from the fragment of its URL.
+    pub hashes: Vec<String>,
     /// What is at the path.
     pub kind: LocalKind,
 }
@@ -113,8 +115,21 @@ fn package(text: &str) -> LocalRequirement {
         name: name.or(egg),
         extras: extras.to_owned(),
         marker: marker.to_owned(),
+        hashes: hashes_of(text, fragment),
         kind: LocalKind::Package,
     }
+}
+
+/// The values of `--hash`, and those of a fragment (`#sha256=…`), as pip takes both.
+fn hashes_of(text: &str, fragment: &str) -> Vec<String> {
+    let option = text.split("--hash").skip(1).filter_map(|rest| {
+        let value = rest.trim_start_matches(['=', ' ', '\t']).split_whitespace().next()?;
+        Some(value.trim_matches(['"', '\'']).to_owned())
+    });
+    let known = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
+    let parts = fragment.split('&').filter_map(|part| part.split_once('='));
+    let parts = parts.filter(|(name, _)| known.contains(name));
+    option.chain(parts.map(|(name, value)| format!("{name}:{value}"))).collect()
 }
 
 /// A text, and the extras in brackets at its end.
@@ -195,6 +210,16 @@ mod tests {
             assert_eq!(local.name.as_deref(), name, "{line}");
             assert_eq!((local.extras.as_str(), local.marker.as_str()), (extras, marker), "{line}");
             assert_eq!(local.kind, LocalKind::Package);
+        }
+        for (line, hashes) in [
+            ("./a.whl --hash=sha256:00 --hash sha512:11 ; os_name == 'x'", "sha256:00 sha512:11"),
+            (
+                "a @ file:///a.whl#egg=a&sha256=22 ; os_name == 'x' --hash=sha256:33",
+                "sha256:33 sha256:22",
+            ),
+            ("./a.whl", ""),
+        ] {
+            assert_eq!(parse(line)[0].local().unwrap().hashes.join(" "), hashes, "{line}");
         }
         for (line, path) in [("-f ./w", "./w"), ("--find-links=w", "w"), ("--find-links 'w'", "w")]
         {
