@@ -318,7 +318,7 @@ fn registry_of(name: &ImageName) -> Option<String> {
 }
 
 /// The reference of an image to which nothing is added.
-fn unmodified(image: &Image) -> Option<&Reference> {
+pub(crate) fn unmodified(image: &Image) -> Option<&Reference> {
     match image.base() {
         Base::Registry(reference) if image.is_unmodified() => Some(reference),
         _ => None,

@@ -1,7 +1,8 @@
 //! What an image declares that has a say in what it is resolved to.
 
-use super::LockError;
-use crate::gather::{GatherError, Gathered, GatheredProject};
+use super::{LockError, manifest};
+use crate::gather::{GatherError, Gathered, LocalTarget};
+use crate::job::unmodified;
 use std::path::Path;
 use std::sync::Arc;
 use tierce_oci::{Digest, hide_credentials};
@@ -9,11 +10,15 @@ use tierce_spec::requirements::{self, LineKind};
 use tierce_spec::{
     Base, CondaSource, DebianBase, PipOptions, PythonProvider, PythonRequest, ResolvedStep, Step,
 };
+use tierce_tree::Node;
+
+/// Where apt's settings are.
+const APT: &str = "/etc/apt/";
 
 /// What an image declares that has a say in what it is resolved to, one thing a line, as a lock
 /// keeps it and compares it.
 ///
-/// Not what is copied into it, nor variables, users and commands to start: an image whose code
+/// Not what is copied into it, but for settings of apt's, nor variables, users and commands to start: an image whose code
 /// changed is built from the same lock. Commands that are run count, since they may say where
 /// packages come from.
 pub fn declared(gathered: &Gathered) -> Result<Vec<String>, LockError> {
@@ -58,8 +63,11 @@ fn base(base: &Base, gathered: &Gathered) -> String {
         }
         Base::Registry(reference) => format!("base {reference}"),
         Base::Scratch => "base scratch".to_owned(),
-        // The image below has lines of its own.
-        Base::Image(_) => "base image".to_owned(),
+        Base::Image(image) => match unmodified(image) {
+            Some(reference) => format!("base {reference}"),
+            // The image below has lines of its own.
+            None => "base image".to_owned(),
+        },
         Base::Dockerfile(_) => {
             let digest = gathered.resolved.base_digest();
             format!("base dockerfile {}", digest.map(|d| d.to_string()).unwrap_or_default())
@@ -98,6 +106,12 @@ fn step_lines(
             if let Some(path) = gathered.requirements.get(&step.index) {
                 lines.extend(requirements_lines(&name, path)?);
             }
+            for local in gathered.locals.get(&step.index).into_iter().flatten() {
+                if let LocalTarget::Folder(source) = &local.target {
+                    let folder = source.root.strip_prefix(&gathered.root).unwrap_or(&source.root);
+                    lines.extend(manifest::of_folder(&name, folder, source));
+                }
+            }
             lines.extend(pip_options(&name, &wanted.options));
         }
         Step::Wheels(wheels) => {
@@ -109,7 +123,7 @@ fn step_lines(
         }
         Step::Project(project) => {
             let name = format!("{} project {}", project.kind.name(), project.manifest.display());
-            lines.extend(files(&name, gathered.projects.get(&step.index)));
+            lines.extend(manifest::lines(&name, gathered.projects.get(&step.index)));
             let chosen = serde_json::json!([project.install, project.selection]);
             lines.push(format!("{name}: {chosen}"));
             lines.extend(pip_options(&name, &project.options));
@@ -125,7 +139,7 @@ fn step_lines(
                 }
                 CondaSource::Environment { .. } | CondaSource::Lock { .. } => {}
             }
-            lines.extend(files(&name, gathered.conda.get(&step.index)));
+            lines.extend(manifest::lines(&name, gathered.conda.get(&step.index)));
             lines.extend(conda.channels.iter().map(|c| format!("{name}: channel {c}")));
             let machine = conda.virtual_packages.iter();
             lines.extend(machine.map(|(package, version)| format!("{name}: {package} {version}")));
@@ -135,9 +149,8 @@ fn step_lines(
                 |command: &tierce_spec::Command| format!("run {}", command.argv().join(" "));
             lines.extend(commands.commands.iter().map(shown));
         }
-        Step::SourceFolder(_)
-        | Step::SourceFile(_)
-        | Step::CodeBundle(_)
+        Step::SourceFolder(_) | Step::SourceFile(_) => lines.extend(apt_settings(step, gathered)),
+        Step::CodeBundle(_)
         | Step::Env(_)
         | Step::Workdir(_)
         | Step::User(_)
@@ -148,17 +161,22 @@ fn step_lines(
     Ok(())
 }
 
-/// The digests of a manifest and its lock file. What they install from folders of the host is
-/// code, which may change.
-fn files(name: &str, read: Option<&GatheredProject>) -> Vec<String> {
-    let Some(read) = read else { return vec![] };
-    let files = std::iter::once(&read.manifest).chain(&read.lock);
-    files
-        .map(|file| {
-            let of_file = file.path.file_name().unwrap_or_default().to_string_lossy();
-            format!("{name}: {of_file} {}", Digest::of(&file.content))
-        })
-        .collect()
+/// What a source puts to where apt finds out where packages come from: that has a say in which
+/// they are.
+fn apt_settings(step: &ResolvedStep<'_>, gathered: &Gathered) -> Option<String> {
+    let source = gathered.sources.get(&step.index)?;
+    let place = step.image_path(None)?;
+    let place = place.trim_end_matches('/');
+    let settings = source.tree.entries().iter().filter_map(|entry| {
+        let below = String::from_utf8_lossy(entry.path.as_bytes());
+        let path = format!("{place}/{below}");
+        let path = path.trim_end_matches('/');
+        let is_one = path.starts_with(APT) && !matches!(entry.node, Node::Directory);
+        is_one.then(|| format!("{path} {:?}", entry.node))
+    });
+    let settings: Vec<String> = settings.collect();
+    let digest = Digest::of(settings.join("\n"));
+    (!settings.is_empty()).then(|| format!("source {APT} {digest}"))
 }
 
 fn pip_options(name: &str, options: &PipOptions) -> Vec<String> {

@@ -63,7 +63,9 @@ impl ImageBuildEngine {
             Update::Packages(names) => names.iter().cloned().collect(),
             Update::All => BTreeSet::new(),
         };
-        let mut maker = Maker { engine: self, request, events, locked: &mut locked, not_found };
+        let keeps_others = !options.platforms.is_empty();
+        let mut maker =
+            Maker { engine: self, request, events, locked: &mut locked, not_found, keeps_others };
         maker.image(image.clone(), options, request.image.clone()).await?;
         let not_found = maker.not_found;
         locked.not_found = not_found.into_iter().collect();
@@ -78,6 +80,8 @@ struct Maker<'a> {
     events: &'a Events,
     locked: &'a mut Locked,
     not_found: BTreeSet<String>,
+    /// Whether it is made for some platforms only, and says the same of others as before.
+    keeps_others: bool,
 }
 
 impl Maker<'_> {
@@ -149,6 +153,40 @@ impl Maker<'_> {
         Ok(Some(Arc::new(self.engine.build(&image, &options, self.events).await?)))
     }
 
+    /// Keeps what is locked for other platforms, where nothing else is asked for by now, of the
+    /// image and of those below it.
+    fn keep_others(&self, image: &mut LockedImage, before: &LockedImage) {
+        if before.declared != image.declared {
+            return;
+        }
+        let prefix = below_of(&image.name);
+        let file = self.request.before.as_ref();
+        for kept in &before.platforms {
+            let below = self.locked.images.iter().filter(|i| i.name.starts_with(&prefix));
+            let mut pairs = below.map(|now| (file.and_then(|file| file.image(&now.name)), now));
+            let is_same = |(before, now): (Option<&LockedImage>, &LockedImage)| {
+                now.platform(&kept.platform)
+                    == before.and_then(|before| before.platform(&kept.platform))
+            };
+            if image.platform(&kept.platform).is_none() && pairs.all(is_same) {
+                image.platforms.push(kept.clone());
+            }
+        }
+        image.platforms.sort_by(|a, b| a.platform.cmp(&b.platform));
+    }
+
+    /// Whether the images below one, which are locked by now, are what they were.
+    fn is_on_same(&self, name: &str) -> bool {
+        let prefix = below_of(name);
+        let is_below = |image: &&LockedImage| image.name.starts_with(&prefix);
+        let before = self.request.before.iter().flat_map(|file| &file.images);
+        let mut before: Vec<&LockedImage> = before.filter(is_below).collect();
+        let mut now: Vec<&LockedImage> = self.locked.images.iter().filter(is_below).collect();
+        before.sort_by(|a, b| a.name.cmp(&b.name));
+        now.sort_by(|a, b| a.name.cmp(&b.name));
+        before == now
+    }
+
     /// Locks the image of one job.
     async fn job(
         &mut self,
@@ -165,9 +203,11 @@ impl Maker<'_> {
         let mut request = job.request(below, secrets.clone(), None);
         let declared = declared(&request.gathered)?;
         let before = self.request.before.as_ref().and_then(|file| file.image(&name));
+        let is_on_same = self.is_on_same(&name);
         let ledger = match before {
             Some(before) => {
-                Ledger::updating(still_holds(before, &declared), self.request.update.clone())
+                let before = still_holds(before, &declared, is_on_same);
+                Ledger::updating(before, self.request.update.clone())
             }
             None => Ledger::recording(),
         };
@@ -177,7 +217,10 @@ impl Maker<'_> {
         let toolchain = job.builder.builder.lock(&request, &events).await;
         self.locked.toolchain =
             toolchain.map_err(|e| BuildError::Builder(crate::redact::redacted(e.0, &secrets)))?;
-        let image = ledger.finish(&name, declared, &request.platforms);
+        let mut image = ledger.finish(&name, declared, &request.platforms);
+        if let (true, Some(before)) = (self.keeps_others, before) {
+            self.keep_others(&mut image, before);
+        }
         let missing: BTreeSet<String> = ledger.not_found().into_iter().collect();
         // Without an earlier lock all is new, and so is what was asked for.
         if before.is_some() {
@@ -189,7 +232,7 @@ impl Maker<'_> {
 }
 
 /// What of an earlier lock may stay: packages of Debian are chosen for what is below them.
-fn still_holds(before: &LockedImage, declared: &[String]) -> LockedImage {
+fn still_holds(before: &LockedImage, declared: &[String], is_on_same: bool) -> LockedImage {
     let mut image = before.clone();
     let lines = |of: &[String], kinds: &[&str]| -> Vec<String> {
         let is_one = |line: &&String| kinds.iter().any(|kind| line.starts_with(kind));
@@ -200,10 +243,10 @@ fn still_holds(before: &LockedImage, declared: &[String]) -> LockedImage {
         if !same(&["base "]) {
             platform.base = None;
         }
-        if !same(&["base ", "run "]) {
+        if !is_on_same || !same(&["base ", "run ", "source "]) {
             platform.apt.clear();
         }
-        if !same(&["base ", "python", "run ", "apt ", "conda "]) {
+        if !is_on_same || !same(&["base ", "python", "run ", "apt ", "conda "]) {
             platform.interpreter = None;
         }
     }

@@ -3,6 +3,7 @@
 mod declared;
 mod error;
 mod make;
+mod manifest;
 
 pub use declared::declared;
 pub use error::LockError;
@@ -10,6 +11,7 @@ pub use make::{LockRequest, Locked};
 
 use crate::error::BuildError;
 use crate::gather::{GatherCache, Gathered, GatheredBase, gather};
+use crate::job::unmodified;
 use crate::options::BuildOptions;
 use crate::select::Selected;
 use std::sync::Arc;
@@ -94,7 +96,10 @@ fn apply(gathered: &mut Gathered, lock: &LockUse) -> Result<(), LockError> {
     if !changes.is_empty() {
         return Err(StaleLock { changes }.into());
     }
-    if let Some(GatheredBase::Image(below)) = &mut gathered.base {
+    // One that is in a registry as it is, is locked with what is built on it.
+    if let Some(GatheredBase::Image(below)) = &mut gathered.base
+        && unmodified(below.resolved.image()).is_none()
+    {
         let image = below_of(&lock.image);
         apply(below, &LockUse { file: lock.file.clone(), image })?;
     }
