@@ -1,10 +1,10 @@
 //! What source trees leave out without being told to.
 
-/// Whether version control, virtual environments and caches are left out.
+/// Whether version control, virtual environments, caches and locks of images are left out.
 ///
 /// Left out at any depth are `.git`, `.hg`, `.svn`, `.venv`, `__pycache__`, `*.pyc`,
 /// `.mypy_cache`, `.pytest_cache`, `.ruff_cache`, `.tox`, `.nox`, `.DS_Store`,
-/// `.ipynb_checkpoints`, `.tierce`, and `venv` if it holds a `pyvenv.cfg` (PEP 405).
+/// `.ipynb_checkpoints`, `.tierce`, `tierce.lock`, and `venv` if it holds a `pyvenv.cfg` (PEP 405).
 ///
 /// An exception in the ignore rules that names one of them keeps it: `!.git` the one at the
 /// top, `!**/.git` all of them, `!.git/HEAD` this one file. An exception that does not name it
@@ -43,6 +43,8 @@ pub(crate) fn find(name: &[u8]) -> Option<DefaultMatch> {
         b".DS_Store" => ".DS_Store",
         b".ipynb_checkpoints" => ".ipynb_checkpoints",
         b".tierce" => ".tierce",
+        // It would make each image another one that only was locked anew.
+        b"tierce.lock" => "tierce.lock",
         b"venv" => return Some(DefaultMatch::IfVirtualEnv("venv")),
         name if name.ends_with(b".pyc") => "*.pyc",
         _ => return None,

@@ -221,6 +221,16 @@ fn default_excludes() {
 }
 
 #[test]
+fn the_lock_of_an_image_is_no_part_of_it() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["app.py", "tierce.lock", "sub/tierce.lock"] {
+        put(root.path(), name, "x");
+    }
+    assert_eq!(listing(&scan(root.path())), "app.py sub/");
+    assert_eq!(listing(&scan_with(root.path(), "!tierce.lock")), "app.py sub/ tierce.lock");
+}
+
+#[test]
 fn links_are_kept_and_not_followed() {
     let outside = tempfile::tempdir().unwrap();
     put(outside.path(), "secret", "s");
