@@ -6,7 +6,7 @@ use tierce_oci::{Diagnostic, ErrorKind};
 /// Why a file is no lock.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LockFileError {
-    /// It was made by a newer tierce.
+    /// It was made by a newer tierce, or has no version that there ever was.
     #[error("the lock file has version {found}, this tierce knows {known}")]
     Version {
         /// The version in the file.
@@ -48,7 +48,9 @@ impl Diagnostic for LockFileError {
     fn hint(&self) -> Option<String> {
         Some(
             match self {
-                LockFileError::Version { .. } => "Update tierce.",
+                LockFileError::Version { found, known } if *found > i64::from(*known) => {
+                    "Update tierce."
+                }
                 _ => {
                     "Take the file as it was committed (`git checkout`), or delete it and make \
                      it anew with `tierce lock`. It is not made to be edited by hand."

@@ -242,7 +242,7 @@ impl Ledger {
         change(entry.or_insert_with(|| LockedPlatform::new(platform.clone())));
     }
 
-    /// What was recorded, for these platforms. What an earlier lock had for others stays.
+    /// What was recorded, for these platforms.
     pub fn finish(&self, name: &str, declared: Vec<String>, platforms: &[Platform]) -> LockedImage {
         let made = lock(&self.made);
         let all = platforms.iter().map(|platform| {

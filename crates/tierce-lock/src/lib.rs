@@ -18,6 +18,6 @@ pub use error::{LockFileError, StaleLock};
 pub use ledger::{Ledger, Update};
 pub use model::{
     FORMAT_VERSION, InterpreterProvider, LockFile, LockedApt, LockedBase, LockedConda,
-    LockedCondaPackage, LockedDeb, LockedFile, LockedImage, LockedInterpreter, LockedPackage,
-    LockedPlatform, LockedPython, LockedSource, Place, Toolchain,
+    LockedCondaPackage, LockedDeb, LockedFile, LockedImage, LockedInterpreter, LockedMirrors,
+    LockedPackage, LockedPlatform, LockedPython, LockedSource, Place, Toolchain,
 };

@@ -86,9 +86,20 @@ pub enum LockedBase {
         /// The date of the archive's newest release file, as snapshot.debian.org writes dates:
         /// `20251115T203412Z`.
         snapshot: Option<String>,
+        /// The archives that the image itself is told of, whichever its packages are from.
+        mirrors: Option<LockedMirrors>,
         /// The packages, in the order in which their scripts run.
         packages: Vec<LockedDeb>,
     },
+}
+
+/// The archives of Debian that an image's own apt asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedMirrors {
+    /// The archive; without credentials.
+    pub archive: String,
+    /// The archive of security updates; without credentials.
+    pub security: String,
 }
 
 /// A Debian package.

@@ -3,8 +3,8 @@
 use crate::error::LockFileError;
 use crate::model::{
     FORMAT_VERSION, InterpreterProvider, LockFile, LockedApt, LockedBase, LockedConda,
-    LockedCondaPackage, LockedDeb, LockedFile, LockedImage, LockedInterpreter, LockedPackage,
-    LockedPlatform, LockedPython, LockedSource, Place, Toolchain, spec_digest,
+    LockedCondaPackage, LockedDeb, LockedFile, LockedImage, LockedInterpreter, LockedMirrors,
+    LockedPackage, LockedPlatform, LockedPython, LockedSource, Place, Toolchain, spec_digest,
 };
 use crate::sound::{
     check_commit, check_repository, check_subdirectory, check_url, check_wheel, contradiction,
@@ -64,12 +64,14 @@ struct PlatformWire {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct BaseWire {
     registry: Option<String>,
     digest: Option<Digest>,
     manifest: Option<Digest>,
     debian: Option<String>,
+    mirror: Option<String>,
+    security_mirror: Option<String>,
     snapshot: Option<String>,
 }
 
@@ -269,14 +271,24 @@ fn base(
             Some(_) => contradiction(format!("{place} has debs, but no base")),
         };
     };
-    let BaseWire { registry, digest, manifest, debian, snapshot } = wire;
+    let BaseWire { registry, digest, manifest, debian, mirror, security_mirror, snapshot } = wire;
+    let has_settings = snapshot.is_some() || mirror.is_some() || security_mirror.is_some();
     match (registry, digest, manifest, debian, packages) {
-        (Some(reference), Some(digest), Some(manifest), None, None) if snapshot.is_none() => {
+        (Some(reference), Some(digest), Some(manifest), None, None) if !has_settings => {
             Ok(Some(LockedBase::Registry { reference, digest, manifest }))
         }
         (None, None, None, Some(suite), Some(packages)) => {
             let packages = debs(packages, place)?;
-            Ok(Some(LockedBase::Debian { suite, snapshot: date(snapshot)?, packages }))
+            let mirrors = match (mirror, security_mirror) {
+                (Some(archive), Some(security)) => Some(LockedMirrors {
+                    archive: remote(archive, "the archive")?,
+                    security: remote(security, "the archive of security updates")?,
+                }),
+                (None, None) => None,
+                _ => return contradiction(format!("the base of {place} has one of two mirrors")),
+            };
+            let snapshot = date(snapshot)?;
+            Ok(Some(LockedBase::Debian { suite, snapshot, mirrors, packages }))
         }
         _ => contradiction(format!(
             "the base of {place} is neither an image in a registry with its digests nor Debian \

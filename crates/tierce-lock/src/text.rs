@@ -2,7 +2,8 @@
 
 use crate::model::{
     FORMAT_VERSION, LockFile, LockedApt, LockedBase, LockedConda, LockedCondaPackage, LockedDeb,
-    LockedFile, LockedImage, LockedInterpreter, LockedPackage, LockedPlatform, LockedSource, Place,
+    LockedFile, LockedImage, LockedInterpreter, LockedMirrors, LockedPackage, LockedPlatform,
+    LockedSource, Place,
 };
 use std::fmt::Write;
 
@@ -128,9 +129,15 @@ fn write_base(text: &mut String, base: &LockedBase) {
                 .text("manifest", &manifest.to_string());
             let _ = writeln!(text, "base = {}", fields.finish());
         }
-        LockedBase::Debian { suite, snapshot, packages } => {
-            let fields =
-                Fields::new().text("debian", suite).option("snapshot", snapshot.as_deref());
+        LockedBase::Debian { suite, snapshot, mirrors, packages } => {
+            let fields = Fields::new().text("debian", suite);
+            let fields = match mirrors {
+                Some(LockedMirrors { archive, security }) => {
+                    fields.text("mirror", archive).text("security-mirror", security)
+                }
+                None => fields,
+            };
+            let fields = fields.option("snapshot", snapshot.as_deref());
             let _ = writeln!(text, "base = {}", fields.finish());
             list(text, "debs", packages.iter().map(deb));
         }

@@ -6,9 +6,9 @@ use proptest::option::of;
 use proptest::prelude::*;
 use tierce_lock::{
     InterpreterProvider, Ledger, LockFile, LockFileError, LockedApt, LockedBase, LockedConda,
-    LockedCondaPackage, LockedDeb, LockedFile, LockedImage, LockedInterpreter, LockedPackage,
-    LockedPlatform, LockedPython, LockedSource, Place, Toolchain, Update, declaration_changes,
-    diff, listing,
+    LockedCondaPackage, LockedDeb, LockedFile, LockedImage, LockedInterpreter, LockedMirrors,
+    LockedPackage, LockedPlatform, LockedPython, LockedSource, Place, Toolchain, Update,
+    declaration_changes, diff, listing,
 };
 use tierce_oci::{Diagnostic, Digest, Platform};
 
@@ -125,9 +125,13 @@ fn base() -> impl Strategy<Value = LockedBase> {
         (text(), digest(), digest()).prop_map(|(reference, digest, manifest)| {
             LockedBase::Registry { reference, digest, manifest }
         }),
-        (text(), snapshot(), debs()).prop_map(|(suite, snapshot, packages)| {
-            LockedBase::Debian { suite, snapshot, packages }
-        }),
+        (text(), snapshot(), of((url(), url())), debs()).prop_map(
+            |(suite, snapshot, mirrors, packages)| {
+                let mirrors =
+                    mirrors.map(|(archive, security)| LockedMirrors { archive, security });
+                LockedBase::Debian { suite, snapshot, mirrors, packages }
+            }
+        ),
     ]
 }
 
@@ -235,6 +239,7 @@ fn example() -> LockFile {
     platform.base = Some(LockedBase::Debian {
         suite: "bookworm".to_owned(),
         snapshot: Some("20251115T203412Z".to_owned()),
+        mirrors: None,
         packages: vec![deb("libc6", "2.36-9"), deb("bash", "5.2-1")],
     });
     platform.python =

@@ -7,7 +7,7 @@ use crate::error::NativeError;
 use crate::execute::Job;
 use crate::key::{KeyEncoder, LayerKey};
 use crate::layer::{Layer, LayerOutcome, LayerRecord};
-use crate::lock::base::LockedDebian;
+use crate::lock::base::{LockedDebian, with_mirrors};
 use crate::lock::debs::LockedDebs;
 use crate::plan::{Node, PlanBuilder};
 use crate::python::Interpreter;
@@ -128,7 +128,7 @@ impl Context {
         let packages = archive.resolve(&request.with_names(names?))?;
         step.finish(Outcome::Made, format!("{} packages", packages.len()));
         let snapshot = crate::lock::base::newest(archive.releases());
-        self.record_debian_base(&base.suite, platform, &packages, snapshot);
+        self.record_debian_base(&base.suite, platform, &packages, snapshot, &settings);
 
         let options = root_options(&settings);
         let found = interpreter(&packages);
@@ -153,9 +153,10 @@ impl Context {
         settings: &ArchiveSettings,
         locked: LockedDebian,
     ) -> Result<ResolvedBase, NativeError> {
-        let LockedDebian { packages, debs, interpreter } = locked;
+        let LockedDebian { packages, debs, mirrors, interpreter } = locked;
+        let settings = &with_mirrors(settings, mirrors.as_ref())?;
         let snapshot = debs.snapshot.clone();
-        self.record_debian_base(&base.suite, platform, &packages, snapshot);
+        self.record_debian_base(&base.suite, platform, &packages, snapshot, settings);
         let libc = glibc(&packages);
         let interpreter = match interpreter {
             Some((path, version)) => Some(Interpreter { version: version.parse()?, path, libc }),

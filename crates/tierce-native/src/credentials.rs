@@ -81,6 +81,12 @@ impl Context {
         self.user_credentials(own.fold(IndexCredentials::new(), |all, text| all.with_netrc(&text)))
     }
 
+    /// The credentials for builds of Python: those of the list of builds, and the user's own.
+    pub fn standalone_credentials(&self) -> Result<IndexCredentials, NativeError> {
+        let list = self.settings.standalone.list.iter();
+        self.user_credentials(list.fold(IndexCredentials::new(), IndexCredentials::with_url))
+    }
+
     /// With those of the user's own files.
     fn user_credentials(&self, all: IndexCredentials) -> Result<IndexCredentials, NativeError> {
         let files = &self.settings.index_credentials;

@@ -97,7 +97,9 @@ impl Context {
             false => vec![],
         };
         let lock = Uv::answer(&pylock, &inside.request)?.without_local_paths();
-        self.remember_lock(&inside.key, &lock, &seen)?;
+        if inside.request.preferences.is_none() {
+            self.remember_lock(&inside.key, &lock, &seen)?;
+        }
         step.finish(Outcome::Made, format!("{} packages", lock.packages().len()));
         Ok(lock)
     }

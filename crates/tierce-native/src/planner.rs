@@ -128,8 +128,11 @@ impl Context {
                 (Some(GatheredBase::Image(image)), Some(below))
                     if below.build.status == Status::WouldBuild =>
                 {
+                    // What is locked of the image below is its own.
+                    let context = (**self).clone().with_locking(image.locking.clone());
+                    let context = Arc::new(context);
                     let steps =
-                        self.plan_steps(image, below.next(), platform, mode.clone(), events);
+                        context.plan_steps(image, below.next(), platform, mode.clone(), events);
                     let Planner { builder: plan, links, interpreter, libc, open_end, .. } =
                         Box::pin(steps).await?;
                     (ResolvedBase { plan, links, interpreter, libc }, open_end)

@@ -4,10 +4,11 @@ use super::LockedError;
 use super::debs::{LockedDebs, locked};
 use crate::context::Context;
 use std::time::SystemTime;
-use tierce_debian::{MultiArch, Package, Priority, Release, snapshot_date};
+use tierce_debian::{ArchiveSettings, MultiArch, Package, Priority, Release, snapshot_date};
 use tierce_engine::Locking;
-use tierce_lock::{InterpreterProvider, LockedBase, LockedDeb, LockedInterpreter};
+use tierce_lock::{InterpreterProvider, LockedBase, LockedDeb, LockedInterpreter, LockedMirrors};
 use tierce_oci::{Digest, Platform, Reference};
+use tierce_wheel::Location;
 use url::Url;
 
 /// A Debian base as a lock has it.
@@ -16,6 +17,8 @@ pub struct LockedDebian {
     pub packages: Vec<Package>,
     /// Where they are.
     pub debs: LockedDebs,
+    /// The archives that the image is told of.
+    pub mirrors: Option<LockedMirrors>,
     /// Its Python: the path and the version.
     pub interpreter: Option<(String, String)>,
 }
@@ -60,9 +63,11 @@ impl Context {
         platform: &Platform,
     ) -> Result<Option<LockedDebian>, LockedError> {
         let Some(ledger) = self.locking.ledger() else { return Ok(None) };
-        let (snapshot, debs) = match ledger.base(platform) {
-            Some(LockedBase::Debian { suite: same, snapshot, packages }) if same == suite => {
-                (snapshot, packages)
+        let (snapshot, mirrors, debs) = match ledger.base(platform) {
+            Some(LockedBase::Debian { suite: same, snapshot, mirrors, packages })
+                if same == suite =>
+            {
+                (snapshot, mirrors, packages)
             }
             _ if ledger.is_locked() => {
                 return Err(missing(&format!("base debian {suite}"), platform));
@@ -81,7 +86,7 @@ impl Context {
             (true, _) => debs.iter().find_map(python_of),
         };
         let debs = LockedDebs { debs, snapshot };
-        Ok(Some(LockedDebian { packages, debs, interpreter }))
+        Ok(Some(LockedDebian { packages, debs, mirrors, interpreter }))
     }
 
     /// Records what a Debian base is made of, as it is in the archive or in an earlier lock.
@@ -91,11 +96,18 @@ impl Context {
         platform: &Platform,
         packages: &[Package],
         snapshot: Option<String>,
+        settings: &ArchiveSettings,
     ) {
         if let Some(ledger) = self.locking.record() {
             let packages = packages.iter().map(locked).collect();
             let suite = suite.to_owned();
-            ledger.record_base(platform, LockedBase::Debian { suite, snapshot, packages });
+            let url = |url: &Url| Location::Url(url.clone()).without_credentials();
+            let mirrors = Some(LockedMirrors {
+                archive: url(&settings.mirror),
+                security: url(&settings.security_mirror),
+            });
+            let base = LockedBase::Debian { suite, snapshot, mirrors, packages };
+            ledger.record_base(platform, base);
         }
     }
 
@@ -109,6 +121,26 @@ impl Context {
 pub fn newest(releases: &[Release]) -> Option<String> {
     let newest: Option<SystemTime> = releases.iter().map(|release| release.date).max();
     newest.map(snapshot_date)
+}
+
+/// The settings of a Debian base with the archives that a lock says: the image is told of these,
+/// whatever this machine fetches from.
+pub fn with_mirrors(
+    settings: &ArchiveSettings,
+    mirrors: Option<&LockedMirrors>,
+) -> Result<ArchiveSettings, LockedError> {
+    let mut settings = settings.clone();
+    if let Some(LockedMirrors { archive, security }) = mirrors {
+        let parsed = |url: &String| {
+            Url::parse(url).map_err(|error| LockedError::Impossible {
+                what: format!("the Debian archive {url}"),
+                why: error.to_string(),
+            })
+        };
+        settings.mirror = parsed(archive)?;
+        settings.security_mirror = parsed(security)?;
+    }
+    Ok(settings)
 }
 
 /// A lock lacks something.

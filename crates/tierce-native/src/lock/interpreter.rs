@@ -2,7 +2,7 @@
 
 use super::LockedError;
 use super::base::missing;
-use super::python::url_of;
+use super::python::{place, url_of};
 use crate::context::Context;
 use crate::error::NativeError;
 use crate::planner::Planner;
@@ -11,7 +11,9 @@ use std::path::Path;
 use tierce_lock::{InterpreterProvider, LockedFile, LockedInterpreter, Place};
 use tierce_oci::Platform;
 use tierce_spec::{Base, Step};
-use tierce_wheel::{BuildLibc, Libc, STANDALONE_PREFIX, StandaloneBuild, StandaloneError};
+use tierce_wheel::{
+    BuildLibc, Libc, Location, STANDALONE_PREFIX, StandaloneBuild, StandaloneError,
+};
 use url::Url;
 
 impl Context {
@@ -20,7 +22,7 @@ impl Context {
         &self,
         platform: &Platform,
         libc: Libc,
-    ) -> Result<Option<StandaloneBuild>, LockedError> {
+    ) -> Result<Option<StandaloneBuild>, NativeError> {
         let Some(ledger) = self.locking.ledger() else { return Ok(None) };
         let file = match ledger.interpreter(platform) {
             Some(LockedInterpreter {
@@ -29,7 +31,9 @@ impl Context {
                 version,
                 ..
             }) => (url, sha256, version),
-            _ if ledger.is_locked() => return Err(missing("standalone interpreter", platform)),
+            _ if ledger.is_locked() => {
+                return Err(missing("standalone interpreter", platform).into());
+            }
             _ => return Ok(None),
         };
         let (url, digest, version) = file;
@@ -42,13 +46,18 @@ impl Context {
             "arm64" => "aarch64",
             other => other,
         };
+        let mut place = Url::parse(&url).map_err(|e| impossible(e.to_string()))?;
+        // The project's own releases are everybody's, and known by their address.
+        if place.host_str() != Some("github.com") {
+            place = self.standalone_credentials()?.apply(&place);
+        }
         Ok(Some(StandaloneBuild {
             version: version
                 .parse()
                 .map_err(|e: tierce_wheel::PythonVersionError| impossible(e.to_string()))?,
             machine: machine.to_owned(),
             libc: BuildLibc::from(libc),
-            url: Url::parse(&url).map_err(|e| impossible(e.to_string()))?,
+            url: place,
             digest,
         }))
     }
@@ -73,7 +82,7 @@ impl Context {
         let Some(ledger) = self.locking.record() else { return };
         let file = LockedFile {
             filename: build.filename(),
-            place: Place::Url(build.url.to_string()),
+            place: place(&Location::Url(build.url.clone())),
             size: None,
             sha256: build.digest,
         };

@@ -121,7 +121,8 @@ fn source(of: &Source) -> LockedSource {
     }
 }
 
-fn place(location: &Location) -> Place {
+/// Where it is, without credentials: those are of whoever builds.
+pub fn place(location: &Location) -> Place {
     match location {
         Location::Url(_) => Place::Url(location.without_credentials()),
         Location::Path(path) => Place::Path(path.display().to_string()),
