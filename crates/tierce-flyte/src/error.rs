@@ -138,6 +138,18 @@ pub enum FlyteError {
         /// The manifest.
         pyproject: PathBuf,
     },
+    /// A script has no lock, and only that would say where its dependencies come from.
+    #[error(
+        "{} has no lock beside it, which says where {} come from",
+        script.display(),
+        needs.join(", ")
+    )]
+    NoScriptLock {
+        /// The script.
+        script: PathBuf,
+        /// The dependencies.
+        needs: Vec<String>,
+    },
     /// A script was not read, or has no header.
     #[error("{} has no header that says what it needs", script.display())]
     NoHeader {
@@ -213,7 +225,7 @@ impl Diagnostic for FlyteError {
             }
             FlyteError::ExtraArgs { .. } => "flyte/invalid-extra-args",
             FlyteError::ExtraArg { .. } => "flyte/extra-args",
-            FlyteError::NoLock { .. } => "flyte/no-lock",
+            FlyteError::NoLock { .. } | FlyteError::NoScriptLock { .. } => "flyte/no-lock",
             FlyteError::NoHeader { .. } => "flyte/no-script-header",
             FlyteError::Header { .. } => "flyte/invalid-script-header",
             FlyteError::ScriptPython { .. } => "flyte/script-python",
@@ -283,6 +295,9 @@ impl Diagnostic for FlyteError {
                 }
                 _ => "Make it: uv lock.".to_owned(),
             },
+            FlyteError::NoScriptLock { script, .. } => {
+                format!("Make it: uv lock --script {}.", script.display())
+            }
             FlyteError::NoHeader { .. } => {
                 "Begin it with a block as PEP 723 has them: # /// script, # dependencies = [\"httpx\"], # ///.".to_owned()
             }

@@ -45,8 +45,11 @@ impl ImageSpec {
     /// The image that the spec describes.
     ///
     /// # Errors
-    /// What is wrong with the spec, and what cannot be given to it: CUDA by version, conda
-    /// packages, lock files.
+    /// [`ImageSpecError::Invalid`] and [`ImageSpecError::Base`] where the spec is wrong;
+    /// [`ImageSpecError::BaseSpec`] where that of its base is; [`ImageSpecError::Cuda`],
+    /// [`ImageSpecError::NoPython`] and [`ImageSpecError::ExtraArgs`] where it asks for what it
+    /// can't be given; [`ImageSpecError::NothingToReturn`] where nothing is to be built, and there
+    /// is nothing yet.
     pub fn lower(&self, surroundings: &Surroundings) -> Result<Lowered, ImageSpecError> {
         self.validate()?;
         match self.fields.builder.as_deref() {

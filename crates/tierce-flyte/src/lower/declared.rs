@@ -10,8 +10,8 @@ use toml::{Table, Value};
 pub(super) struct Declared {
     /// Requirements (PEP 508).
     pub packages: Vec<String>,
-    /// Manifests of projects of the host.
-    pub projects: Vec<PathBuf>,
+    /// Projects of the host.
+    pub projects: Vec<LocalProject>,
     /// The index instead of PyPI.
     pub index: Option<String>,
     /// Further indexes.
@@ -22,6 +22,18 @@ pub(super) struct Declared {
     pub arguments: Vec<String>,
     /// What is said and not followed.
     pub unheeded: Vec<String>,
+    /// Dependencies that only a lock says where to get: anything else might come from an index
+    /// that somebody else may put a package of that name into.
+    pub needs_lock: Vec<String>,
+}
+
+/// A project of the host that is depended on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LocalProject {
+    /// Its manifest.
+    pub pyproject: PathBuf,
+    /// Its extras.
+    pub extras: Vec<String>,
 }
 
 /// Settings of uv (`[tool.uv]`) that say how it works, and not what is installed; or that only
@@ -62,8 +74,10 @@ impl Declared {
         let mut declared = Declared::default();
         for dependency in dependencies {
             // As Flyte has it: `file:///home/me/project`, with a name before it or without.
-            if let Some((_, path)) = dependency.split_once("file://") {
-                declared.projects.push(folder.join(path.trim()).join("pyproject.toml"));
+            if let Some((name, path)) = dependency.split_once("file://") {
+                let end = path.find(" ;").unwrap_or(path.len());
+                let (path, marker) = path.split_at(end);
+                declared.add_local(folder, name, path.trim(), !marker.is_empty());
                 continue;
             }
             match sources.and_then(|all| source_of(all, dependency)) {
@@ -93,15 +107,13 @@ impl Declared {
         let name = dependency[..head].trim();
         let is_conditional = |source: &Value| source.get("marker").is_some();
         let [source] = sources else {
-            self.unheeded.push(format!("tool.uv.sources.{name}"));
-            return self.packages.push(format!("{dependency}{marker}"));
+            return self.needs_lock.push(name.to_owned());
         };
         let word = |key: &str| source.get(key).and_then(Value::as_str);
         if is_conditional(source) {
-            self.unheeded.push(format!("tool.uv.sources.{name}"));
-            self.packages.push(format!("{dependency}{marker}"));
+            self.needs_lock.push(name.to_owned());
         } else if let Some(path) = word("path") {
-            self.projects.push(folder.join(path).join("pyproject.toml"));
+            self.add_local(folder, dependency, path, !marker.is_empty());
         } else if let Some(url) = word("url") {
             let below = word("subdirectory").map(|dir| format!("#subdirectory={dir}"));
             self.packages.push(format!("{name} @ {url}{}{marker}", below.unwrap_or_default()));
@@ -113,10 +125,24 @@ impl Declared {
             let url = url.strip_prefix("git+").unwrap_or(url);
             self.packages.push(format!("{name} @ git+{url}{at}{below}{marker}"));
         } else {
-            // An index of the header's own is asked for everything.
-            self.unheeded.push(format!("tool.uv.sources.{name}"));
-            self.packages.push(format!("{dependency}{marker}"));
+            // One index of several, or a member of a workspace.
+            self.needs_lock.push(name.to_owned());
         }
+    }
+
+    /// A project of the host. Archives, and what is only wanted somewhere, are what locks are for.
+    fn add_local(&mut self, folder: &Path, dependency: &str, path: &str, is_conditional: bool) {
+        const ARCHIVES: [&str; 5] = [".whl", ".zip", ".tar.gz", ".tar.bz2", ".tgz"];
+        let (path, below) = path.split_once("#subdirectory=").unwrap_or((path, ""));
+        if is_conditional || ARCHIVES.iter().any(|end| path.ends_with(end)) {
+            let name = dependency.trim_end().trim_end_matches('@').trim_end();
+            return self.needs_lock.push(if name.is_empty() { path } else { name }.to_owned());
+        }
+        let extras = dependency.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+        let extras = extras.map(|(extras, _)| extras.split(',')).into_iter().flatten();
+        let extras = extras.map(|extra| extra.trim().to_owned()).filter(|extra| !extra.is_empty());
+        let pyproject = folder.join(path).join(below).join("pyproject.toml");
+        self.projects.push(LocalProject { pyproject, extras: extras.collect() });
     }
 
     /// A setting of uv; false where it is not followed.
@@ -156,8 +182,8 @@ impl Declared {
             ("resolution" | "index-strategy" | "keyring-provider", Value::String(_)) => {
                 option(&format!("--{key}"), &words)
             }
-            // Folders of this machine are no place to install from.
-            ("find-links", Value::Array(_)) if words.iter().all(|word| word.contains("://")) => {
+            // Folders are not: uv would look for them where it runs, which may be an image.
+            ("find-links", Value::Array(_)) if words.iter().all(|word| is_remote(word)) => {
                 option("--find-links", &words)
             }
             ("no-build", Value::Boolean(true)) => option("--only-binary", &[":all:"]),
@@ -189,6 +215,10 @@ impl Declared {
     fn index(&mut self, index: &Value) {
         let flag = |name: &str| index.get(name).and_then(Value::as_bool).unwrap_or(false);
         let Some(url) = index.get("url").and_then(Value::as_str) else { return };
+        // It is for those that name it as their source, and for nothing else.
+        if flag("explicit") {
+            return;
+        }
         match flag("default") && self.index.is_none() {
             true => self.index = Some(url.to_owned()),
             false => self.extra_indexes.push(url.to_owned()),
@@ -246,6 +276,10 @@ fn group_of(groups: Option<&Table>, name: &str, depth: usize) -> Option<Vec<Stri
     Some(all)
 }
 
+fn is_remote(place: &str) -> bool {
+    place.contains("://") && !place.starts_with("file:")
+}
+
 /// What is said of where a dependency comes from. Names are compared as indexes do.
 fn source_of<'a>(sources: &'a Table, dependency: &str) -> Option<&'a Value> {
     let name = normal(dependency);
@@ -291,14 +325,30 @@ mod tests {
             "a = [{ url = 'https://h/1', marker = 'm' }, { url = 'https://h/2' }]",
         ] {
             let found = declared(&["a>=1"], &format!("[sources]\n{source}\n"));
-            assert_eq!(found.packages, ["a>=1"]);
-            assert_eq!(found.unheeded, ["tool.uv.sources.a"], "{source}");
+            assert_eq!(
+                (found.packages, found.needs_lock),
+                (vec![], vec!["a".to_owned()]),
+                "{source}"
+            );
         }
-        let found = declared(&["a", "file:///p"], "[sources]\na = { path = '../a' }\n");
+        let dependencies = ["a[x, y]>=1", "file:///p", "b @ file:///q#subdirectory=d"];
+        let found = declared(&dependencies, "[sources]\na = { path = '../a' }\n");
+        let local = |path: &str, extras: &[&str]| LocalProject {
+            pyproject: path.into(),
+            extras: extras.iter().map(|extra| (*extra).to_owned()).collect(),
+        };
         assert_eq!(
             found.projects,
-            [Path::new("s/../a/pyproject.toml"), "/p/pyproject.toml".as_ref()]
+            [
+                local("s/../a/pyproject.toml", &["x", "y"]),
+                local("/p/pyproject.toml", &[]),
+                local("/q/d/pyproject.toml", &[]),
+            ]
         );
+        let dependencies = ["a ; os_name == 'nt'", "b @ file:///q ; os_name == 'nt'", "c"];
+        let sources = "[sources]\na = { path = '../a' }\nc = { path = 'dist/c.whl' }\n";
+        let found = declared(&dependencies, sources);
+        assert_eq!((found.projects, found.needs_lock.join(" ")), (vec![], "a b c".to_owned()));
     }
 
     #[test]
@@ -319,6 +369,10 @@ url = 'https://first/simple'
 [[index]]
 url = 'https://all/simple'
 default = true
+[[index]]
+name = 'own'
+url = 'https://own/simple'
+explicit = true
 ",
         );
         let arguments = [

@@ -82,7 +82,9 @@ impl Lowering<'_> {
             && !chosen.all_packages
             && install(mode, chosen) == ProjectInstall::DependenciesOnly;
         let declared = of_manifest(pyproject, &self.surroundings.texts).filter(|_| is_plain);
-        let is_complete = |found: &Declared| found.projects.is_empty() && found.unheeded.is_empty();
+        let is_complete = |found: &Declared| {
+            found.projects.is_empty() && found.unheeded.is_empty() && found.needs_lock.is_empty()
+        };
         let declared = declared.filter(is_complete).ok_or_else(no_lock)?;
         self.warn(
             "flyte/no-lock",

@@ -1,6 +1,6 @@
 //! Scripts that say what they need in their header (PEP 723).
 
-use super::declared::Declared;
+use super::declared::{Declared, LocalProject};
 use super::wanted::Texts;
 use super::{Lowering, options};
 use crate::{FlyteError, InstallMode, InstallOptions};
@@ -44,7 +44,8 @@ fn block(text: &str) -> Result<Option<String>, String> {
 
 /// The manifests of the projects of the host that a script depends on.
 pub(super) fn projects(script: &Path, texts: &Texts) -> Result<Vec<PathBuf>, FlyteError> {
-    Ok(needs(script, &header(script, texts)?)?.projects)
+    let projects = needs(script, &header(script, texts)?)?.projects;
+    Ok(projects.into_iter().map(|project| project.pyproject).collect())
 }
 
 /// The strings of a list in the header.
@@ -86,6 +87,10 @@ impl Lowering<'_> {
             return Ok(());
         }
         let declared = needs(script, &header)?;
+        if !declared.needs_lock.is_empty() {
+            let (script, needs) = (script.to_owned(), declared.needs_lock);
+            return Err(FlyteError::NoScriptLock { script, needs });
+        }
         let projects = declared.projects.clone();
         self.declared(script, declared, options)?;
         if projects.is_empty() {
@@ -93,9 +98,14 @@ impl Lowering<'_> {
         }
         // What makes a version of what a repository says asks git.
         self.apt(&["git".to_owned()], &[]);
-        for pyproject in projects {
+        for LocalProject { pyproject, extras } in projects {
             let lock = self.sibling(None, &pyproject, "uv.lock");
-            self.uv_project(&pyproject, lock.as_deref(), InstallMode::InstallProject, options)?;
+            let extras = options::line(extras.iter().flat_map(|extra| ["--extra", extra.as_str()]));
+            let said = options.extra_args.iter().cloned().chain([extras]);
+            let said: Vec<String> = said.filter(|words| !words.is_empty()).collect();
+            let extra_args = (!said.is_empty()).then(|| said.join(" "));
+            let options = InstallOptions { extra_args, ..options.clone() };
+            self.uv_project(&pyproject, lock.as_deref(), InstallMode::InstallProject, &options)?;
         }
         Ok(())
     }
@@ -107,8 +117,7 @@ impl Lowering<'_> {
         declared: Declared,
         options: &InstallOptions,
     ) -> Result<(), FlyteError> {
-        let Declared { packages, projects: _, index, extra_indexes, pre, arguments, unheeded } =
-            declared;
+        let Declared { packages, index, extra_indexes, pre, arguments, unheeded, .. } = declared;
         if !unheeded.is_empty() {
             let (file, unheeded) = (file.display(), unheeded.join(", "));
             self.warn(
