@@ -79,7 +79,7 @@ mod tests {
         let poetry = "[tool.poetry.dependencies]\npython = \"^3.9\"\na = { path = \"../a/\" }\n\
                       [tool.poetry.group.dev.dependencies]\nb = [{ path = \"./b\" }]\n";
         for (text, expected) in [
-            (uv, &["../b", "/srv/a", "libs/*"][..]),
+            (uv, &["/srv/a", "../b", "libs/*"][..]),
             (poetry, &["../a", "b"]),
             ("not = [ toml", &[]),
         ] {
