@@ -1,6 +1,6 @@
 //! Files with locks, as builds are given them.
 
-use std::io::ErrorKind::NotFound;
+use std::io::ErrorKind::{InvalidData, IsADirectory, NotFound};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_engine::LockUse;
@@ -52,7 +52,10 @@ impl Diagnostic for LockReadError {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            LockReadError::Read { .. } => ErrorKind::Environment,
+            LockReadError::Read { source, .. } => match source.kind() {
+                IsADirectory | InvalidData => ErrorKind::User,
+                _ => ErrorKind::Environment,
+            },
             _ => ErrorKind::User,
         }
     }
@@ -60,7 +63,17 @@ impl Diagnostic for LockReadError {
     fn hint(&self) -> Option<String> {
         match self {
             LockReadError::NoFile(_) => Some("Run `tierce lock` to make it.".to_owned()),
-            LockReadError::Read { .. } => None,
+            LockReadError::Read { path, source } => match source.kind() {
+                IsADirectory => {
+                    Some(format!("Name the file: {}.", path.join("tierce.lock").display()))
+                }
+                InvalidData => Some(
+                    "It is no text, and so no lock: name another file, or take this one as it was \
+                     committed (`git checkout`)."
+                        .to_owned(),
+                ),
+                _ => None,
+            },
             LockReadError::Bad { source, .. } => source.hint(),
             LockReadError::Several { names, .. } => {
                 let first = names.first().map_or("app", String::as_str);

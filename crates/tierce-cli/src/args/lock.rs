@@ -75,6 +75,19 @@ impl UpdateArgs {
         !self.update.is_empty()
     }
 
+    /// A specification that was meant by what follows `--update`: no package is called as a path
+    /// that is there, or as a file of one.
+    pub fn take_specification(&mut self) -> Option<PathBuf> {
+        let is_path = |name: &str| {
+            let looks = name.contains('/')
+                || name == "."
+                || [".toml", ".yaml", ".yml", ".py"].iter().any(|end| name.ends_with(end));
+            looks && std::path::Path::new(name).exists()
+        };
+        let [only] = self.update.as_mut_slice() else { return None };
+        is_path(only).then(|| std::mem::take(only).into())
+    }
+
     /// What is.
     pub fn update(&self) -> Update {
         match self.update.iter().any(String::is_empty) {

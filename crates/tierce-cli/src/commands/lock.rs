@@ -1,6 +1,7 @@
 //! `tierce lock`, and locks for the other commands.
 
 use super::failure::Failure;
+use super::lock_file;
 use super::project::{Ask, Project};
 use super::{Done, print_json, print_line, project};
 use crate::args::{Format, LockArgs, LockedArgs, NamingArgs, Progress};
@@ -66,6 +67,14 @@ pub enum LockCommandError {
     /// What is to be updated is not there.
     #[error("there is no {} to update", .0.join(", nor "))]
     NotFound(Vec<String>),
+    /// Two images would have the same name in it.
+    #[error("two of the specifications would be {image} in {}", path.display())]
+    Clash {
+        /// The name.
+        image: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// The images are built by builders that only Python knows.
     #[error("the builder {0} can neither make nor use a lock")]
     Builder(String),
@@ -83,6 +92,7 @@ impl Diagnostic for LockCommandError {
             LockCommandError::Read(error) => error.code(),
             LockCommandError::Write { .. } => "lock/not-written",
             LockCommandError::NotFound(_) => "lock/unknown-package",
+            LockCommandError::Clash { .. } => "lock/name-clash",
             LockCommandError::Builder(_) | LockCommandError::Rendered => "lock/builder",
             LockCommandError::NoSpec(_) => "lock/no-file",
         }
@@ -99,6 +109,16 @@ impl Diagnostic for LockCommandError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             LockCommandError::Read(error) => return error.hint(),
+            LockCommandError::Clash { .. } => {
+                "Lock them in files of their own: without --lock and --output each has a \
+                 tierce.lock beside it."
+                    .to_owned()
+            }
+            LockCommandError::NotFound(names) if names.iter().any(|n| Path::new(n).exists()) => {
+                "What follows --update is a package; write `tierce lock --update -- SPEC` for a \
+                 specification."
+                    .to_owned()
+            }
             LockCommandError::NotFound(_) => {
                 "The lock has no package of that name. `tierce lock` takes up what is new in the \
                  specification; `tierce lock --update` looks everything up anew."
@@ -146,7 +166,10 @@ pub fn pin(projects: &mut [Project], args: &LockedArgs) -> Result<(), Failure> {
 /// What came of locking: for each file what changed.
 type Locked = Vec<(PathBuf, LockFile, Vec<Change>)>;
 
-pub fn run(args: LockArgs) -> Done {
+pub fn run(mut args: LockArgs) -> Done {
+    if args.spec.is_none() {
+        args.spec = args.update.take_specification();
+    }
     let naming = NamingArgs { registry: None, tag: None, platform: args.platform.clone() };
     let loaded = project::load(&Ask {
         spec: args.spec.as_deref(),
@@ -203,8 +226,15 @@ pub fn make(
     progress: Progress,
 ) -> Result<Locked, Failure> {
     let mut files: BTreeMap<PathBuf, Option<LockFile>> = BTreeMap::new();
+    let mut named: BTreeMap<(&Path, &str), &Path> = BTreeMap::new();
     for project in projects {
         let path = &project.lock.file;
+        let root = project.options.root.as_path();
+        let other = named.insert((path, &project.lock.image), root);
+        if other.is_some_and(|other| other != root) {
+            let (image, path) = (project.lock.image.clone(), path.clone());
+            return Err(LockCommandError::Clash { image, path }.into());
+        }
         if !files.contains_key(path) {
             let before = match read_lock(path) {
                 // All of it is made anew: nothing of it is needed.
@@ -257,13 +287,19 @@ pub fn make(
     let mut all = vec![];
     for (path, file) in after {
         let old = before.get(&path).cloned().flatten();
+        let made: Vec<&str> = projects
+            .iter()
+            .filter(|project| project.lock.file == path)
+            .map(|project| project.lock.image.as_str())
+            .collect();
         let changes = match &old {
             Some(old) => diff(old, &file),
             None => first(&path),
         };
-        if old.is_none_or(|old| old.text() != file.text()) {
-            write(&path, &file.text())?;
-        }
+        let file = match old.is_none_or(|old| old.text() != file.text()) {
+            true => lock_file::put(&path, file, &made)?,
+            false => file,
+        };
         all.push((path, file, changes));
     }
     Ok(all)
@@ -272,18 +308,6 @@ pub fn make(
 fn first(path: &Path) -> Vec<Change> {
     let what = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     vec![Change { place: String::new(), kind: ChangeKind::Added, what }]
-}
-
-/// Writes the file as a whole or not at all.
-fn write(path: &Path, text: &str) -> Result<(), LockCommandError> {
-    let failed = |source| LockCommandError::Write { path: path.to_owned(), source };
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let new = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&new);
-    }
-    written.map_err(failed)
 }
 
 /// Says what was locked, and what changed, to who waits for something else.

@@ -11,6 +11,7 @@ mod imagespec;
 mod inspect;
 mod key;
 mod lock;
+mod lock_file;
 mod plan;
 mod project;
 mod python;
