@@ -24,6 +24,9 @@ use tierce_wheel::{BucketPolicy, LayerKind, Lock, LockedPackage, PackageName, Ta
 /// The code of the error that there is no solution.
 const UNSATISFIABLE: &str = "python/unsatisfiable";
 
+/// The codes of errors that are none where other packages of conda's may make way.
+const NO_FIT: [&str; 2] = [UNSATISFIABLE, "python/projects-disagree"];
+
 /// What an environment is made for.
 #[derive(Clone, Copy)]
 struct Found<'a> {
@@ -255,7 +258,7 @@ impl Planner<'_> {
                 false => self.lock_once(environment, installed, found, &exact).await,
             };
             match result {
-                Err(error) if error.code() == UNSATISFIABLE && is_attempt => {}
+                Err(error) if is_attempt && NO_FIT.contains(&error.code()) => {}
                 Err(error) if error.code() == UNSATISFIABLE => {
                     return Err(CondaError::Conflict(Arc::new(error)).into());
                 }

@@ -2,6 +2,7 @@
 //! layer of its own.
 
 use crate::assembled::COMPRESSION;
+use crate::conda::CondaError;
 use crate::context::Context;
 use crate::error::NativeError;
 use crate::key::{KeyEncoder, LayerKey};
@@ -40,16 +41,16 @@ impl Planner<'_> {
         let resolved = &self.gathered.resolved;
         let Some(request) = resolved.image().python() else { return Ok(()) };
         if resolved.image().steps().iter().any(|step| matches!(step, Step::Conda(_))) {
-            // Conda may bring it.
-            return Ok(());
+            // Conda may bring it, which is known once its environments are.
+            return match request.provider {
+                PythonProvider::Standalone => self.standalone_beside_conda(request).await,
+                PythonProvider::Auto | PythonProvider::Base => Ok(()),
+            };
         }
         let platform = self.builder.platform().clone();
         let needed = match request.provider {
             PythonProvider::Base => false,
-            PythonProvider::Standalone => {
-                let there = self.interpreter.as_ref();
-                !there.is_some_and(|i| is_standalone(i) && fits(i.version, request.version))
-            }
+            PythonProvider::Standalone => self.lacks_standalone(request),
             PythonProvider::Auto => {
                 let is_open = request.interpreter.is_none() && request.version.is_some();
                 is_open && resolved.python_environment().is_some() && self.lacks(request, &platform)
@@ -60,6 +61,33 @@ impl Planner<'_> {
             self.standalone(request, &platform, libc).await?;
         }
         Ok(())
+    }
+
+    /// The same where conda installs something, and a build of python-build-standalone's is asked
+    /// for: conda's environments are planned before it, and none may bring another Python.
+    async fn standalone_beside_conda(
+        &mut self,
+        request: &PythonRequest,
+    ) -> Result<(), NativeError> {
+        self.conda_ahead().await?;
+        if self.open_end.is_some() {
+            return Ok(());
+        }
+        if let Some(conda) = &self.conda.python {
+            return Err(CondaError::OtherProvider { prefix: conda.prefix.clone() }.into());
+        }
+        if self.lacks_standalone(request) {
+            let platform = self.builder.platform().clone();
+            let libc = self.interpreter.as_ref().map_or(self.libc, |known| known.libc);
+            self.standalone(request, &platform, libc).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the base has no build of python-build-standalone's that fits.
+    fn lacks_standalone(&self, request: &PythonRequest) -> bool {
+        let there = self.interpreter.as_ref();
+        !there.is_some_and(|i| is_standalone(i) && fits(i.version, request.version))
     }
 
     /// Whether the base is known to have no Python that fits, or nobody will ever know.

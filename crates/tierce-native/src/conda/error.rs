@@ -28,6 +28,32 @@ pub enum CondaError {
         /// Another one.
         other: String,
     },
+    /// A project locks another version than the environment has.
+    #[error(
+        "{} locks {package} {locked}, and the conda environment {prefix} has {package} {there}",
+        project.display()
+    )]
+    ProjectDisagrees {
+        /// The package.
+        package: String,
+        /// The project's manifest.
+        project: PathBuf,
+        /// What it locks.
+        locked: String,
+        /// The environment.
+        prefix: String,
+        /// What that has.
+        there: String,
+    },
+    /// A Python of another provider is asked for than the one that conda brings.
+    #[error(
+        "a build of python-build-standalone is asked for (provider = \"standalone\"), and the conda \
+         environment {prefix} has a python of its own"
+    )]
+    OtherProvider {
+        /// The environment.
+        prefix: String,
+    },
     /// Python packages are asked for, and the environment has no Python.
     #[error("{prefix} is to have Python packages, and no python is among its conda packages")]
     NoPython {
@@ -47,10 +73,8 @@ pub enum CondaError {
     /// The prefix can't hold Python packages.
     #[error(transparent)]
     Prefix(#[from] tierce_wheel::PrefixError),
-    /// A package of the host is to be built, which can't be done from here.
-    #[error(
-        "{name} is the folder {path} of the host, which can't be installed into a conda environment"
-    )]
+    /// No lock says what a package of the host requires, and neither does the package.
+    #[error("what {name} in {path} requires is known when it is built, and there is no lock")]
     Folder {
         /// The package.
         name: String,
@@ -81,6 +105,8 @@ impl Diagnostic for CondaError {
         match self {
             CondaError::File { source, .. } => source.code(),
             CondaError::Disagree { .. } => "conda/locks-disagree",
+            CondaError::ProjectDisagrees { .. } => "python/projects-disagree",
+            CondaError::OtherProvider { .. } => "conda/other-python-provider",
             CondaError::NoPython { .. } => "conda/no-python",
             CondaError::SitePackages { .. } => "conda/unsupported-python",
             CondaError::Folder { .. } => "conda/local-package",
@@ -105,16 +131,23 @@ impl Diagnostic for CondaError {
             CondaError::Disagree { .. } => {
                 Some("Give one of them another prefix, or lock them together.".to_owned())
             }
-            CondaError::NoPython { .. } => {
-                Some("Add python to the conda packages.".to_owned())
-            }
-            CondaError::Folder { .. } => Some(
-                "Build a wheel of it and add that to the image, or copy its code with a source step."
+            CondaError::ProjectDisagrees { package, locked, there, .. } => Some(format!(
+                "Pin one: ask conda for {package} {locked}, or lock the project for {there}."
+            )),
+            CondaError::OtherProvider { .. } => Some(
+                "Leave out the provider, so that conda's is the image's Python; or leave python, \
+                 and what needs it, out of the conda packages."
                     .to_owned(),
             ),
-            CondaError::Variable { variable, .. } => Some(format!(
-                "Give the step a secret with the variable {variable}."
-            )),
+            CondaError::NoPython { .. } => Some("Add python to the conda packages.".to_owned()),
+            CondaError::Folder { .. } => Some(
+                "Lock the project (pixi lock), or give the package a pyproject.toml with static \
+                 dependencies."
+                    .to_owned(),
+            ),
+            CondaError::Variable { variable, .. } => {
+                Some(format!("Give the step a secret with the variable {variable}."))
+            }
             CondaError::Conflict(_) => Some(
                 "Ask conda for other versions of the packages that are named, or for all of them."
                     .to_owned(),

@@ -1,7 +1,9 @@
 //! Conda environments: from what the steps say to layers, and the image's Python where one of them
 //! brings it.
 
+mod activation;
 mod error;
+mod host;
 mod layers;
 mod link;
 mod provided;
@@ -10,10 +12,12 @@ mod solve;
 mod wanted;
 
 pub use error::CondaError;
+pub use host::folders;
 pub use layers::CondaLayers;
 pub use provided::Provided;
 pub use python::CondaPython;
 
+use crate::draft::DEFAULT_PATH;
 use crate::error::NativeError;
 use crate::planner::Planner;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +66,7 @@ impl Planner<'_> {
         }
         let layers = std::sync::Arc::new(layers);
         self.place_conda(&layers);
-        self.activate_conda(&prefix, &wanted.variables);
+        self.activate_conda(&prefix, &wanted);
         self.post_link(&layers)?;
         if !layers.activation_scripts().is_empty() {
             events.warn(
@@ -95,13 +99,43 @@ impl Planner<'_> {
     }
 
     /// What conda's activation comes to without its scripts.
-    fn activate_conda(&mut self, prefix: &str, variables: &BTreeMap<String, String>) {
-        let mut vars = variables.clone();
+    fn activate_conda(&mut self, prefix: &str, wanted: &Wanted) {
+        let config = self.builder.config();
+        let known = |name: &str| match name {
+            "CONDA_PREFIX" => Some(prefix.to_owned()),
+            "CONDA_DEFAULT_ENV" => Some(self::name(prefix).to_owned()),
+            "PIXI_PROJECT_ROOT" => activation::pixi_root(prefix).or_else(|| config.env(name)),
+            "PATH" => Some(config.env(name).unwrap_or_else(|| DEFAULT_PATH.to_owned())),
+            _ => None,
+        };
+        let mut vars = wanted.variables.clone();
+        let mut left_out = vec![];
+        for (name, value) in &wanted.shell_variables {
+            match activation::expand(value, &known) {
+                Ok(value) => drop(vars.insert(name.clone(), value)),
+                Err(unknown) => left_out.push(format!("{name} ({unknown})")),
+            }
+        }
+        // Conda's programs come before whatever else the path is set to.
+        if let Some(path) = vars.remove("PATH") {
+            let vars = BTreeMap::from([("PATH".to_owned(), path)]);
+            self.builder.configure(&Step::Env(Env { vars, paths: BTreeMap::new() }));
+        }
         vars.insert("CONDA_PREFIX".to_owned(), prefix.to_owned());
         vars.insert("CONDA_DEFAULT_ENV".to_owned(), name(prefix).to_owned());
         let path = SearchPath { before: vec![format!("{prefix}/bin")], ..SearchPath::default() };
         let paths = BTreeMap::from([("PATH".to_owned(), path)]);
         self.builder.configure(&Step::Env(Env { vars, paths }));
+        if !left_out.is_empty() {
+            self.events.warn(
+                "conda/activation-variables",
+                format!(
+                    "no shell activates a pixi environment in a container, so these variables, \
+                     which need one, are left out: {}",
+                    left_out.join(", ")
+                ),
+            );
+        }
     }
 }
 

@@ -47,6 +47,11 @@ impl Provided {
         self.conda.contains_key(name)
     }
 
+    /// The version that is there, of conda's or of a lock's for its environment.
+    pub fn version(&self, name: &PackageName) -> Option<&str> {
+        self.conda.get(name).or_else(|| self.exact.get(name)).map(String::as_str)
+    }
+
     /// All that a resolution depends on.
     pub fn key_parts(&self) -> Vec<String> {
         let part = |kind: &'static str| {

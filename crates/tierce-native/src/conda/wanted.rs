@@ -1,6 +1,7 @@
 //! What all steps of one prefix ask for together.
 
 use super::error::CondaError;
+use super::host;
 use crate::error::NativeError;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,6 +34,8 @@ pub struct Wanted {
     pub options: PipOptions,
     /// Variables that the environment sets.
     pub variables: BTreeMap<String, String>,
+    /// The same as a shell reads them between double quotes.
+    pub shell_variables: BTreeMap<String, String>,
     /// What the machines that run the image have.
     pub virtual_packages: BTreeMap<String, String>,
     /// What solving and fetching see.
@@ -157,7 +160,7 @@ impl Wanted {
         let manifest = PixiManifest::parse(&read.manifest.content, PixiFile::of_name(&name));
         let manifest = manifest.map_err(in_file(path))?;
         let asked = manifest.environment(&pixi.environment, subdir).map_err(in_file(path))?;
-        self.variables.extend(asked.variables.clone());
+        self.shell_variables.extend(asked.variables.clone());
         for (name, value) in virtual_packages(&asked, libc) {
             self.virtual_packages.entry(name).or_insert(value);
         }
@@ -171,14 +174,12 @@ impl Wanted {
             ));
         }
         let Some(lock) = &read.lock else {
-            return self.pixi_unlocked(pixi, asked, path);
+            return self.pixi_unlocked(pixi, asked, read);
         };
         let parsed = ForeignLock::parse_pixi(&lock.content, &pixi.environment, subdir);
-        let parsed = parsed.map_err(in_file(&lock.path))?;
+        let mut parsed = parsed.map_err(in_file(&lock.path))?;
         parsed.check(&pixi.environment, &asked).map_err(in_file(&lock.path))?;
-        for (name, path) in parsed.folders() {
-            self.folder(pixi.install, name, path)?;
-        }
+        host::of_lock(&mut parsed, pixi, read);
         self.declared.extend(asked.specs);
         Ok(self.locked(parsed))
     }
@@ -187,35 +188,29 @@ impl Wanted {
         &mut self,
         pixi: &PixiEnvironment,
         asked: PixiRequirements,
-        path: &Path,
+        read: &GatheredProject,
     ) -> Result<Vec<String>, NativeError> {
+        let path = &read.manifest.path;
         asked.check_solvable().map_err(in_file(path))?;
         self.ask(&asked.specs);
+        let mut host = host::Unlocked::default();
         for requirement in &asked.pypi {
-            match requirement {
-                PypiRequirement::Requirement(text) => self.pip.push(text.clone()),
-                PypiRequirement::Folder { name, path } => self.folder(pixi.install, name, path)?,
+            match (requirement, pixi.install) {
+                (PypiRequirement::Requirement(text), _) => self.pip.push(text.clone()),
+                // Its code comes into the image by other steps.
+                (PypiRequirement::Folder { .. }, ProjectInstall::DependenciesOnly) => {}
+                (PypiRequirement::Folder { name, path }, ProjectInstall::InstallProject) => {
+                    host.add(name, path, pixi, read)?;
+                }
             }
         }
+        let (lock, requirements) = host.finish();
+        self.pip.extend(requirements);
+        self.locks.push(lock);
         let options = &asked.pypi_options;
         self.index(options.index_url.as_deref(), &options.extra_index_urls)?;
         self.options.extra_args.extend(options.arguments().map_err(in_file(path))?);
         Ok(asked.channels)
-    }
-
-    fn folder(
-        &mut self,
-        install: ProjectInstall,
-        name: &str,
-        path: &str,
-    ) -> Result<(), CondaError> {
-        match install {
-            // Its code comes into the image by other steps.
-            ProjectInstall::DependenciesOnly => Ok(()),
-            ProjectInstall::InstallProject => {
-                Err(CondaError::Folder { name: name.to_owned(), path: path.to_owned() })
-            }
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! resolved to go with it; what of the host is installed is built to wheels first.
 
 mod addresses;
+mod beside;
 mod checkout;
 mod error;
 mod flat;
@@ -107,7 +108,8 @@ impl Planner<'_> {
         let python = request.interpreter;
         let target = Target::new(python.version, request.platform, python.libc)?;
         let (context, events) = (self.context, self.events);
-        let projects = context.project_packages(request, &target, events).await?;
+        let mut projects = context.project_packages(request, &target, events).await?;
+        projects.beside_conda(request)?;
         let alone = environment.packages.is_empty()
             && environment.requirements.is_empty()
             && environment.wheels.is_empty();

@@ -44,34 +44,20 @@ impl Folder {
         version: Option<String>,
         checkout: ScratchDir,
     ) -> Self {
-        Folder {
-            source,
-            subdirectory,
-            version,
-            _checkout: Some(Arc::new(checkout)),
-        }
+        Folder { source, subdirectory, version, _checkout: Some(Arc::new(checkout)) }
     }
 
     /// All that the build depends on.
     pub fn key(&self) -> String {
         let digest = self.source.tree.digest();
-        format!(
-            "{digest}#{}",
-            self.subdirectory.as_deref().unwrap_or_default()
-        )
+        format!("{digest}#{}", self.subdirectory.as_deref().unwrap_or_default())
     }
 
     /// The package as it is built from the folder.
     pub fn package(&self, package: &LockedPackage) -> LockedPackage {
         let subdirectory = self.subdirectory.clone();
-        let source = PackageSource::Directory {
-            path: FOLDER.into(),
-            subdirectory,
-        };
-        LockedPackage {
-            source,
-            ..package.clone()
-        }
+        let source = PackageSource::Directory { path: FOLDER.into(), subdirectory };
+        LockedPackage { source, ..package.clone() }
     }
 
     /// Variables for backends that take the version from a version control system, which is not
@@ -86,10 +72,7 @@ impl Folder {
         let text = known.then(|| std::fs::read_to_string(self.source.root.join(file)).ok());
         let digest = self.source.tree.digest().hex();
         // Of the content, so that a wheel is never taken for that of other content.
-        let version = self
-            .version
-            .clone()
-            .unwrap_or_else(|| format!("0.0.0+g{}", &digest[..12]));
+        let version = self.version.clone().unwrap_or_else(|| format!("0.0.0+g{}", &digest[..12]));
         let text = text.flatten().unwrap_or_default();
         tierce_spec::locked::scm_variables(&text, &version)
     }
@@ -99,6 +82,7 @@ impl Folder {
 fn folders<'a>(request: &PipRequest<'a>) -> BTreeMap<PathBuf, &'a Source> {
     let mut all = flat::folders(request.gathered);
     all.extend(locks::folders(request.gathered));
+    all.extend(crate::conda::folders(request.gathered));
     all
 }
 
@@ -117,12 +101,7 @@ impl Context {
                     path: path.clone(),
                 })?;
                 let subdirectory = subdirectory.clone();
-                Ok(Some(Folder {
-                    source,
-                    subdirectory,
-                    version: None,
-                    _checkout: None,
-                }))
+                Ok(Some(Folder { source, subdirectory, version: None, _checkout: None }))
             }
             _ => Ok(None),
         }
@@ -211,18 +190,11 @@ pub fn source_key(package: &LockedPackage, folder: Option<&Folder>) -> String {
     };
     match (&package.source, folder) {
         (_, Some(folder)) => folder.key(),
-        (
-            PackageSource::Sdist {
-                file, subdirectory, ..
-            },
-            None,
-        ) => within(digest(&file.digest), subdirectory),
+        (PackageSource::Sdist { file, subdirectory, .. }, None) => {
+            within(digest(&file.digest), subdirectory)
+        }
         (PackageSource::Vcs(vcs), None) => {
-            let version = package
-                .version
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let version = package.version.as_ref().map(ToString::to_string).unwrap_or_default();
             let place = format!("{} {} {version}", vcs.location, vcs.commit);
             within(place, &vcs.subdirectory)
         }
@@ -261,19 +233,14 @@ mod tests {
             package("https://x/r.git", Some("b")),
             package("https://x/other.git", Some("b")),
         ];
-        let keys: std::collections::BTreeSet<String> = keys
-            .iter()
-            .map(|package| source_key(package, None))
-            .collect();
+        let keys: std::collections::BTreeSet<String> =
+            keys.iter().map(|package| source_key(package, None)).collect();
         assert_eq!(keys.len(), 4, "{keys:?}");
     }
 
     #[test]
     fn something_else_is_no_success() {
-        let (asked, built) = (
-            package("https://x/r.git", None),
-            PackageName::new("b").unwrap(),
-        );
+        let (asked, built) = (package("https://x/r.git", None), PackageName::new("b").unwrap());
         assert!(Names::Locked.check(&asked, &built).is_err());
         assert!(Names::Guessed.check(&asked, &built).is_ok());
         assert!(Names::Locked.check(&asked, &asked.name).is_ok());
