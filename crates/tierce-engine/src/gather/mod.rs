@@ -2,6 +2,7 @@
 
 mod error;
 mod outside;
+mod pixi;
 mod place;
 mod project;
 mod read;

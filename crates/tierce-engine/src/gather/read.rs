@@ -43,10 +43,7 @@ impl<'a> Reader<'a> {
         cache: &'a GatherCache,
     ) -> Result<Self, GatherError> {
         let is_folder = |input: &Input<'_>| {
-            matches!(
-                input,
-                Input::Folder { .. } | Input::Project { .. } | Input::Conda { .. }
-            )
+            matches!(input, Input::Folder { .. } | Input::Project { .. } | Input::Conda { .. })
         };
         let has_folder = image.inputs().iter().any(is_folder);
         let project = match has_folder || image.dockerignore().is_some() {
@@ -71,17 +68,8 @@ impl<'a> Reader<'a> {
 
     /// The image, and all that was read.
     pub(super) fn finish(self, resolved: ResolvedImage) -> Gathered {
-        let Reader {
-            sources,
-            requirements,
-            locals,
-            wheels,
-            projects,
-            conda,
-            files,
-            base,
-            ..
-        } = self;
+        let Reader { sources, requirements, locals, wheels, projects, conda, files, base, .. } =
+            self;
         let root = self.place.root.clone();
         let locking = Locking::Off;
         Gathered {
@@ -112,13 +100,7 @@ impl<'a> Reader<'a> {
                 let path = self.require(src, input, Kind::File)?;
                 let tree = tierce_tree::scan_file(&path).map_err(|e| self.unscanned(input, e))?;
                 let digest = tree.digest();
-                self.sources.insert(
-                    *step,
-                    Source {
-                        root: path,
-                        tree: Arc::new(tree),
-                    },
-                );
+                self.sources.insert(*step, Source { root: path, tree: Arc::new(tree) });
                 digest
             }
             Input::Requirements { step, file } => {
@@ -130,11 +112,7 @@ impl<'a> Reader<'a> {
                 self.locals.insert(*step, locals);
                 digest
             }
-            Input::Wheels {
-                step,
-                dir,
-                packages,
-            } => {
+            Input::Wheels { step, dir, packages } => {
                 let wheels = self.wheels(dir, packages, input)?;
                 let digest = wheels_digest(&wheels);
                 self.wheels.insert(*step, wheels);
@@ -198,18 +176,12 @@ impl<'a> Reader<'a> {
         input: &Input<'_>,
     ) -> Result<Vec<LocalWheel>, GatherError> {
         let path = self.require(dir, input, Kind::Folder)?;
-        let mut names = wheel_names(&path).map_err(|source| GatherError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let mut names = wheel_names(&path)
+            .map_err(|source| GatherError::Read { path: path.clone(), source })?;
         names.retain(|name| is_of(name, packages));
         if names.is_empty() {
             let (what, packages) = (self.place.describe(input), packages.to_vec());
-            return Err(GatherError::NoWheels {
-                what,
-                packages,
-                path,
-            });
+            return Err(GatherError::NoWheels { what, packages, path });
         }
         let options = ScanOptions {
             only: Some(names.clone()),
@@ -253,18 +225,29 @@ impl<'a> Reader<'a> {
             Some(lock) => Some(self.whole(&lock, input)?),
             None => None,
         };
-        Ok(GatheredProject::new(manifest, lock))
+        let mut read = GatheredProject::new(manifest, lock);
+        self.pixi_locals(source, &mut read, input)?;
+        Ok(read)
     }
 
     /// A folder of the host that a project is in.
     pub(super) fn beside(&self, src: &Path, input: &Input<'_>) -> Result<Source, GatherError> {
+        self.project_folder(src, input, &SourceOptions::new())
+    }
+
+    /// The same, without what the options leave out.
+    pub(super) fn project_folder(
+        &self,
+        src: &Path,
+        input: &Input<'_>,
+        options: &SourceOptions,
+    ) -> Result<Source, GatherError> {
         let src = match src.as_os_str().is_empty() {
             true => Path::new("."),
             false => src,
         };
         let path = self.require(src, input, Kind::Folder)?;
-        let options = SourceOptions::new();
-        let options = rules::scan_options(self.project.as_ref(), self.place, src, input, &options)?;
+        let options = rules::scan_options(self.project.as_ref(), self.place, src, input, options)?;
         self.scan(&path, input, &options)
     }
 
@@ -316,15 +299,8 @@ impl<'a> Reader<'a> {
         let content = tierce_tree::read_file(&file, MOST_TEXT)
             .map_err(|error| self.unscanned(input, error))?;
         let context = self.place.at(&dockerfile.context());
-        let directory = if context.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            &context
-        };
-        let what = format!(
-            "build context {}",
-            self.place.shown(&dockerfile.context()).display()
-        );
+        let directory = if context.as_os_str().is_empty() { Path::new(".") } else { &context };
+        let what = format!("build context {}", self.place.shown(&dockerfile.context()).display());
         require(directory, what, Kind::Folder)?;
         let ignore_file = self.dockerfile_rules(&file, directory);
         let ignore = match &ignore_file {
@@ -332,22 +308,14 @@ impl<'a> Reader<'a> {
             None => Default::default(),
         };
         // The Dockerfile decides what it copies: nothing is left out that its rules do not name.
-        let options = ScanOptions {
-            ignore,
-            defaults: DefaultExcludes::Off,
-            ..ScanOptions::default()
-        };
+        let options =
+            ScanOptions { ignore, defaults: DefaultExcludes::Off, ..ScanOptions::default() };
         let context = self.scan(directory, input, &options)?;
         let mut all = Hasher::new();
         all.update(Digest::of(&content).as_bytes());
         all.update(context.tree.digest().as_bytes());
         self.files.insert(file.clone(), Digest::of(&content));
-        let base = GatheredDockerfile {
-            file,
-            content,
-            context,
-            ignore_file,
-        };
+        let base = GatheredDockerfile { file, content, context, ignore_file };
         self.base = Some(GatheredBase::Dockerfile(base));
         Ok(all.finish())
     }
@@ -360,9 +328,7 @@ impl<'a> Reader<'a> {
         }
         let mut own = file.to_owned().into_os_string();
         own.push(IGNORE_FILE);
-        [PathBuf::from(own), context.join(IGNORE_FILE)]
-            .into_iter()
-            .find(|file| file.is_file())
+        [PathBuf::from(own), context.join(IGNORE_FILE)].into_iter().find(|file| file.is_file())
     }
 
     fn base_image(&mut self, base: &Image) -> Result<Digest, Arc<GatherError>> {
@@ -397,17 +363,11 @@ impl<'a> Reader<'a> {
                 tracing::warn!(%error, %file, "cannot save the index of source files");
             }
         }
-        Ok(Source {
-            root: path.to_owned(),
-            tree: Arc::new(tree),
-        })
+        Ok(Source { root: path.to_owned(), tree: Arc::new(tree) })
     }
 
     fn unscanned(&self, input: &Input<'_>, source: ScanError) -> GatherError {
-        GatherError::Scan {
-            what: self.place.describe(input),
-            source,
-        }
+        GatherError::Scan { what: self.place.describe(input), source }
     }
 
     /// The input's path, which must be of this kind.
@@ -433,11 +393,7 @@ fn require(path: &Path, what: String, kind: Kind) -> Result<(), GatherError> {
     match std::fs::metadata(&path) {
         Ok(metadata) if kind == Kind::Folder && metadata.is_dir() => Ok(()),
         Ok(metadata) if kind == Kind::File && metadata.is_file() => Ok(()),
-        Ok(_) => Err(GatherError::Kind {
-            what,
-            path,
-            expected,
-        }),
+        Ok(_) => Err(GatherError::Kind { what, path, expected }),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(GatherError::Missing { what, path }),
         Err(source) => Err(GatherError::Read { path, source }),
     }
@@ -470,10 +426,7 @@ fn wheel_names(dir: &Path) -> io::Result<Vec<PathBuf>> {
 fn is_of(wheel: &Path, packages: &[String]) -> bool {
     let normal = |name: &str| {
         let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
-        parts
-            .map(str::to_ascii_lowercase)
-            .collect::<Vec<_>>()
-            .join("-")
+        parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
     };
     let name = wheel.to_string_lossy();
     let name = normal(name.split('-').next().unwrap_or_default());
@@ -485,13 +438,11 @@ fn file_digest(file: &Path) -> Result<Digest, ScanError> {
     match tree.entries() {
         [entry] => match entry.node {
             Node::File { digest, .. } => Ok(digest),
-            Node::Directory | Node::Symlink { .. } => Err(ScanError::NotAFile {
-                path: file.to_owned(),
-            }),
+            Node::Directory | Node::Symlink { .. } => {
+                Err(ScanError::NotAFile { path: file.to_owned() })
+            }
         },
-        _ => Err(ScanError::NotAFile {
-            path: file.to_owned(),
-        }),
+        _ => Err(ScanError::NotAFile { path: file.to_owned() }),
     }
 }
 
@@ -499,11 +450,7 @@ fn file_digest(file: &Path) -> Result<Digest, ScanError> {
 fn wheels_digest(wheels: &[LocalWheel]) -> Digest {
     let mut all = Hasher::new();
     for wheel in wheels {
-        let name = wheel
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .as_encoded_bytes();
+        let name = wheel.path.file_name().unwrap_or_default().as_encoded_bytes();
         all.update(&(name.len() as u64).to_le_bytes());
         all.update(name);
         all.update(wheel.digest.as_bytes());

@@ -117,8 +117,10 @@ impl Gathered {
                 .find_map(|(step, source)| change_of_source(source, now.sources.get(step)?))
         };
         let in_projects = || {
-            self.projects.iter().find_map(|(step, project)| {
-                let now = now.projects.get(step)?;
+            let of_projects = self.projects.iter().map(|read| (read, &now.projects));
+            let of_conda = self.conda.iter().map(|read| (read, &now.conda));
+            of_projects.chain(of_conda).find_map(|((step, project), now)| {
+                let now = now.get(step)?;
                 let pairs = project.local.iter().filter_map(|(p, s)| Some((s, now.local.get(p)?)));
                 pairs.into_iter().find_map(|(then, now)| change_of_source(then, now))
             })
