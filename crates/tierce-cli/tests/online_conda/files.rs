@@ -99,7 +99,7 @@ fn lock(world: &World) -> String {
 }
 
 impl World {
-    fn addon_sha256(&self) -> String {
+    pub fn addon_sha256(&self) -> String {
         let wheel = tierce_testing::WheelSpec::new("addon", "2.0").requires(&["greet>=1"]);
         tierce::Digest::of(wheel.bytes()).hex().to_string()
     }

@@ -5,6 +5,7 @@ mod support;
 
 mod errors;
 mod files;
+mod host;
 mod locked;
 mod world;
 
