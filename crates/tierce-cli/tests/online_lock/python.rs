@@ -215,4 +215,8 @@ fn builders_that_know_no_locks_say_so() {
     assert!(outcome.stderr.contains("noop"), "{outcome}");
     tierce(&project, ["lock"]).ok();
     tierce(&project, ["build", "--locked", "--builder", "noop"]).fails(2, "lock/builder");
+    let rendered = tierce(&project, ["render", "--locked"]).fails(2, "lock/builder");
+    assert!(rendered.stderr.contains("a Dockerfile"), "{rendered}");
+    let image = ["run", "--locked", "example.com/image:1"];
+    tierce(&project, image).fails(2, "lock/no-file");
 }
