@@ -2,6 +2,7 @@
 //! a directory that holds nothing but their texts. Nothing is resolved, built or asked for there.
 
 mod error;
+mod origin;
 mod script;
 mod stale;
 
@@ -211,6 +212,8 @@ dev = ["iniconfig"]
 docs = ["toml", { include-group = "dev" }]
 [tool.uv]
 constraint-dependencies = ["six<3"]
+[tool.uv.sources]
+core = { workspace = true }
 "#;
 
     const LOCK: &str = r#"
@@ -276,6 +279,44 @@ docs = [{ name = "iniconfig" }, { name = "toml" }]
             assert_eq!(error.code(), "python/stale-lock", "{to}: {error}");
             assert!(error.to_string().contains(expected), "{to}: {error}");
             assert!(error.hint().unwrap().contains("uv lock"));
+        }
+    }
+
+    #[test]
+    fn places_are_compared() {
+        // As uv 0.11 writes them; `uv lock --check` says the same of each.
+        let lock = |source: &str| {
+            format!(
+                "version = 1\nrequires-python = \">=3.9\"\n[[package]]\nname = \"app\"\n\
+                 version = \"1\"\nsource = {{ virtual = \".\" }}\n[package.metadata]\n\
+                 requires-dist = [{{ name = \"a-b\"{source} }}]\n"
+            )
+        };
+        let manifest = |source: &str| {
+            format!(
+                "[project]\nname = \"app\"\nversion = \"1\"\nrequires-python = \">=3.9\"\n\
+                 dependencies = [\"a-b\"]\n[tool.uv.sources]\n{source}\n\
+                 [[tool.uv.index]]\nname = \"mine\"\nurl = \"https://u:p@mine/simple/\"\n"
+            )
+        };
+        let git = ", git = \"https://x/a.git?subdirectory=s&tag=v1\"";
+        for (source, locked, is_fresh) in [
+            ("", "", true),
+            ("a_b = { git = \"https://x/a.git\", tag = \"v1\", subdirectory = \"s\" }", git, true),
+            ("a-b = { git = \"https://x/a.git\", tag = \"v2\", subdirectory = \"s\" }", git, false),
+            ("a-b = { git = \"https://x/b.git\", tag = \"v1\", subdirectory = \"s\" }", git, false),
+            ("", git, false),
+            ("a-b = { path = \"../a\" }", ", directory = \"../a\"", true),
+            ("a-b = { workspace = true }", ", editable = \"a\"", true),
+            ("a-b = { path = \"../a\" }", "", false),
+            ("a-b = { url = \"https://x/a.whl\" }", ", url = \"https://x/a.whl\"", true),
+            ("a-b = { url = \"https://x/a2.whl\" }", ", url = \"https://x/a.whl\"", false),
+            ("a-b = { index = \"mine\" }", ", index = \"https://mine/simple\"", true),
+            ("a-b = { index = \"mine\" }", ", index = \"https://other/simple\"", false),
+            ("a-b = { git = \"https://x/c\", extra = \"e\" }", "", true),
+        ] {
+            let checked = check(&manifest(source), &lock(locked));
+            assert_eq!(checked.is_ok(), is_fresh, "{source}: {locked}: {checked:?}");
         }
     }
 

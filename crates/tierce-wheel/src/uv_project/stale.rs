@@ -1,5 +1,6 @@
 //! Whether a `uv.lock` is that of its manifests.
 
+use super::origin::Origin;
 use crate::name::PackageName;
 use crate::pylock::marker_environment;
 use crate::target::Target;
@@ -19,17 +20,18 @@ struct Wanted {
     specifiers: BTreeSet<String>,
     /// Whether it comes from a place, so that no version says anything.
     is_placed: bool,
+    origin: Origin,
 }
 
 impl Wanted {
     fn text(&self) -> String {
-        let Wanted { name, extras, specifiers, .. } = self;
+        let Wanted { name, extras, specifiers, origin, .. } = self;
         let join = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(",");
         let extras = match extras.is_empty() {
             true => String::new(),
             false => format!("[{}]", join(extras)),
         };
-        format!("{name}{extras}{}", join(specifiers))
+        format!("{name}{extras}{}{}", join(specifiers), origin.text())
     }
 
     /// Whether a requirement of the lock stands for this one of the manifest. One that comes from
@@ -38,6 +40,7 @@ impl Wanted {
         self.name == locked.name
             && self.extras == locked.extras
             && (locked.is_placed || self.specifiers == locked.specifiers)
+            && self.origin.is(&locked.origin)
     }
 }
 
@@ -76,7 +79,15 @@ pub(super) fn differences(
     let locked = |key: &str| list(metadata.and_then(|metadata| metadata.get(key)));
     if !dynamic.iter().any(|field| field == "dependencies") {
         let wanted = strings(project.get("dependencies"));
-        let wanted = parsed(wanted.iter().map(String::as_str), &environment, None);
+        let mut wanted = parsed(wanted.iter().map(String::as_str), &environment, None);
+        for one in &mut wanted {
+            // Of others, those of the workspace's root count.
+            if let Some(origin) = Origin::of_manifest(manifest, one.name.as_str(), &environment) {
+                one.origin = origin;
+            } else if is_root && !one.is_placed {
+                one.origin = Origin::Any;
+            }
+        }
         let locked = locked_in(locked("requires-dist"), &environment, None);
         compare(&format!("the dependencies of {name}"), &wanted, &locked, &mut found);
     }
@@ -264,6 +275,7 @@ fn parsed<'a>(
             extras: requirement.extras.iter().map(ToString::to_string).collect(),
             specifiers: set,
             is_placed,
+            origin: Origin::Unknown,
         })
     };
     texts.filter_map(requirement).filter_map(wanted).collect()
@@ -296,6 +308,7 @@ fn locked_in(
             extras: extras.iter().map(|extra| normal(extra)).collect(),
             specifiers: set.as_ref().map(specifiers).unwrap_or_default(),
             is_placed: placed.iter().any(|key| item.contains_key(*key)),
+            origin: Origin::locked(item),
         })
     };
     items.into_iter().filter(|item| applies(item)).filter_map(wanted).collect()
@@ -328,7 +341,7 @@ fn package<'a>(lock: &'a Table, name: &PackageName) -> Option<&'a Table> {
     list(lock.get("package")).into_iter().find(named)
 }
 
-fn list(value: Option<&Value>) -> Vec<&Table> {
+pub(super) fn list(value: Option<&Value>) -> Vec<&Table> {
     let items = value.and_then(Value::as_array).into_iter().flatten();
     items.filter_map(Value::as_table).collect()
 }
@@ -339,7 +352,7 @@ fn strings(value: Option<&Value>) -> Vec<String> {
 }
 
 /// A name as it is compared (PEP 503, PEP 685, PEP 735).
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
