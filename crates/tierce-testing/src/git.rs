@@ -91,7 +91,9 @@ impl GitRepository {
     /// Where git fails.
     pub fn add_submodule(&self, path: &str, url: &str, commit: &str) -> String {
         let module = format!("[submodule \"{path}\"]\n\tpath = {path}\n\turl = {url}\n");
-        std::fs::write(self.work().join(".gitmodules"), module).expect("a file");
+        let file = self.work().join(".gitmodules");
+        let before = std::fs::read_to_string(&file).unwrap_or_default();
+        std::fs::write(&file, before + &module).expect("a file");
         let entry = format!("160000,{commit},{path}");
         let mut add = self.git(&self.work());
         run(add.args(["update-index", "--add", "--cacheinfo", &entry])).expect("an entry");
