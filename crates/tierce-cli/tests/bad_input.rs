@@ -219,9 +219,24 @@ fn a_base_with_no_python_or_another() {
     for (base, spec, error, parts) in [
         (&absent, "", "base/not-found", &[has_none.as_str(), "Check its name and its tag"]),
         (&plain, "", "python/no-interpreter", &["cannot tell which Python", "python = \"3.12\""]),
-        (&plain, "python = '3.12'", "python/no-interpreter", &["cannot tell which Python", "hint"]),
-        (&python, "python = '3.12'", "python/wrong-version", &["3.11.2, not 3.12", "Ask for"]),
-        (&python, "python = '3.11.3'", "python/wrong-version", &["3.11.2", "3.11.3"]),
+        (
+            &plain,
+            "python = { version = '3.12', provider = 'base' }",
+            "python/no-interpreter",
+            &["cannot tell which Python", "hint"],
+        ),
+        (
+            &python,
+            "python = { version = '3.12', provider = 'base' }",
+            "python/wrong-version",
+            &["3.11.2, not 3.12", "Ask for"],
+        ),
+        (
+            &python,
+            "python = { version = '3.11.3', provider = 'base' }",
+            "python/wrong-version",
+            &["3.11.2", "3.11.3"],
+        ),
     ] {
         let project =
             Project::new(&format!("base = '{base}'\n{spec}\npip = ['six']\nbytecode = false\n"));
