@@ -52,7 +52,8 @@ impl UvProject {
     }
 
     /// Fails where the lock is not that of the manifests, or not for the target's interpreter:
-    /// what `uv sync --locked` would say, without asking anybody.
+    /// what `uv sync --locked` would say of these, without asking anybody. uv's `[options]`, its
+    /// constraints and overrides, and the sources of other members are not compared.
     ///
     /// Requirements that do not apply to the target are not looked at.
     pub fn check(&self, target: &Target) -> Result<(), UvProjectError> {
@@ -284,7 +285,7 @@ docs = [{ name = "iniconfig" }, { name = "toml" }]
 
     #[test]
     fn places_are_compared() {
-        // As uv 0.11 writes them; `uv lock --check` says the same of each.
+        // As uv writes them. `uv lock --check` was seen to say the same where it needs no network.
         let lock = |source: &str| {
             format!(
                 "version = 1\nrequires-python = \">=3.9\"\n[[package]]\nname = \"app\"\n\
